@@ -1,0 +1,316 @@
+"""The library's front door: names in, Reports out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+import numpy as np
+
+from actdiag import activations, initializers
+from actdiag.activations import Activation
+from actdiag.arrays import Numbers
+from actdiag.data import DEFAULT_ROWS, RANDOM_INPUTS, flatten_input, load_input, load_labels, standardized
+from actdiag.diagnosis import Run, diagnose
+from actdiag.errors import InvalidField, check_integer, check_real
+from actdiag.initializers import Initializer
+from actdiag.losses import DEFAULT_CLASSES, Loss, loss_and_gradient
+from actdiag.measure import Axis, ForwardMeasure, change_per_layer, input_cosine, with_gradients
+from actdiag.memory import DEFAULT_BUDGET, check_fits, parse_size, plan_backward
+from actdiag.propagation import Tape, backward, forward
+from actdiag.report import LossValue, Report
+from actdiag.stack import MOST_LAYERS, Stack
+from actdiag.statistics import LayerStats
+from actdiag.workers import Workers
+
+DEFAULT_DEPTH = 5
+DEFAULT_WIDTH = 100
+MOST_BINS = 10_000
+
+Progress = Callable[[int, int], None]
+
+
+class StackOptions(TypedDict, total=False):
+    """The options that every run takes, beside its activation and its initializer.
+
+    Attributes:
+        depth: The number of layers; 5 by default.
+        width: The units of each; 100 by default.
+        widths: The units of layers 1 to L, instead of `depth` and `width`.
+        input: `normal` (N(0, 1)), `uniform` (U(-sqrt 3, sqrt 3)), an array of shape (rows, ...), or the path of a .npy
+            file or of a .npz file with a key after a colon; arrays are flattened to (rows, features).
+        input_width: The features of an input: by default those of the array, else the first width.
+        batch: The number of inputs; 1000 by default, or as many rows up to that as the array has.
+        standardize: Whether every feature of an array is brought to mean 0 and std 1.
+        bias_mean: The mean of normal biases; with neither this nor `bias_std`, the initializer's own, mostly zeros.
+        bias_std: The std of normal biases.
+        gain: What the sampled weights are multiplied with.
+        dtype: `float32` or `float64`.
+        seed: What every random number follows from.
+    """
+
+    depth: int | None
+    width: int | None
+    widths: Sequence[int] | None
+    input: str | Path | Numbers
+    input_width: int | None
+    batch: int | None
+    standardize: bool
+    bias_mean: float | None
+    bias_std: float | None
+    gain: float
+    dtype: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """How to run, none of which changes a statistic but the histogram's axis."""
+
+    axis: Axis
+    threads: int | None
+    progress: Progress
+
+
+def make_stack(
+    act: str | Activation = "relu", init: str | Initializer = "he", **options: Unpack[StackOptions]
+) -> Stack:
+    """Return the Stack that names and options describe, with its input read.
+
+    Raises:
+        InvalidField: A ValueError that names the field, what it accepts and what it got.
+    """
+    depth, width, widths = options.get("depth"), options.get("width"), options.get("widths")
+    if widths is not None:
+        for field, value in (("depth", depth), ("width", width)):
+            if value is not None:
+                raise InvalidField(field, f"must be left out where widths are given, got {value}")
+        if not len(widths):
+            raise InvalidField(field="widths", problem="must hold at least one width, got none")
+    else:
+        units = DEFAULT_WIDTH if width is None else width
+        widths = [units] * check_integer("depth", DEFAULT_DEPTH if depth is None else depth, 1, MOST_LAYERS)
+    batch, input_width = options.get("batch"), options.get("input_width")
+    if batch is not None:
+        check_integer("batch", batch, 1, 10**18)
+    source = options.get("input", "normal")
+    data, label = _read_input(source, batch, bool(options.get("standardize")))
+    if data is not None:
+        features = data.shape[1]
+        if input_width not in (None, features):
+            raise InvalidField(
+                field="input_width", problem=f"must be {features}, the features of {label}, got {input_width}"
+            )
+        batch, input_width = data.shape
+    return Stack(
+        act=activations.resolve(act),
+        init=initializers.resolve(init),
+        widths=tuple(widths),
+        input=label,
+        input_width=widths[0] if input_width is None else input_width,
+        batch=DEFAULT_ROWS if batch is None else batch,
+        gain=options.get("gain", 1.0),
+        bias_mean=options.get("bias_mean"),
+        bias_std=options.get("bias_std"),
+        dtype=options.get("dtype", "float32"),
+        seed=options.get("seed", 0),
+        data=data,
+    )
+
+
+def propagate(
+    act: str | Activation = "relu",
+    init: str | Initializer = "he",
+    *,
+    bins: int = 30,
+    range: tuple[float, float] | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[StackOptions],
+) -> Report:
+    """Push inputs through a stack and report what becomes of the signal, layer by layer.
+
+    Args:
+        act: An activation's name, with parameters (`leaky_relu:0.2`), or an Activation.
+        init: An initializer's name, with parameters (`std=0.01`), or an Initializer.
+        bins: The bins of the activation histograms.
+        range: Their range, (low, high); by default the activation's bounds or the reach of layer 1.
+        threads: How many threads; all processors by default. The numbers do not depend on it.
+        progress: Called with (layers done, layers in all) after each.
+        **options: See StackOptions.
+
+    Raises:
+        InvalidField: A ValueError that names the field, what it accepts and what it got.
+
+    Example:
+        >>> report = propagate("relu", "he", depth=3, batch=100)
+        >>> [layer.layer for layer in report.layers], report.verdict.severity
+        ([1, 2, 3], 'healthy')
+    """
+    return run_propagate(make_stack(act, init, **options), _settings(bins, range, threads, progress))
+
+
+def grad_flow(
+    act: str | Activation = "relu",
+    init: str | Initializer = "he",
+    *,
+    loss: str = "random",
+    classes: int = DEFAULT_CLASSES,
+    labels: str | Path | Numbers | None = None,
+    memory: int | str = DEFAULT_BUDGET,
+    bins: int = 30,
+    range: tuple[float, float] | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[StackOptions],
+) -> Report:
+    """Push inputs through a stack and a gradient back down, and report on both, layer by layer.
+
+    Args:
+        act: An activation's name, with parameters (`leaky_relu:0.2`), or an Activation.
+        init: An initializer's name, with parameters (`std=0.01`), or an Initializer.
+        loss: `random`, `mse` or `cross-entropy`.
+        classes: The classes of the readout.
+        labels: Whole numbers from 0 to classes - 1, a row for each input, or a file of them; drawn by default.
+        memory: Bytes, or text such as `64MiB`, that bound what is kept for the way down. The numbers do not depend
+            on it.
+        bins: The bins of the activation histograms.
+        range: Their range, (low, high); by default the activation's bounds or the reach of layer 1.
+        threads: How many threads; all processors by default. The numbers do not depend on it.
+        progress: Called with (steps done, steps in all), two steps a layer.
+        **options: See StackOptions.
+
+    Raises:
+        InvalidField: A ValueError that names the field, what it accepts and what it got.
+
+    Example:
+        >>> report = grad_flow("sigmoid", "xavier", depth=12, batch=100)
+        >>> report.verdict.findings[0].rule
+        'vanishing_gradient'
+    """
+    budget = parse_size("memory", memory)
+    stack = make_stack(act, init, **options)
+    settings = _settings(bins, range, threads, progress)
+    return run_grad_flow("grad-flow", stack, _loss(loss, classes, labels), budget, settings)
+
+
+def compare(
+    act: Sequence[str | Activation] = ("relu", "tanh", "sigmoid"),
+    init: Sequence[str | Initializer] = ("std=0.01", "xavier", "he"),
+    *,
+    loss: str = "random",
+    classes: int = DEFAULT_CLASSES,
+    labels: str | Path | Numbers | None = None,
+    memory: int | str = DEFAULT_BUDGET,
+    bins: int = 30,
+    range: tuple[float, float] | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    **options: Unpack[StackOptions],
+) -> list[Report]:
+    """Run every activation with every initializer, both ways, and return a Report of each.
+
+    The order is that of `act`, and within it that of `init`. Arguments are those of `grad_flow`.
+
+    Raises:
+        InvalidField: A ValueError that names the field, what it accepts and what it got.
+    """
+    budget = parse_size("memory", memory)
+    for field, names in (("act", act), ("init", init)):
+        if isinstance(names, str) or not len(names):
+            raise InvalidField(field, f"must be a list of at least one, got {names!r}")
+    acts, inits = [activations.resolve(one) for one in act], [initializers.resolve(one) for one in init]
+    first = make_stack(acts[0], inits[0], **options)
+    stacks = [replace(first, act=one_act, init=one_init) for one_act in acts for one_init in inits]
+    chosen_loss = _loss(loss, classes, labels)
+    tell = progress or _silent
+
+    def run(number: int, stack: Stack) -> Report:
+        def step(done: int, total: int) -> None:
+            tell(number * total + done, len(stacks) * total)
+
+        return run_grad_flow("compare", stack, chosen_loss, budget, _settings(bins, range, threads, step))
+
+    return [run(number, stack) for number, stack in enumerate(stacks)]
+
+
+def run_propagate(stack: Stack, settings: _Settings) -> Report:
+    """Run a stack forward and return its Report."""
+    check_fits(stack)
+    measure = ForwardMeasure(stack, settings.axis)
+    layers: list[LayerStats] = []
+    with Workers(settings.threads) as workers:
+        for layer in forward(stack, workers, measure.visit):
+            layers.append(measure.summarize(layer, workers))
+            settings.progress(len(layers), stack.depth)
+    return _report("propagate", stack, layers)
+
+
+def run_grad_flow(command: str, stack: Stack, loss: Loss, budget: int, settings: _Settings) -> Report:
+    """Run a stack forward and backward and return its Report."""
+    plan, kept = plan_backward(stack, budget)
+    check_fits(stack, kept)
+    measure = ForwardMeasure(stack, settings.axis)
+    tape = Tape(plan)
+    steps = 2 * stack.depth
+    layers: list[LayerStats] = []
+    with Workers(settings.threads) as workers:
+        for ascending in forward(stack, workers, measure.visit, tape):
+            layers.append(measure.summarize(ascending, workers))
+            top = ascending.activations
+            settings.progress(len(layers), steps)
+        value, d_top = loss_and_gradient(stack, loss, top, workers)
+        top_rms = None
+        for descending in backward(stack, workers, tape, d_top):
+            index = descending.number - 1
+            layers[index] = with_gradients(layers[index], stack, descending, top_rms, workers)
+            gradient = layers[-1].gradient
+            top_rms = None if gradient is None else gradient.rms
+            settings.progress(steps - index, steps)
+    classes = None if loss.name == "random" else loss.classes
+    return _report(command, stack, layers, LossValue(loss.name, classes, value if isfinite(value) else None))
+
+
+def _report(command: str, stack: Stack, layers: Sequence[LayerStats], loss: LossValue | None = None) -> Report:
+    measured = tuple(layers)
+    change = change_per_layer(measured)
+    verdict = diagnose(Run(stack, measured, change, input_cosine(stack)))
+    return Report(command, stack, measured, change, verdict, loss)
+
+
+def _settings(
+    bins: int, range: tuple[float, float] | None, threads: int | None, progress: Progress | None
+) -> _Settings:
+    check_integer("bins", bins, 1, MOST_BINS)
+    if range is not None:
+        low, high = (check_real("range", end, -1e300, 1e300) for end in range)
+        if not low < high:
+            raise InvalidField(field="range", problem=f"must have LO under HI, got {low:g} {high:g}")
+    if threads is not None:
+        check_integer("threads", threads, 1, 1024)
+    return _Settings(Axis(bins, range), threads, progress or _silent)
+
+
+def _silent(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def _loss(name: str, classes: int, labels: str | Path | Numbers | None) -> Loss:
+    if isinstance(labels, str | Path):
+        labels = load_labels(labels)
+    return Loss(name, classes, None if labels is None else np.asarray(labels))
+
+
+def _read_input(source: str | Path | Numbers, batch: int | None, standardize: bool) -> tuple[Numbers | None, str]:
+    if isinstance(source, str) and source in RANDOM_INPUTS:
+        if standardize:
+            raise InvalidField(
+                field="standardize", problem=f"must come with an input file or array, got input {source}"
+            )
+        return None, source
+    if isinstance(source, str | Path):
+        data, label = load_input(source, batch), str(source)
+    else:
+        data, label = flatten_input(np.asarray(source), batch, "the array"), "array"
+    return (standardized(data), f"{label}, standardized") if standardize else (data, label)

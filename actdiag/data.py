@@ -1,0 +1,152 @@
+"""Inputs and labels: drawn from the seed, or read from .npy and .npz files."""
+
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from actdiag.arrays import Array, Counts, Numbers
+from actdiag.errors import InvalidField
+from actdiag.initializers.draws import draw_normal, draw_uniform
+
+RANDOM_INPUTS = ("normal", "uniform")
+DEFAULT_ROWS = 1000
+
+
+class Stream(IntEnum):
+    """What a stream of random numbers is for; one of each for a layer, so that none depends on another."""
+
+    INPUT = 0
+    WEIGHTS = 1
+    BIASES = 2
+    READOUT = 3
+    LABELS = 4
+    TARGET = 5
+
+
+def stream(seed: int, purpose: Stream, layer: int = 0) -> np.random.Generator:
+    """Return the random numbers of (seed, purpose, layer), the same whatever else is drawn."""
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, int(purpose), layer))))
+
+
+def random_input(kind: str, seed: int, batch: int, width: int, dtype: str) -> Array:
+    """Return inputs of mean 0 and variance 1, shape (batch, width): N(0, 1) or U(-sqrt 3, sqrt 3)."""
+    rng = stream(seed, Stream.INPUT)
+    if kind == "normal":
+        return draw_normal(rng, (batch, width), dtype)
+    return draw_uniform(rng, (batch, width), 3**0.5, dtype)
+
+
+def random_labels(seed: int, batch: int, classes: int) -> Counts:
+    """Return labels drawn evenly from 0 to classes - 1, shape (batch,)."""
+    return stream(seed, Stream.LABELS).integers(classes, size=batch)
+
+
+def load_input(spec: str | Path, rows: int | None) -> Numbers:
+    """Read the first `rows` rows (at most 1000 where None) of FILE.npy or FILE.npz:KEY as (rows, features)."""
+    return flatten_input(load_array("input", str(spec)), rows, str(spec))
+
+
+def flatten_input(array: Numbers, rows: int | None, label: str) -> Numbers:
+    """Return the first `rows` rows (at most 1000 where None) of an array of real numbers as (rows, features).
+
+    Raises:
+        InvalidField: The array is not real, is empty, has no axes, has fewer rows than asked, or holds NaN or inf.
+    """
+    if array.dtype.kind not in "buif":
+        raise InvalidField(field="input", problem=f"must hold real numbers, got dtype {array.dtype} in {label}")
+    if array.ndim == 0 or array.size == 0:
+        raise InvalidField(field="input", problem=f"must have rows and features, got shape {array.shape} in {label}")
+    if rows is not None and rows > len(array):
+        raise InvalidField(field="batch", problem=f"must be at most {len(array)}, the rows of {label}, got {rows}")
+    taken = np.array(array[: rows or DEFAULT_ROWS])
+    flat = taken.reshape(len(taken), -1)
+    if not np.isfinite(flat).all():
+        row = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])
+        raise InvalidField(
+            field="input", problem=f"must hold finite numbers, got NaN or inf in row {row} (from 0) of {label}"
+        )
+    return flat
+
+
+def standardized(data: Numbers) -> Array:
+    """Return `data` with every feature shifted and scaled to mean 0 and std 1; a constant feature becomes 0."""
+    numbers = data.astype(np.float64)
+    numbers -= numbers.mean(axis=0)
+    std = numbers.std(axis=0)
+    # A constant feature keeps a rounding residue for a std; relative to its values that is no spread at all.
+    constant = std <= 1e-12 * np.abs(data.astype(np.float64)).max(axis=0)
+    return np.where(constant, 0.0, numbers / np.where(constant, 1.0, std))
+
+
+def load_labels(spec: str | Path) -> Numbers:
+    """Read labels from FILE.npy or FILE.npz:KEY as they stand there; `checked_labels` judges them."""
+    return load_array("labels", str(spec))
+
+
+def checked_labels(labels: Numbers, batch: int, classes: int) -> Counts:
+    """Return the first `batch` labels as int64, shape (batch,).
+
+    Raises:
+        InvalidField: They are not whole numbers from 0 to classes - 1, one a row, or fewer than `batch`.
+    """
+    accepted = f"must be whole numbers from 0 to {classes - 1} (one under the classes)"
+    if labels.dtype.kind not in "ui":
+        raise InvalidField(
+            field="labels", problem=f"must be whole numbers from 0 to {classes - 1}, got dtype {labels.dtype}"
+        )
+    if labels.ndim == 0 or labels.size != len(labels):
+        raise InvalidField(field="labels", problem=f"must be one number a row, got shape {labels.shape}")
+    if len(labels) < batch:
+        raise InvalidField(field="labels", problem=f"must cover the {batch} rows of the input, got {len(labels)}")
+    used = labels.reshape(-1)[:batch]
+    outside = (used < 0) | (used >= classes)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        raise InvalidField(field="labels", problem=f"{accepted}, got {used[row]} in row {row} (from 0)")
+    return used.astype(np.int64)
+
+
+def load_array(field: str, spec: str) -> Numbers:
+    """Read the array of FILE.npy, or of FILE.npz under the key after a colon. Nothing is ever unpickled.
+
+    Raises:
+        InvalidField: The file is missing, unreadable or no such file, or the key is missing.
+    """
+    path, colon, key = spec.rpartition(":")
+    if not (colon and path.endswith(".npz")):
+        path, key = spec, ""
+    accepted = "must be a .npy file or a .npz file with a key after a colon"
+    if not path.endswith((".npy", ".npz")):
+        raise InvalidField(field, f"{accepted}, got {spec!r}")
+    try:
+        if path.endswith(".npy"):
+            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+        with np.load(path, allow_pickle=False) as archive:
+            return _member(field, archive, path, key)
+    except InvalidField:
+        raise
+    except FileNotFoundError:
+        raise InvalidField(field, f"{accepted}, got {path!r}, which does not exist") from None
+    except OSError as error:
+        raise InvalidField(field, f"{accepted}, got {path!r}: {error.strerror or 'not in that format'}") from None
+    except (ValueError, EOFError, BadZipFile, KeyError, TypeError, AttributeError) as error:
+        reason = (
+            "it holds Python objects, which are never unpickled" if "pickle" in str(error) else "not in that format"
+        )
+        raise InvalidField(field, f"{accepted}, got {path!r}: {reason}") from None
+
+
+def _member(field: str, archive: Any, path: str, key: str) -> Numbers:
+    keys = list(archive.keys())
+    if not key and len(keys) == 1:
+        key = keys[0]
+    if key not in keys:
+        got = f"no {key!r}" if key else "no key"
+        raise InvalidField(
+            field, f"must name one of the arrays of {path!r} ({', '.join(keys)}) after a colon, got {got}"
+        )
+    member: Numbers = archive[key]
+    return member

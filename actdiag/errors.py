@@ -1,0 +1,66 @@
+"""What the library says of a value it cannot take, and the checks that say it."""
+
+import math
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from numbers import Integral, Real
+
+
+class InvalidField(ValueError):
+    """A field of the input holds something that is not accepted.
+
+    The command line turns exactly this error into a usage error, with the field's option in front.
+
+    Attributes:
+        field: The name of the field, as the Python parameter spells it.
+        problem: What is accepted and what came, to be read after the field's name.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}")
+        self.field = field
+        self.problem = problem
+
+
+def check_integer(field: str, value: object, least: int, most: int) -> int:
+    """Return `value` as an int within [least, most], or raise InvalidField."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InvalidField(field, f"must be a whole number from {least} to {most}, got {value!r}")
+    number = int(value)
+    if number < least:
+        raise InvalidField(field, f"must be at least {least}, got {number}")
+    if number > most:
+        raise InvalidField(field, f"must be at most {most}, got {number}")
+    return number
+
+
+def check_real(field: str, value: object, least: float, most: float, *, open_below: bool = False) -> float:
+    """Return `value` as a finite float within [least, most], or raise InvalidField.
+
+    Args:
+        field: The field's name, for the error.
+        value: What came.
+        least: The smallest value accepted, itself excluded under `open_below`.
+        most: The largest value accepted.
+        open_below: Whether `least` itself is refused.
+    """
+    accepted = f"{'above' if open_below else 'at least'} {least:g} and at most {most:g}"
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise InvalidField(field, f"must be a finite number {accepted}, got {value}")
+    number = float(value)
+    if number > most or number < least or (open_below and number == least):
+        raise InvalidField(field, f"must be {accepted}, got {number:g}")
+    return number
+
+
+def check_choice(field: str, value: object, choices: Sequence[str]) -> str:
+    """Return `value` if it is one of `choices`, or raise InvalidField with the nearest of them."""
+    if isinstance(value, str) and value in choices:
+        return value
+    raise InvalidField(field, f"must be one of {', '.join(choices)}, got {value!r}{did_you_mean(value, choices)}")
+
+
+def did_you_mean(value: object, known: Iterable[str]) -> str:
+    """Return a clause that offers the names of `known` nearest to `value`, or nothing where none is near."""
+    near = get_close_matches(str(value).lower(), list(known), n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -1,0 +1,56 @@
+"""What an initializer is, and the registry that every family registers with."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from actdiag.arrays import Array
+from actdiag.errors import check_real
+from actdiag.registry import Registry
+
+Sampler = Callable[[np.random.Generator, int, int, str], Array]
+
+LARGEST_SCALE = 1e30
+"""The largest std, limit or constant accepted: weights beyond it overflow float32 at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Initializer:
+    """How a layer's weights are drawn, and what theory knows of them.
+
+    Attributes:
+        name: The name, with the parameters that differ from their defaults.
+        sample: (rng, fan_in, fan_out, dtype) to weights of shape (fan_in, fan_out) in that dtype.
+        variance: (fan_in, fan_out) to the variance of one weight.
+        distribution: The family of the weights' distribution, in words.
+        source: Where it was defined.
+        sample_bias: The same as `sample` for a layer's biases, shape (fan_out,); None where they are zero.
+        bias_variance: (fan_in, fan_out) to the variance of one bias.
+        mean_field: Whether weights are independent (or orthogonal) enough for mean-field theory.
+        fits_batch: Whether the weights are then scaled to give the pre-activations of the batch a std of 1.
+    """
+
+    name: str
+    sample: Sampler
+    variance: Callable[[int, int], float]
+    distribution: str
+    source: str
+    sample_bias: Sampler | None = None
+    bias_variance: Callable[[int, int], float] = lambda fan_in, fan_out: 0.0
+    mean_field: bool = True
+    fits_batch: bool = False
+
+    def std(self, fan_in: int, fan_out: int) -> float:
+        """Return the std of one weight."""
+        return math.sqrt(self.variance(fan_in, fan_out))
+
+
+INITIALIZERS: Registry[Initializer] = Registry(field="init", kind="initializer", bare="std")
+register = INITIALIZERS.register
+
+
+def check_scale(field: str, value: float) -> float:
+    """Return a std or limit as a float above 0, or raise InvalidField."""
+    return check_real(field, value, 0.0, LARGEST_SCALE, open_below=True)

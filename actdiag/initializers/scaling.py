@@ -1,0 +1,109 @@
+"""Initializers that scale with the fans: all of them are variance_scaling."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from actdiag.arrays import Array
+from actdiag.errors import check_choice
+from actdiag.initializers.draws import CUT, STD_OF_CUT_NORMAL, draw_cut_normal, draw_normal, draw_uniform
+from actdiag.initializers.entry import Initializer, check_scale, register
+
+
+def _fan(mode: str, fan_in: int, fan_out: int) -> float:
+    return {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[mode]
+
+
+@register()
+def variance_scaling(
+    scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal", compensate: int = 1
+) -> Initializer:
+    """Weights of variance scale/fan, from a normal, a uniform or a normal cut at two of its std.
+
+    Args:
+        scale: fan times the variance of a weight, above 0.
+        mode: Which fan: `fan_in`, `fan_out` or their mean `fan_avg`.
+        distribution: `normal`, `uniform` or `truncated_normal`.
+        compensate: 1 to widen the cut normal so that its variance is scale/fan after the cut, 0 to leave it short.
+    """
+    check_scale("scale", scale)
+    check_choice("mode", mode, ("fan_in", "fan_out", "fan_avg"))
+    check_choice("distribution", distribution, ("truncated_normal", "normal", "uniform"))
+    check_choice("compensate", str(compensate), ("0", "1"))
+    lost = 1.0 if compensate or distribution != "truncated_normal" else STD_OF_CUT_NORMAL**2
+
+    def variance(fan_in: int, fan_out: int) -> float:
+        return lost * scale / _fan(mode, fan_in, fan_out)
+
+    def sample(rng: np.random.Generator, fan_in: int, fan_out: int, dtype: str) -> Array:
+        std = math.sqrt(variance(fan_in, fan_out))
+        if distribution == "uniform":
+            return draw_uniform(rng, (fan_in, fan_out), math.sqrt(3) * std, dtype)
+        if distribution == "truncated_normal":
+            uncut = std / STD_OF_CUT_NORMAL
+            return draw_cut_normal(rng, (fan_in, fan_out), uncut, CUT * uncut, dtype)
+        weights = draw_normal(rng, (fan_in, fan_out), dtype)
+        weights *= std
+        return weights
+
+    words = {"truncated_normal": "normal cut at 2 std", "normal": "normal", "uniform": "uniform"}
+    return Initializer(
+        name="variance_scaling",
+        sample=sample,
+        variance=variance,
+        distribution=words[distribution],
+        source="Szegedy et al. 2015 / Keras VarianceScaling",
+    )
+
+
+def scaled(source: str, scale: float, mode: str, distribution: str, compensate: int = 1) -> Initializer:
+    """Return variance_scaling under another source: what most initializers are."""
+    return replace(variance_scaling(scale, mode, distribution, compensate), source=source)
+
+
+_GLOROT = "Glorot & Bengio 2010, AISTATS"
+_HE = "He, Zhang, Ren & Sun 2015, arXiv:1502.01852"
+_LECUN = "LeCun, Bottou, Orr & Mueller 1998, doi:10.1007/3-540-49430-8_2"
+
+
+@register("he", "kaiming", "kaiming_normal")
+def he_normal(mode: str = "fan_in") -> Initializer:
+    """N(0, 2/fan): keeps the second moment through a ReLU."""
+    return scaled(_HE, 2.0, mode, "normal")
+
+
+@register("kaiming_uniform")
+def he_uniform(mode: str = "fan_in") -> Initializer:
+    """U(+-sqrt(6/fan)): he_normal's variance."""
+    return scaled(_HE, 2.0, mode, "uniform")
+
+
+@register("xavier", "glorot", "glorot_normal")
+def xavier_normal(mode: str = "fan_avg") -> Initializer:
+    """N(0, 2/(fan_in + fan_out)): halfway between keeping the signal and keeping the gradient of a linear layer."""
+    return scaled(_GLOROT, 1.0, mode, "normal")
+
+
+@register("glorot_uniform")
+def xavier_uniform(mode: str = "fan_avg") -> Initializer:
+    """U(+-sqrt(6/(fan_in + fan_out))): xavier_normal's variance, the paper's own form."""
+    return scaled(_GLOROT, 1.0, mode, "uniform")
+
+
+@register("lecun")
+def lecun_normal(mode: str = "fan_in") -> Initializer:
+    """N(0, 1/fan): keeps the second moment through a linear layer."""
+    return scaled(_LECUN, 1.0, mode, "normal")
+
+
+@register()
+def lecun_uniform(mode: str = "fan_in") -> Initializer:
+    """U(+-sqrt(3/fan)): lecun_normal's variance."""
+    return scaled(_LECUN, 1.0, mode, "uniform")
+
+
+@register()
+def book_xavier() -> Initializer:
+    """N(0, 1/fan_in): what textbooks call Xavier when they write std = 1/sqrt(n)."""
+    return scaled("Saito 2016, Deep Learning from Scratch (O'Reilly Japan), ch. 6", 1.0, "fan_in", "normal")

@@ -1,0 +1,63 @@
+"""Initializers whose std is given as a number, whatever the fans."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from actdiag.arrays import Array
+from actdiag.initializers.draws import CUT, draw_cut_normal, draw_normal, draw_uniform
+from actdiag.initializers.entry import Initializer, check_scale, register
+
+
+@register("normal")
+def std(std: float) -> Initializer:
+    """N(0, std^2), whatever the fans."""
+    check_scale("std", std)
+
+    def sample(rng: np.random.Generator, fan_in: int, fan_out: int, dtype: str) -> Array:
+        weights = draw_normal(rng, (fan_in, fan_out), dtype)
+        weights *= std
+        return weights
+
+    return Initializer(
+        name="std", sample=sample, variance=lambda fan_in, fan_out: std**2, distribution="normal", source="folklore"
+    )
+
+
+@register()
+def gpt2() -> Initializer:
+    """N(0, 0.02^2): the transformer's habit."""
+    return replace(std(0.02), source="Radford et al. 2019 (GPT-2), released code")
+
+
+@register()
+def uniform(limit: float) -> Initializer:
+    """U(-limit, limit), whatever the fans."""
+    check_scale("limit", limit)
+    return Initializer(
+        name="uniform",
+        sample=lambda rng, fan_in, fan_out, dtype: draw_uniform(rng, (fan_in, fan_out), limit, dtype),
+        variance=lambda fan_in, fan_out: limit**2 / 3,
+        distribution="uniform",
+        source="folklore",
+    )
+
+
+@register("trunc_normal")
+def truncated_normal(std: float = 1.0) -> Initializer:
+    """N(0, std^2) cut at -2 and 2, absolute, as torch.nn.init.trunc_normal_ does: hardly a cut for a small std."""
+    check_scale("std", std)
+    cut = CUT / std
+    if cut < 1e-2:  # flat to 5e-5, where the closed form below cancels
+        variance = CUT**2 / 3
+    else:
+        density = math.exp(-(cut**2) / 2) / math.sqrt(2 * math.pi)
+        variance = std**2 * (1 - 2 * cut * density / math.erf(cut / math.sqrt(2)))
+    return Initializer(
+        name="truncated_normal",
+        sample=lambda rng, fan_in, fan_out, dtype: draw_cut_normal(rng, (fan_in, fan_out), std, CUT, dtype),
+        variance=lambda fan_in, fan_out: variance,
+        distribution="normal cut at +-2",
+        source="PyTorch, torch.nn.init.trunc_normal_",
+    )

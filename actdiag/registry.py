@@ -1,0 +1,152 @@
+"""Named entries with parameters: how `leaky_relu:0.2` becomes an Activation and `std=0.01` an Initializer."""
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Generic, TypeVar
+
+from actdiag.errors import InvalidField, did_you_mean
+
+Entry = TypeVar("Entry")
+Builder = Callable[..., Entry]
+
+_NUMBER = re.compile(r"[+-]?(\d|\.\d)")
+
+
+class Registry(Generic[Entry]):
+    """Builders of entries under their names; an entry's parameters are its builder's.
+
+    A builder's arguments, where they differ from the defaults, become part of the entry's name, so that a name always
+    says the whole entry and `resolve` takes it back. An entry asked for by an alias answers to it.
+
+    Args:
+        field: The field that these names are given in (`act`, `init`), for errors.
+        kind: What an entry is called in a sentence.
+        bare: The name that a bare number stands for, if any: `0.01` for `std:0.01`.
+    """
+
+    def __init__(self, field: str, kind: str, bare: str | None = None) -> None:
+        self.field = field
+        self.kind = kind
+        self._bare = bare
+        self._builders: dict[str, Builder[Entry]] = {}
+        self._aliases: dict[str, str] = {}
+
+    def register(self, *aliases: str, name: str | None = None) -> Callable[[Builder[Entry]], Builder[Entry]]:
+        """Register the decorated builder under `name` (the function's own by default) and `aliases`."""
+
+        def decorate(build: Builder[Entry]) -> Builder[Entry]:
+            own_name = name or build.__name__
+            signature = inspect.signature(build, eval_str=True)
+
+            @functools.wraps(build)
+            def named(*args: Any, **kwargs: Any) -> Entry:
+                entry = build(*args, **kwargs)
+                bound = signature.bind(*args, **kwargs)
+                return replace(entry, name=_full_name(own_name, signature, bound))  # type: ignore[type-var]
+
+            self._builders[own_name] = named
+            self._aliases.update(dict.fromkeys(aliases, own_name))
+            return named
+
+        return decorate
+
+    def __iter__(self) -> Iterator[str]:
+        """The names, aliases left out, in the order of registration."""
+        return iter(self._builders)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether `name` is a name or an alias, without parameters."""
+        return name in self._builders or name in self._aliases
+
+    def __getitem__(self, name: str) -> Builder[Entry]:
+        """The builder under a name or an alias."""
+        return self._builders[self._aliases.get(name, name)]
+
+    def aliases(self, name: str) -> list[str]:
+        """The other names of the entry `name`."""
+        return [alias for alias, target in self._aliases.items() if target == name]
+
+    def signature(self, name: str) -> str:
+        """How `name` is written with its parameters: `maxout[:pieces=2]`, `uniform:limit`."""
+        parameters = inspect.signature(self[name], eval_str=True).parameters.values()
+        if [p.name for p in parameters] == [name]:
+            return f"{name}={name.upper()}"
+        return name + "".join(
+            f":{p.name}" if p.default is p.empty else f"[:{p.name}={_written(p.default)}]" for p in parameters
+        )
+
+    def resolve(self, spec: "str | Entry") -> Entry:
+        """Return the entry that `spec` (`NAME[:value[:key=value...]]`) names; an entry is returned as it is.
+
+        Raises:
+            InvalidField: The name is unknown (the nearest ones are offered) or a parameter is not accepted.
+        """
+        if not isinstance(spec, str):
+            return spec
+        name, *values = [part.strip() for part in spec.strip().split(":")]
+        if self._bare and _NUMBER.match(name):
+            name, values = self._bare, [name, *values]
+        elif "=" in name:
+            name, value = (part.strip() for part in name.split("=", 1))
+            values = [value, *values]
+        if name.lower() in self:
+            name = name.lower()
+        if name not in self:
+            known = [*self._builders, *self._aliases]
+            offer = did_you_mean(name, known) or f"; `actdiag {self.kind}s` lists them"
+            raise InvalidField(self.field, f"must name an {self.kind}, got {spec!r}{offer}")
+        try:
+            entry = self[name](**self._arguments(spec, name, values))
+        except InvalidField as error:
+            if error.field == self.field:
+                raise
+            raise InvalidField(self.field, f"{spec!r}: {error.field} {error.problem}") from None
+        if name not in self._aliases:
+            return entry
+        parameters = entry.name.removeprefix(self._aliases[name])  # type: ignore[attr-defined]
+        return replace(entry, name=name + parameters)  # type: ignore[type-var]
+
+    def _arguments(self, spec: str, name: str, values: list[str]) -> dict[str, Any]:
+        parameters = inspect.signature(self[name], eval_str=True).parameters
+        arguments: dict[str, Any] = {}
+        for position, text in enumerate(values):
+            key, equals, value = (part.strip() for part in text.partition("="))
+            if not equals:
+                key, value = (list(parameters)[position] if position < len(parameters) else ""), key
+            if key not in parameters or key in arguments:
+                takes = f"takes {self.signature(name)}" if parameters else "takes no parameters"
+                raise InvalidField(self.field, f"{spec!r}: {name} {takes}, got {text!r}")
+            arguments[key] = _converted(self.field, spec, key, value, parameters[key].annotation)
+        for parameter in parameters.values():
+            if parameter.default is parameter.empty and parameter.name not in arguments:
+                raise InvalidField(self.field, f"{spec!r}: {name} needs a value, as in {self.signature(name)}")
+        return arguments
+
+
+def _full_name(name: str, signature: inspect.Signature, bound: inspect.BoundArguments) -> str:
+    given = {
+        key: value
+        for key, value in bound.arguments.items()
+        if signature.parameters[key].default is inspect.Parameter.empty or value != signature.parameters[key].default
+    }
+    first = next(iter(signature.parameters), None)
+    parts = [_written(value) if key == first else f"{key}={_written(value)}" for key, value in given.items()]
+    # An entry that is named after its parameter reads as an assignment: std=0.01.
+    return f"{name}={parts[0]}" if name == first else ":".join([name, *parts])
+
+
+def _written(value: object) -> str:
+    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _converted(field: str, spec: str, key: str, value: str, annotation: type) -> Any:
+    if annotation is str:
+        return value
+    try:
+        return annotation(value)
+    except ValueError:
+        accepted = "a whole number" if annotation is int else "a number"
+        raise InvalidField(field, f"{spec!r}: {key} must be {accepted}, got {value!r}") from None

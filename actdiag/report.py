@@ -1,0 +1,155 @@
+"""The Report: all that one run found, as typed fields, as a dict, as JSON and as rows."""
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from actdiag.diagnosis import Verdict
+from actdiag.stack import Stack
+from actdiag.statistics import ChangePerLayer, LayerStats
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+SCHEMA = "actdiag/1"
+"""Names the layout of the JSON; the number grows when a key changes its meaning or goes."""
+
+_OF_BACKWARD = ("gradient", "weight_gradient", "bias_gradient", "slope_gradient")
+_HISTOGRAMS = ("histogram", "magnitude")
+
+
+@dataclass(frozen=True, slots=True)
+class LossValue:
+    """The loss that the backward pass started from.
+
+    Attributes:
+        name: `random`, `mse` or `cross-entropy`.
+        classes: Of the readout; None for `random`, which has none.
+        value: The loss over the batch; None where it is not finite.
+    """
+
+    name: str
+    classes: int | None
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that one run found.
+
+    Attributes:
+        command: `propagate`, `grad-flow` or `compare`.
+        stack: What was run.
+        layers: What was measured, layer 1 first.
+        change_per_layer: The factor from layer to layer.
+        verdict: The outlook for training, with its findings.
+        loss: What the backward pass started from; None without one.
+    """
+
+    command: str
+    stack: Stack
+    layers: tuple[LayerStats, ...]
+    change_per_layer: ChangePerLayer
+    verdict: Verdict
+    loss: LossValue | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain dicts, lists, numbers and None, with the keys of the JSON."""
+        return {"schema": SCHEMA, "command": self.command, "versions": versions(), **_run(self)}
+
+    def to_json(self) -> str:
+        """Return the report as JSON text: always valid, and the same for the same run."""
+        return as_json(self.to_dict())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a flat dict for each layer, nested keys joined by `_`, without the histograms."""
+        return [_flat(_layer(stats, self.loss is not None)) for stats in self.layers]
+
+    def figure(self) -> "Figure":
+        """Return the run as a matplotlib Figure."""
+        from actdiag.render.figures import report_figure
+
+        return report_figure(self)
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        """Show the run as a table in a rich console."""
+        from actdiag.render.terminal import report_view
+
+        yield report_view(self, width=options.max_width, ascii_only=options.ascii_only)
+
+
+def runs_to_dict(reports: Sequence[Report]) -> dict[str, Any]:
+    """Return several reports of one command as one dict, their common keys said once."""
+    runs = [_run(report) for report in reports]
+    return {"schema": SCHEMA, "command": reports[0].command, "versions": versions(), "runs": runs}
+
+
+def as_json(document: dict[str, Any]) -> str:
+    """Return a dict as JSON text, refusing anything that JSON has no word for."""
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the numbers came from."""
+    from actdiag import __version__
+
+    return {"actdiag": __version__, "numpy": np.__version__, "python": platform.python_version()}
+
+
+def _run(report: Report) -> dict[str, Any]:
+    stack = report.stack
+    own_biases = stack.bias_mean is None and stack.bias_std is None and stack.init.sample_bias is not None
+    run: dict[str, Any] = {
+        "stack": {
+            "act": stack.act.name,
+            "init": stack.init.name,
+            "widths": list(stack.widths),
+            "input": stack.input,
+            "input_width": stack.input_width,
+            "batch": stack.batch,
+            "gain": stack.gain,
+            "bias_mean": None if own_biases else stack.bias_mean or 0.0,
+            "bias_std": None if own_biases else stack.bias_std or 0.0,
+            "dtype": stack.dtype,
+            "seed": stack.seed,
+        },
+        "layers": [_layer(stats, report.loss is not None) for stats in report.layers],
+        "change_per_layer": _plain(report.change_per_layer),
+        "verdict": _plain(report.verdict),
+    }
+    if report.loss is not None:
+        run["loss"] = _plain(report.loss)
+    return run
+
+
+def _layer(stats: LayerStats, backward: bool) -> dict[str, Any]:
+    plain: dict[str, Any] = _plain(stats)
+    return plain if backward else {key: value for key, value in plain.items() if key not in _OF_BACKWARD}
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value
+
+
+def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in plain.items():
+        if key in _HISTOGRAMS:
+            continue
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}_"))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -1,0 +1,135 @@
+"""The Stack: what to run, validated once; everything after it is a pure function of it."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from actdiag.activations import Activation
+from actdiag.arrays import Array
+from actdiag.data import RANDOM_INPUTS, random_input
+from actdiag.errors import InvalidField, check_choice, check_integer, check_real
+from actdiag.initializers import LARGEST_SCALE, Initializer
+
+MOST_LAYERS = 1_000_000
+MOST_UNITS = 10_000_000
+MOST_ROWS = 100_000_000
+MOST_SEED = 2**63 - 1
+DTYPES = ("float32", "float64")
+
+_BLOCK_ENTRIES = 2**18
+_FEWEST_ROWS, _MOST_ROWS = 64, 512
+_BLOCKS_WANTED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A deep stack of equal layers z = a @ w + b, a = f(z), as a recipe.
+
+    Attributes:
+        act: The activation of every layer.
+        init: The initializer of every layer's weights.
+        widths: The number of units of layers 1 to L.
+        input: `normal`, `uniform`, or what `data` is called.
+        input_width: The number of features of an input.
+        batch: The number of inputs.
+        gain: What the sampled weights are multiplied with; never the biases or the readout.
+        bias_mean: The mean of the biases; None with `bias_std` for the initializer's own biases.
+        bias_std: The std of the biases, which are normal.
+        dtype: `float32` or `float64`: the arithmetic of the stack.
+        seed: What every random number follows from.
+        data: The inputs, shape (batch, input_width), where they are not drawn.
+    """
+
+    act: Activation
+    init: Initializer
+    widths: tuple[int, ...]
+    input: str
+    input_width: int
+    batch: int
+    gain: float = 1.0
+    bias_mean: float | None = None
+    bias_std: float | None = None
+    dtype: str = "float32"
+    seed: int = 0
+    data: Array | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            InvalidField: A field holds something that no stack can have.
+        """
+        check_integer("depth", len(self.widths), 1, MOST_LAYERS)
+        for width in set(self.widths):
+            check_integer("widths" if len(set(self.widths)) > 1 else "width", width, 1, MOST_UNITS)
+        check_integer("input_width", self.input_width, 1, MOST_UNITS)
+        check_integer("batch", self.batch, 1, MOST_ROWS)
+        check_real("gain", self.gain, 0.0, LARGEST_SCALE, open_below=True)
+        if self.bias_mean is not None:
+            check_real("bias_mean", self.bias_mean, -LARGEST_SCALE, LARGEST_SCALE)
+        if self.bias_std is not None:
+            check_real("bias_std", self.bias_std, 0.0, LARGEST_SCALE)
+        check_choice("dtype", self.dtype, DTYPES)
+        check_integer("seed", self.seed, 0, MOST_SEED)
+        if self.data is None:
+            check_choice("input", self.input, RANDOM_INPUTS)
+        elif self.data.shape != (self.batch, self.input_width):
+            problem = f"must have shape ({self.batch}, {self.input_width}), got {self.data.shape}"
+            raise InvalidField(field="input", problem=problem)
+        largest = float(np.finfo(self.dtype).max)
+        if any(self.weight_std(layer) > largest / 10 for layer in range(1, min(self.depth, 2) + 1)):
+            problem = f"must keep the weights within {self.dtype} (std under {largest / 10:.1g}), got {self.gain:g}"
+            raise InvalidField(field="gain", problem=problem)
+
+    @property
+    def depth(self) -> int:
+        """The number of layers, L."""
+        return len(self.widths)
+
+    def fan_in(self, layer: int) -> int:
+        """The number of inputs to a unit of `layer` (from 1)."""
+        return self.widths[layer - 2] if layer > 1 else self.input_width
+
+    def columns(self, layer: int) -> int:
+        """The number of pre-activations of `layer` (from 1): its width times the activation's pieces. Its fan_out."""
+        return self.widths[layer - 1] * self.act.pieces
+
+    def weight_std(self, layer: int) -> float:
+        """The std of a weight of `layer`, gain included; of the recipe, before any scaling on the batch."""
+        return self.gain * self.init.std(self.fan_in(layer), self.columns(layer))
+
+    def bias_spread(self, layer: int) -> tuple[float, float]:
+        """The mean and the std of a bias of `layer`."""
+        if self.bias_mean is None and self.bias_std is None:
+            return 0.0, math.sqrt(self.init.bias_variance(self.fan_in(layer), self.columns(layer)))
+        return self.bias_mean or 0.0, self.bias_std or 0.0
+
+    def inputs(self) -> Array:
+        """The inputs in the stack's dtype, shape (batch, input_width).
+
+        Raises:
+            InvalidField: A given input does not fit the dtype.
+        """
+        if self.data is None:
+            return random_input(self.input, self.seed, self.batch, self.input_width, self.dtype)
+        with np.errstate(over="ignore"):
+            inputs: Array = np.ascontiguousarray(self.data, dtype=self.dtype)
+        if not np.isfinite(inputs).all():
+            problem = f"must hold numbers that {self.dtype} can hold, got up to {np.abs(self.data).max():.3g}"
+            raise InvalidField(field="input", problem=problem)
+        return inputs
+
+    def row_blocks(self) -> list[slice]:
+        """The blocks of rows that work is cut into: they depend on the stack's shape alone."""
+        widest = max(self.input_width, max(self.widths) * self.act.pieces)
+        rows = min(_MOST_ROWS, max(_FEWEST_ROWS, _BLOCK_ENTRIES // widest))
+        rows = min(rows, max(_FEWEST_ROWS, -(-self.batch // _BLOCKS_WANTED)))
+        return list(cut(self.batch, rows))
+
+
+def cut(total: int, size: int) -> Iterator[slice]:
+    """Yield slices of `size` (the last one may be shorter) that cover range(total)."""
+    for start in range(0, total, size):
+        yield slice(start, min(start + size, total))

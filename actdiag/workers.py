@@ -1,0 +1,62 @@
+"""Threads over blocks: results in block order, BLAS held to one thread, overflow and NaN as data."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import TypeVar
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from actdiag.errors import check_integer
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MOST_THREADS = 1024
+
+
+def available_threads() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Workers:
+    """A context in which `map` runs on `threads` threads (all processors where None).
+
+    The results do not depend on the number of threads: what is mapped over is cut beforehand, each piece is worked on
+    by one thread with a single-threaded BLAS, and the results come back in the order of the pieces.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = available_threads() if threads is None else check_integer("threads", threads, 1, MOST_THREADS)
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> "Workers":
+        """Start the threads and hold BLAS to one thread each."""
+        self._limits = threadpool_limits(1, user_api="blas")
+        if self.threads > 1:
+            self._pool = ThreadPoolExecutor(self.threads)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the threads and give BLAS back."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+        self._limits.restore_original_limits()
+
+    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Return `[work(item) for item in items]`, with floating-point events silent."""
+
+        def quietly(item: Item) -> Result:
+            with np.errstate(all="ignore"):  # the setting is a thread's own, so each piece sets it
+                return work(item)
+
+        if self._pool is None or len(items) == 1:
+            return [quietly(item) for item in items]
+        return list(self._pool.map(quietly, items))
