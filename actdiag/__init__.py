@@ -1,3 +1,70 @@
-"""Activation statistics for deep networks."""
+"""Activation statistics for deep networks.
+
+>>> import actdiag
+>>> report = actdiag.propagate(act="relu", init="he", depth=5)
+>>> report.verdict.severity
+'healthy'
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from actdiag.activations import ACTIVATIONS, Activation
+    from actdiag.api import compare, grad_flow, make_stack, propagate
+    from actdiag.diagnosis import Finding, Verdict
+    from actdiag.errors import InvalidField
+    from actdiag.initializers import INITIALIZERS, Initializer
+    from actdiag.report import Report
+    from actdiag.stack import Stack
+    from actdiag.statistics import GradientStats, LayerStats
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "ACTIVATIONS": "activations",
+    "Activation": "activations",
+    "Finding": "diagnosis",
+    "GradientStats": "statistics",
+    "INITIALIZERS": "initializers",
+    "Initializer": "initializers",
+    "InvalidField": "errors",
+    "LayerStats": "statistics",
+    "Report": "report",
+    "Stack": "stack",
+    "Verdict": "diagnosis",
+    "compare": "api",
+    "grad_flow": "api",
+    "make_stack": "api",
+    "propagate": "api",
+}
+
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALIZERS",
+    "Activation",
+    "Finding",
+    "GradientStats",
+    "Initializer",
+    "InvalidField",
+    "LayerStats",
+    "Report",
+    "Stack",
+    "Verdict",
+    "__version__",
+    "compare",
+    "grad_flow",
+    "make_stack",
+    "propagate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -65,7 +65,7 @@ class StackOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class _Settings:
+class RunSettings:
     """How to run, none of which changes a statistic but the histogram's axis."""
 
     axis: Axis
@@ -148,7 +148,7 @@ def propagate(
         >>> [layer.layer for layer in report.layers], report.verdict.severity
         ([1, 2, 3], 'healthy')
     """
-    return run_propagate(make_stack(act, init, **options), _settings(bins, range, threads, progress))
+    return run_propagate(make_stack(act, init, **options), run_settings(bins, range, threads, progress))
 
 
 def grad_flow(
@@ -191,8 +191,8 @@ def grad_flow(
     """
     budget = parse_size("memory", memory)
     stack = make_stack(act, init, **options)
-    settings = _settings(bins, range, threads, progress)
-    return run_grad_flow("grad-flow", stack, _loss(loss, classes, labels), budget, settings)
+    settings = run_settings(bins, range, threads, progress)
+    return run_grad_flow(stack, make_loss(loss, classes, labels), budget, settings)
 
 
 def compare(
@@ -223,19 +223,19 @@ def compare(
     acts, inits = [activations.resolve(one) for one in act], [initializers.resolve(one) for one in init]
     first = make_stack(acts[0], inits[0], **options)
     stacks = [replace(first, act=one_act, init=one_init) for one_act in acts for one_init in inits]
-    chosen_loss = _loss(loss, classes, labels)
+    chosen_loss = make_loss(loss, classes, labels)
     tell = progress or _silent
 
     def run(number: int, stack: Stack) -> Report:
         def step(done: int, total: int) -> None:
             tell(number * total + done, len(stacks) * total)
 
-        return run_grad_flow("compare", stack, chosen_loss, budget, _settings(bins, range, threads, step))
+        return run_grad_flow(stack, chosen_loss, budget, run_settings(bins, range, threads, step), command="compare")
 
     return [run(number, stack) for number, stack in enumerate(stacks)]
 
 
-def run_propagate(stack: Stack, settings: _Settings) -> Report:
+def run_propagate(stack: Stack, settings: RunSettings) -> Report:
     """Run a stack forward and return its Report."""
     check_fits(stack)
     measure = ForwardMeasure(stack, settings.axis)
@@ -247,8 +247,8 @@ def run_propagate(stack: Stack, settings: _Settings) -> Report:
     return _report("propagate", stack, layers)
 
 
-def run_grad_flow(command: str, stack: Stack, loss: Loss, budget: int, settings: _Settings) -> Report:
-    """Run a stack forward and backward and return its Report."""
+def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
+    """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the way down."""
     plan, kept = plan_backward(stack, budget)
     check_fits(stack, kept)
     measure = ForwardMeasure(stack, settings.axis)
@@ -279,9 +279,17 @@ def _report(command: str, stack: Stack, layers: Sequence[LayerStats], loss: Loss
     return Report(command, stack, measured, change, verdict, loss)
 
 
-def _settings(
-    bins: int, range: tuple[float, float] | None, threads: int | None, progress: Progress | None
-) -> _Settings:
+def run_settings(
+    bins: int = 30,
+    range: tuple[float, float] | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> RunSettings:
+    """Return checked settings.
+
+    Raises:
+        InvalidField: A field holds something that is not accepted.
+    """
     check_integer("bins", bins, 1, MOST_BINS)
     if range is not None:
         low, high = (check_real("range", end, -1e300, 1e300) for end in range)
@@ -289,14 +297,19 @@ def _settings(
             raise InvalidField(field="range", problem=f"must have LO under HI, got {low:g} {high:g}")
     if threads is not None:
         check_integer("threads", threads, 1, 1024)
-    return _Settings(Axis(bins, range), threads, progress or _silent)
+    return RunSettings(Axis(bins, range), threads, progress or _silent)
 
 
 def _silent(done: int, total: int) -> None:
     """Tell nobody."""
 
 
-def _loss(name: str, classes: int, labels: str | Path | Numbers | None) -> Loss:
+def make_loss(name: str = "random", classes: int = DEFAULT_CLASSES, labels: str | Path | Numbers | None = None) -> Loss:
+    """Return the Loss that names and options describe, with its labels read.
+
+    Raises:
+        InvalidField: A field holds something that is not accepted.
+    """
     if isinstance(labels, str | Path):
         labels = load_labels(labels)
     return Loss(name, classes, None if labels is None else np.asarray(labels))

@@ -170,7 +170,7 @@ def axis_edges(first_layer: Array, bounds: tuple[float, float], bins: int) -> tu
     magnitudes = magnitudes[np.isfinite(magnitudes)]
     reach = float(np.percentile(magnitudes, PERCENTILE)) if magnitudes.size else 0.0
     reach = reach if reach >= np.finfo(np.float64).tiny * 1e3 else 1.0
-    return spaced(0.0 if low >= 0 else -reach, 0.0 if high <= 0 else reach, bins)
+    return spaced(0.0 if low >= 0 else -reach, reach, bins)
 
 
 def spaced(low: float, high: float, bins: int) -> tuple[float, ...]:

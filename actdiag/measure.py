@@ -137,7 +137,8 @@ def awake_units(act: Activation, z: Array) -> Flags:
 
     def any_awake(rows: Array) -> Flags:
         flags: Flags = np.abs(derivative(rows)) > dead_slope
-        return np.logical_or.reduce(flags | np.isnan(rows), axis=0, keepdims=True)[0]
+        awake: Flags = np.logical_or.reduce(flags | np.isnan(rows), axis=0)
+        return awake
 
     # A few rows wake nearly all units, and only the others need the rest of the rows.
     awake = any_awake(z[:_ROWS_THAT_WAKE_MOST])

@@ -177,7 +177,7 @@ def aligned_inputs(run: Run) -> Iterable[Finding]:
             value=worst,
             limit=ALIGNED,
             summary=f"different inputs give parallel activations in {_layers(tuple(over))} (cosine {worst:.6f})",
-            advice="use fewer layers, or an activation centred on zero, such as tanh, with --init lecun",
+            advice=f"use fewer layers{_centred(run)}",
         )
 
 
@@ -197,7 +197,7 @@ def collapsed_inputs(run: Run) -> Iterable[Finding]:
             value=worst,
             limit=COLLAPSED,
             summary=f"units hardly depend on the input in {_layers(tuple(ratios))}: unit_std is {worst:.2g} of std",
-            advice="use larger weights (--init he or xavier, or a larger --gain), so that inputs outweigh the offset",
+            advice=f"use a larger --gain, so that the inputs outweigh the offset{_centred(run)}",
         )
 
 
@@ -256,6 +256,11 @@ def _rescale(run: Run, change: float | None) -> str | None:
         return None
     now = f" (std {std:.3g} in place of {std * change:.3g})" if std else ""
     return f"make the weights {'larger' if change < 1 else 'smaller'}: --gain {gain:.3g}{now}"
+
+
+def _centred(run: Run) -> str:
+    """Advise a centred activation, unless it is one: the offset of the others is what all inputs come to share."""
+    return "" if traits(run.stack.act).zero_centred else ", or an activation centred on zero, such as tanh"
 
 
 def _dead_by_chance(stack: Stack, stats: LayerStats, cosine_below: float | None) -> float:

@@ -1,0 +1,115 @@
+"""The command line: options in, the library's answers out, errors in one line."""
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+from actdiag import __version__
+from actdiag.cli.activations import activations
+from actdiag.cli.compare import compare
+from actdiag.cli.grad_flow import grad_flow
+from actdiag.cli.initializers import initializers
+from actdiag.cli.propagate import propagate
+from actdiag.errors import InvalidField
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+
+class _Group(click.Group):
+    """A group at whose door the library's errors become options', and a closed or full output an orderly end."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse the arguments."""
+        with _output_failures():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            with _output_failures():
+                result = super().invoke(ctx)
+                sys.stdout.flush()
+                return result
+        except InvalidField as error:
+            command = self.commands[ctx.invoked_subcommand or ""]
+            message = f"{_option(command, error.field)} {error.problem}"
+            raise click.UsageError(message) from None
+
+
+@click.group(
+    cls=_Group,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="actdiag", message="%(prog)s %(version)s")
+@click.pass_context
+def actdiag(ctx: click.Context) -> None:
+    """Activation statistics for deep networks.
+
+    Pushes data through a deep stack with the activation and initializer you name, and tells layer by layer what
+    becomes of the signal and of the gradient, what is wrong, why, and the smallest change that mends it.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+for command in (propagate, grad_flow, compare, activations, initializers):
+    actdiag.add_command(command)
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 2 usage, 130 interrupted; a bug leaves its traceback and 1."""
+    sys.exit(run())
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line on `arguments` (those of the process by default) and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        code = actdiag.main(arguments, prog_name="actdiag", standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        print(f"Error: {_message(error)}", file=sys.stderr)
+        return EXIT_USAGE
+    return code if isinstance(code, int) else 0
+
+
+@contextlib.contextmanager
+def _output_failures() -> Iterator[None]:
+    """End quietly where a reader has closed the pipe, and with a usage error where the output is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG):
+            raise
+        # What is left in the buffer must not fail again when the interpreter flushes it.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.EPIPE:
+            raise click.exceptions.Exit(0) from None
+        message = f"standard output must take the answer, got: {error.strerror}"
+        raise click.ClickException(message) from None
+
+
+def _option(command: click.Command, field: str) -> str:
+    """Return how the command line spells a field of the library: `--bias-std`, or an argument's metavar."""
+    for parameter in command.params:
+        if parameter.name == field:
+            return parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+    return f"--{field.replace('_', '-')}"
+
+
+def _message(error: click.ClickException) -> str:
+    """Return an error of the command line in one line, a parameter's with its option in front."""
+    if isinstance(error, click.BadParameter) and error.param is not None and error.message:
+        return f"{error.param.opts[0]} {error.message}"
+    return " ".join(error.format_message().split())

@@ -1,0 +1,33 @@
+"""actdiag activations."""
+
+import click
+
+from actdiag.cli import options
+
+
+@click.command()
+@click.argument("act", metavar="NAME", required=False, type=options.Registered("act"))
+@options.png_option
+def activations(act: str | None, png: str | None) -> None:
+    r"""List the activations, or show one: its formula, its traits and its curves.
+
+    \b
+      actdiag activations
+      actdiag activations gelu --png gelu.png
+    """
+    from actdiag.activations import resolve
+    from actdiag.cli import output
+    from actdiag.errors import InvalidField
+    from actdiag.render import terminal
+
+    if act is None:
+        if png is not None:
+            raise InvalidField(field="png", problem="must come with the NAME of an activation, got none")
+        output.show(lambda width, plain: terminal.activations_view(width=width, ascii_only=plain))
+        return
+    entry, outputs = resolve(act), output.Outputs(png)
+    if png is not None:
+        from actdiag.render.figures import activation_figure
+
+        outputs.write(figure=lambda: activation_figure(entry))
+    output.show(lambda width, plain: terminal.activation_view(entry, width=width, ascii_only=plain))

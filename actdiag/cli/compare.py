@@ -1,0 +1,32 @@
+"""actdiag compare."""
+
+from typing import Any
+
+import click
+
+from actdiag.cli import options
+
+
+@click.command()
+@options.many_acts
+@options.many_inits
+@options.stack_options
+@options.loss_options
+@options.run_options
+@options.output_options
+def compare(act: tuple[str, ...], init: tuple[str, ...], **given: Any) -> None:
+    r"""Run every activation with every initializer, forward and backward.
+
+    One cell a stack: the rms of the last layer, the change per layer of the signal on the way up and of the gradient
+    on the way down, and the verdict.
+
+    \b
+      actdiag compare --act relu,tanh,sigmoid --init std=0.01,xavier,he --png grid.png
+    """
+    from actdiag import api
+    from actdiag.cli import output
+
+    outputs = output.taken_from(given)
+    with output.progress() as progress:
+        reports = api.compare(options.split_list(act), options.split_list(init), progress=progress, **given)
+    output.answer_all(reports, outputs)

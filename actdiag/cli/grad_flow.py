@@ -1,0 +1,48 @@
+"""actdiag grad-flow."""
+
+from typing import Any
+
+import click
+
+from actdiag.cli import options
+
+
+@click.command("grad-flow")
+@options.one_act
+@options.one_init
+@options.stack_options
+@options.loss_options
+@options.run_options
+@options.layers_option
+@options.output_options
+def grad_flow(
+    act: str,
+    init: str,
+    loss: str,
+    classes: int,
+    labels: str | None,
+    memory: str,
+    layers: str | None,
+    **given: Any,
+) -> None:
+    r"""Push a gradient back down a stack and see what reaches the first layer.
+
+    One row a layer: the histogram of log10 |dL/dz|, its rms and the ratio to the last layer's, beside the rms of the
+    activations and the norm of dL/dW. Judge by dL/dz: dL/dW can look flat while the gradient dies.
+
+    \b
+      actdiag grad-flow --act sigmoid --init xavier --depth 20
+      actdiag grad-flow --act relu --init he --loss cross-entropy --json -
+    """
+    from actdiag import api
+    from actdiag.cli import output
+    from actdiag.memory import parse_size
+    from actdiag.render.selection import parse_layers
+
+    outputs, settings = output.taken_from(given), output.settings_from(given)
+    budget, chosen_loss = parse_size("memory", memory), api.make_loss(loss, classes, labels)
+    stack = api.make_stack(act, init, **given)
+    shown = None if layers is None else parse_layers(layers, stack.depth)
+    with output.progress() as progress:
+        report = api.run_grad_flow(stack, chosen_loss, budget, api.run_settings(**settings, progress=progress))
+    output.answer(report, outputs, shown)

@@ -1,0 +1,32 @@
+"""actdiag initializers."""
+
+import click
+
+from actdiag.cli import options
+
+_MOST_FANS = 10_000
+
+
+@click.command()
+@click.argument("init", metavar="NAME", required=False, type=options.Registered("init"))
+@click.option("--fan-in", type=options.Whole(), default=100, show_default=True, help="Inputs of a unit.")
+@click.option("--fan-out", type=options.Whole(), default=100, show_default=True, help="Units that an input feeds.")
+def initializers(init: str | None, fan_in: int, fan_out: int) -> None:
+    r"""List the initializers with their std at the fans given, or show one with a sample of it.
+
+    \b
+      actdiag initializers
+      actdiag initializers he_normal --fan-in 100 --fan-out 100
+    """
+    from actdiag.cli import output
+    from actdiag.errors import check_integer
+    from actdiag.initializers import resolve
+    from actdiag.render import terminal
+
+    check_integer("fan_in", fan_in, 1, _MOST_FANS)
+    check_integer("fan_out", fan_out, 1, _MOST_FANS)
+    if init is None:
+        output.show(lambda width, plain: terminal.initializers_view(fan_in, fan_out, width=width, ascii_only=plain))
+        return
+    entry = resolve(init)
+    output.show(lambda width, plain: terminal.initializer_view(entry, fan_in, fan_out, width=width, ascii_only=plain))

@@ -1,0 +1,232 @@
+"""Where answers go: the terminal, and files that are whole or not there."""
+
+import contextlib
+import csv
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actdiag.errors import InvalidField
+from actdiag.report import Report, as_json, runs_to_dict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import RenderableType
+
+PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
+
+_STDOUT = "-"
+_PATIENCE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The files asked for, checked before anything is run.
+
+    Attributes:
+        png: Where the picture goes.
+        json: Where the JSON goes; `-` is standard output.
+        csv: Where the CSV goes; `-` is standard output.
+    """
+
+    png: str | None = None
+    json: str | None = None
+    csv: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be written.
+
+        Raises:
+            InvalidField: A suffix is unknown, a folder is missing or cannot be written to, or two answers meet.
+        """
+        if self.png is not None and Path(self.png).suffix.lower() not in PICTURE_SUFFIXES:
+            raise InvalidField(field="png", problem=f"must end in .png, .svg or .pdf, got {self.png!r}")
+        if self.json == self.csv == _STDOUT:
+            raise InvalidField(field="csv", problem="must go to a file where --json goes to standard output, got '-'")
+        taken: dict[str, str] = {}
+        for field, name in (("png", self.png), ("json", self.json), ("csv", self.csv)):
+            if name is None or (field != "png" and name == _STDOUT):
+                continue
+            _check_writable(field, name)
+            real = os.path.realpath(name)
+            if real in taken and not Path(real).is_char_device():
+                raise InvalidField(field, f"must be another file than --{taken[real]}'s, got {name!r}")
+            taken[real] = field
+
+    @property
+    def on_stdout(self) -> bool:
+        """Whether a file's content takes the place of the table on standard output."""
+        return _STDOUT in (self.json, self.csv)
+
+    def write(
+        self,
+        figure: "Callable[[], Figure] | None" = None,
+        json: Callable[[], str] | None = None,
+        csv: Callable[[], str] | None = None,
+    ) -> None:
+        """Write the files, all of them or none, then what goes to standard output; content is made if asked for."""
+        files: list[tuple[str, str, bytes]] = []
+        stdout: list[str] = []
+        if self.png is not None and figure is not None:
+            files.append(("png", self.png, picture_bytes(figure(), Path(self.png).suffix.lower())))
+        for field, name, content in (("json", self.json, json), ("csv", self.csv, csv)):
+            if name is None or content is None:
+                continue
+            if name == _STDOUT:
+                stdout.append(content())
+            else:
+                files.append((field, name, content().encode()))
+        _write_files(files)
+        for text in stdout:
+            sys.stdout.write(text)
+
+
+def taken_from(given: dict[str, Any]) -> Outputs:
+    """Take the output options out of a command's options."""
+    return Outputs(given.pop("png"), given.pop("json"), given.pop("csv"))
+
+
+def settings_from(given: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of how to run out of a command's options."""
+    return {name: given.pop(name) for name in ("bins", "range", "threads")}
+
+
+def answer(report: Report, outputs: Outputs, layers: Sequence[int] | None) -> None:
+    """Give one report's answer: its files, and its table unless a file's content takes standard output."""
+    outputs.write(report.figure, report.to_json, lambda: csv_text(report.rows()))
+    if not outputs.on_stdout:
+        from actdiag.render.terminal import report_view
+
+        show(lambda width, plain: report_view(report, width=width, ascii_only=plain, layers=layers))
+
+
+def answer_all(reports: Sequence[Report], outputs: Outputs) -> None:
+    """Give the answer of several reports: their files, and their matrix unless standard output is taken."""
+
+    def figure() -> "Figure":
+        from actdiag.render.figures import comparison_figure
+
+        return comparison_figure(reports)
+
+    def rows() -> str:
+        names = [{"act": report.stack.act.name, "init": report.stack.init.name} for report in reports]
+        return csv_text([name | row for name, report in zip(names, reports, strict=True) for row in report.rows()])
+
+    outputs.write(figure, lambda: as_json(runs_to_dict(reports)), rows)
+    if not outputs.on_stdout:
+        from actdiag.render.terminal import comparison_view
+
+        show(lambda width, plain: comparison_view(reports, width=width, ascii_only=plain))
+
+
+def picture_bytes(figure: "Figure", suffix: str) -> bytes:
+    """Return a figure as a file of that suffix, the same bytes for the same figure."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    metadata = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
+    with matplotlib.rc_context({"svg.hashsalt": "actdiag"}):
+        figure.savefig(buffer, format=suffix[1:], metadata=metadata)
+    return buffer.getvalue()
+
+
+def csv_text(rows: Sequence[dict[str, Any]]) -> str:
+    """Return rows of equal keys as CSV with a header; None is an empty field."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def ascii_only() -> bool:
+    """Return whether characters beyond ASCII may not show: a C or POSIX locale, or an output that is not UTF-8."""
+    locale = next((os.environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(name)), "")
+    plain = locale in ("C", "POSIX") or (not locale and os.name == "posix")
+    return plain or (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+
+
+def show(view: "Callable[[int, bool], RenderableType]") -> None:
+    """Print what `view` makes of (columns, ASCII only)."""
+    from rich.console import Console
+
+    screen = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    with screen.capture() as capture:
+        screen.print(view(screen.width, ascii_only()))
+    # Cells are padded to the width of their columns; at the end of a line that is only noise in a file.
+    lines = capture.get().split("\n")
+    sys.stdout.write("\n".join(lines if screen.is_terminal else [line.rstrip() for line in lines]))
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[int, int], None]]:
+    """Give a callback of (done, total): a bar on standard error, if that is a terminal and it takes a while."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    started = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        advance: list[Callable[[int, int], None]] = []
+
+        def tell(done: int, total: int) -> None:
+            if not advance and time.monotonic() - started > _PATIENCE:
+                advance.append(stack.enter_context(_bar()))
+            if advance:
+                advance[0](done, total)
+
+        yield tell
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("layers")
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _check_writable(field: str, name: str) -> None:
+    path = Path(os.path.realpath(name))
+    accepted = "must be a file in a folder that can be written to"
+    if path.is_dir():
+        raise InvalidField(field, f"{accepted}, got the folder {name!r}")
+    if not path.parent.is_dir():
+        raise InvalidField(field, f"{accepted}, got {name!r}, whose folder does not exist")
+    if path.exists() and not path.is_file():
+        return  # a device or a pipe is written to as it stands
+    if not os.access(path.parent, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise InvalidField(field, f"{accepted}, got {name!r}, which is read-only")
+
+
+def _write_files(files: Sequence[tuple[str, str, bytes]]) -> None:
+    """Write every file under a temporary name, and only when all are whole give them their own."""
+    staged: list[tuple[Path, Path]] = []
+    try:
+        for field, name, content in files:
+            path = Path(os.path.realpath(name))
+            try:
+                if path.exists() and not path.is_file():
+                    path.write_bytes(content)
+                    continue
+                temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.{field}.tmp")
+                staged.append((temporary, path))
+                temporary.write_bytes(content)
+                if path.exists():
+                    temporary.chmod(path.stat().st_mode & 0o7777)
+            except OSError as error:
+                raise InvalidField(
+                    field, f"must be a file that can be written, got {name!r}: {error.strerror}"
+                ) from None
+        for temporary, path in staged:
+            temporary.replace(path)
+    finally:
+        for temporary, _ in staged:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)

@@ -1,0 +1,36 @@
+"""actdiag propagate."""
+
+from typing import Any
+
+import click
+
+from actdiag.cli import options
+
+
+@click.command()
+@options.one_act
+@options.one_init
+@options.stack_options
+@options.run_options
+@options.layers_option
+@options.output_options
+def propagate(act: str, init: str, layers: str | None, **given: Any) -> None:
+    r"""Push inputs through a stack and see what becomes of the signal.
+
+    One row a layer: the histogram of the activations, their mean and std, each unit's std over the inputs, exact
+    zeros, dead units, saturated entries, and the cosine between different inputs. Under it the verdict.
+
+    \b
+      actdiag propagate --act relu --init he
+      actdiag propagate --act relu --init std=0.01 --png layers.png
+    """
+    from actdiag import api
+    from actdiag.cli import output
+    from actdiag.render.selection import parse_layers
+
+    outputs, settings = output.taken_from(given), output.settings_from(given)
+    stack = api.make_stack(act, init, **given)
+    shown = None if layers is None else parse_layers(layers, stack.depth)
+    with output.progress() as progress:
+        report = api.run_propagate(stack, api.run_settings(**settings, progress=progress))
+    output.answer(report, outputs, shown)

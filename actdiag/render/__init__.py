@@ -1,0 +1,1 @@
+"""How reports look: in the terminal and as pictures. Nothing here measures or judges."""

@@ -1,0 +1,44 @@
+"""The view of several reports: a matrix of initializers by activations, one cell per stack."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from actdiag.render import words
+from actdiag.render.terminal.marks import STYLES, table
+from actdiag.report import Report
+
+_CELL_WIDTH = 19
+
+
+def comparison_view(reports: Sequence[Report], *, width: int, ascii_only: bool = False) -> RenderableType:
+    """Return the reports of every activation with every initializer, as many activations a table as `width` holds."""
+    acts = list(dict.fromkeys(report.stack.act.name for report in reports))
+    inits = list(dict.fromkeys(report.stack.init.name for report in reports))
+    cells = {(report.stack.act.name, report.stack.init.name): report for report in reports}
+    name_width = max(len(name) for name in inits)
+    fitting = max((width - name_width - 1) // (_CELL_WIDTH + 1), 1)
+    parts: list[RenderableType] = [Text(words.setting(reports[0].stack)), Text()]
+    for start in range(0, len(acts), fitting):
+        view = table(ascii_only)
+        view.add_column("", no_wrap=True)
+        for act in acts[start : start + fitting]:
+            view.add_column(act, min_width=_CELL_WIDTH)
+        for init in inits:
+            view.add_row(Text(init, "bold"), *(_cell(cells[act, init]) for act in acts[start : start + fitting]))
+            view.add_row()
+        parts.append(view)
+    legend = (
+        "rms: of the last layer's activations; up, down: change per layer of rms(a) and rms(dL/dz); then the verdict"
+    )
+    return Group(*parts, Text(legend, "dim"))
+
+
+def _cell(report: Report) -> Text:
+    verdict, change = report.verdict, report.change_per_layer
+    text = Text(f"rms {words.number(report.layers[-1].rms)}\n")
+    text.append(f"up {words.change(change.forward)}\ndown {words.change(change.backward)}\n")
+    text.append(verdict.severity, STYLES[verdict.severity])
+    text.append("".join(f"\n{finding.rule}" for finding in verdict.findings[:1]))
+    return text
