@@ -94,7 +94,7 @@ def gradient_change(run: Run) -> Iterable[Finding]:
     }
     change = run.change.backward
     slope = traits(run.stack.act).slope_supremum
-    advice = _rescale(run, change)
+    advice = _rescale(run, change) or _rescale(run, run.change.forward)
     if change is not None and change < 1 and slope is not None and slope < 1:
         advice = (
             f"the slope of {run.stack.act.name} is at most {slope:.3g}: take an activation of slope 1, such as tanh"
@@ -140,7 +140,8 @@ def dead_units(run: Run) -> Iterable[Finding]:
     dead: dict[int, float] = {}
     cosine, worst = run.input_cosine, 0.0
     for stats in run.layers:
-        if stats.dead_fraction is not None and stats.dead_fraction > DEAD_EXCESS:
+        # Where every pre-activation is zero the signal is gone, and what became of it is another rule's to say.
+        if stats.dead_fraction is not None and stats.dead_fraction > DEAD_EXCESS and stats.pre_activation.rms:
             chance = _dead_by_chance(run.stack, stats, cosine)
             # Units are counted, so a narrow layer strays from its chance by more than the excess allowed.
             allowed = chance + max(DEAD_EXCESS, SPREADS * sqrt(chance * (1 - chance) / stats.width))
@@ -186,7 +187,7 @@ def collapsed_inputs(run: Run) -> Iterable[Finding]:
     ratios = {
         stats.layer: stats.unit_std / stats.std if stats.std else 0.0
         for stats in run.layers
-        if stats.unit_std is not None and stats.std is not None and stats.unit_std <= COLLAPSED * stats.std
+        if stats.rms and stats.unit_std is not None and stats.unit_std <= COLLAPSED * (stats.std or 0.0)
     }
     if ratios:
         worst = min(ratios.values())

@@ -26,6 +26,7 @@ _GRID_COLUMNS = 5
 _MOST_GRID_ROWS = 120
 _MOST_MARKERS = 40
 _REACH = 5.0
+_WORTH_SAYING = 0.01
 
 
 def report_figure(report: Report) -> Figure:
@@ -45,9 +46,11 @@ def signal_figure(report: Report) -> Figure:
         stats = report.layers[number - 1]
         _histogram(panel, stats)
         panel.set_title(f"layer {number}", fontsize=10)
-        notes = [f"mean {words.brief(stats.mean)}", f"std {words.brief(stats.std)}"]
+        notes = [f"mean {words.brief(stats.mean)}", f"std {words.brief(stats.std)}"] if stats.rms is not None else []
         notes += [f"zero {words.percent(stats.zero_fraction)}"] if stats.zero_fraction else []
-        _note(panel, "\n".join(notes), 8)
+        off_axis = (stats.histogram.below + stats.histogram.above) / (report.stack.batch * stats.width)
+        notes += [f"off the axis {words.percent(off_axis)}"] if off_axis > _WORTH_SAYING else []
+        _note(panel, "\n".join(notes), 8, headroom=1.4)
     for panel in axes[len(shown) :]:
         panel.set_axis_off()
     figure.supxlabel("activation a (exact zeros left out of the bars)", fontsize=10)
@@ -72,16 +75,18 @@ def gradient_figure(report: Report) -> Figure:
         ),
         ("rms of activations", [stats.rms for stats in report.layers], _GREEN, "^", ":"),
     )
-    hidden = []
+    hidden: list[str] = []
     for label, values, colour, marker, line in curves:
         # A log axis has no place for zero; what is left out is said under the picture.
         drawn = np.array([value or np.nan for value in values], dtype=float)
         missing = int(np.isnan(drawn).sum())
-        hidden += [f"{label} at {missing} layer{'s' if missing > 1 else ''}"] if missing else []
+        hidden += [f"{label} at {missing} of {len(depth)} layers"] if missing else []
         marker = marker if len(depth) <= _MOST_MARKERS else ""
         axes.plot(depth, drawn, color=colour, marker=marker, linestyle=line, label=label, markersize=5, linewidth=1.8)
     axes.set_yscale("log")
-    axes.set_xlabel("layer" + (f"\nzero or not finite, not drawn: {'; '.join(hidden)}" if hidden else ""))
+    axes.set_xlabel("layer")
+    if hidden:
+        figure.supxlabel("zero or not finite, so not drawn:\n" + "; ".join(hidden), fontsize=8)
     axes.set_ylabel("magnitude (log scale)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(depth[0] - 0.5, depth[-1] + 0.5)
@@ -102,7 +107,7 @@ def comparison_figure(reports: Sequence[Report]) -> Figure:
     acts = list(dict.fromkeys(report.stack.act.name for report in reports))
     blocks = [[report for report in reports if report.stack.act.name == act] for act in acts]
     shown = evenly_chosen(len(reports[0].layers), _GRID_COLUMNS)
-    heights = [1.05 * len(block) + 0.75 for block in blocks]
+    heights = [1.2 * len(block) + 0.75 for block in blocks]
     figure = Figure(figsize=(1.75 * len(shown) + 2.6, sum(heights) + 0.7), dpi=_DPI, layout="constrained")
     figure.suptitle(words.setting(reports[0].stack), fontsize=10)
     parts = figure.subfigures(len(blocks), 1, squeeze=False, height_ratios=heights).ravel()
@@ -157,30 +162,31 @@ def _histogram(axes: Axes, stats: LayerStats) -> None:
     edges = np.array(histogram.edges)
     axes.bar(edges[:-1], 100 * counts / total, width=np.diff(edges), align="edge", color=_BLUE)
     axes.set_xlim(edges[0], edges[-1])
-    if not counts.any():
-        axes.set_ylim(0, 1)
-        words_of = {"NaN or inf": histogram.nan + histogram.inf, "all zero": histogram.zero}
-        reason = max(words_of, key=lambda word: words_of[word]) if any(words_of.values()) else "outside the axis"
-        axes.text(0.5, 0.45, reason, transform=axes.transAxes, ha="center", color=_RED, fontsize=9)
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_locator(MaxNLocator(3))
+    if not counts.any():
+        axes.text(0.5, 0.3, words.why_blank(histogram), transform=axes.transAxes, ha="center", color=_RED, fontsize=9)
+        axes.set_ylim(0, 1)
+        axes.set_yticks([])
+        return
     axes.yaxis.set_major_locator(MaxNLocator(3))
 
 
-def _note(axes: Axes, text: str, size: int) -> None:
-    """Write the numbers of a panel in its upper right, over whatever is drawn there."""
-    box = {"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": "none", "alpha": 0.75}
-    axes.text(0.97, 0.95, text, transform=axes.transAxes, ha="right", va="top", fontsize=size, bbox=box)
+def _note(axes: Axes, text: str, size: int, headroom: float) -> None:
+    """Write the numbers of a panel in its upper right, and make room for them above the bars."""
+    axes.set_ylim(0, axes.get_ylim()[1] * headroom)
+    axes.text(0.97, 0.95, text, transform=axes.transAxes, ha="right", va="top", fontsize=size)
 
 
 def _block(part: SubFigure, act: str, reports: Sequence[Report], shown: Sequence[int]) -> None:
     part.suptitle(act, fontsize=11, fontweight="bold")
-    grid = part.subplots(len(reports), len(shown), squeeze=False, sharex=True)
+    # A row has its own axis: what one initializer spreads over units another keeps within thousandths.
+    grid = part.subplots(len(reports), len(shown), squeeze=False, sharex="row")
     for row, report in zip(grid, reports, strict=True):
         for axes, number in zip(row, shown, strict=True):
             stats = report.layers[number - 1]
             _histogram(axes, stats)
-            _note(axes, f"std {words.brief(stats.std)}", 7)
+            _note(axes, f"std {words.brief(stats.std)}", 7, headroom=1.3)
             axes.set_yticks([])
             axes.tick_params(labelsize=7)
             if report is reports[0]:

@@ -1,5 +1,6 @@
 """Numbers and stacks in words, the same in the terminal and in pictures."""
 
+from actdiag.histograms import Histogram
 from actdiag.report import Report
 from actdiag.stack import Stack
 
@@ -43,6 +44,13 @@ def cosine(value: float | None) -> str:
 def change(value: float | None) -> str:
     """Return a factor from layer to layer."""
     return MISSING if value is None else f"x{brief(value)}"
+
+
+def why_blank(histogram: Histogram) -> str:
+    """Return why a histogram has nothing in its bins."""
+    if histogram.nan or histogram.inf:
+        return "NaN or inf"
+    return "off the axis" if histogram.below or histogram.above else "all zero"
 
 
 def initializer(stack: Stack) -> str:
@@ -90,6 +98,10 @@ def journeys(report: Report) -> list[tuple[str, str]]:
         gradients = (last.layer, last.gradient.rms, first.layer, first.gradient.rms)
         ways.append(("gradient", "rms dL/dz", *gradients, report.change_per_layer.backward))
     return [
-        (what, f"{of} {brief(start_rms)} at layer {start}, {brief(end_rms)} at layer {end}, {change(factor)} a layer")
+        (
+            what,
+            f"{of} {brief(start_rms)} at layer {start}, {brief(end_rms)} at layer {end}"
+            + ("" if factor is None else f", {change(factor)} a layer"),
+        )
         for what, of, start, start_rms, end, end_rms, factor in ways
     ]

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actdiag.diagnosis import Finding, Verdict
+from actdiag.histograms import Histogram
 from actdiag.render import words
 from actdiag.render.selection import evenly_chosen
 from actdiag.render.terminal.marks import SEVERITY_STYLES, STYLES, sparkline, table, word
@@ -20,7 +21,8 @@ MOST_ROWS = 20
 
 _WIDE = 110
 _NOTE_WIDTH = 9
-_LEAST_BARS, _MOST_BARS = 8, 30
+_SHOWN_SHARE = 0.01
+_LEAST_BARS, _MOST_BARS = 10, 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ def _table(report: Report, shown: Sequence[int], width: int, ascii_only: bool) -
     ]
     number_width = max(len("layer"), len(str(shown[-1])))
     taken = number_width + 1 + sum(column.width + 1 for column in columns) + _NOTE_WIDTH + 1
-    bars = max(_LEAST_BARS, min(_MOST_BARS, width - taken - 1))
+    bars = max(_SHOWN_SHARE = 0.01
+_LEAST_BARS, min(_MOST_BARS, width - taken - 1))
     view = table(ascii_only)
     view.add_column("layer", justify="right", no_wrap=True)
     view.add_column("histogram"[:bars], no_wrap=True, min_width=bars)
@@ -100,13 +103,14 @@ def _table(report: Report, shown: Sequence[int], width: int, ascii_only: bool) -
     decades = _common_decades(rows)
     for stats in rows:
         counts = _over_decades(stats, decades) if backward else stats.histogram.counts
+        drawn = stats.gradient.magnitude if backward and stats.gradient else stats.histogram
         view.add_row(
             str(stats.layer),
-            sparkline(counts, bars, ascii_only),
+            Text(words.why_blank(drawn)[:bars], "dim") if _blank(drawn) else sparkline(counts, bars, ascii_only),
             *(column.cell(stats) for column in columns),
             _note(report.verdict, stats.layer),
         )
-    return Group(view, Text(_axis(report, decades), "dim"))
+    return Group(view, Text(_axis(report, decades), "dim")) if decades or not backward else view
 
 
 def _axis(report: Report, decades: range) -> str:
@@ -114,6 +118,11 @@ def _axis(report: Report, decades: range) -> str:
         return f"histograms: log10 |dL/dz| from {decades.start} to {decades.stop}"
     edges = report.layers[0].histogram.edges
     return f"histograms: a from {words.brief(edges[0])} to {words.brief(edges[-1])}, exact zeros left out"
+
+
+def _blank(histogram: Histogram) -> bool:
+    """Return whether next to nothing is in the bins, so that bars would mislead."""
+    return _SHOWN_SHARE * (histogram.below + histogram.above) >= sum(histogram.counts)
 
 
 def _note(verdict: Verdict, layer: int) -> Text:
@@ -129,7 +138,7 @@ def _note(verdict: Verdict, layer: int) -> Text:
 def _common_decades(rows: Sequence[LayerStats]) -> range:
     """Return the decades of |dL/dz| that any of the rows reaches, so that all rows share an axis."""
     edges = [edge for stats in rows if stats.gradient for edge in _reached(stats)]
-    return range(int(min(edges)), int(max(edges))) if edges else range(0, 1)
+    return range(int(min(edges)), int(max(edges))) if edges else range(0)
 
 
 def _reached(stats: LayerStats) -> tuple[float, ...]:
