@@ -39,13 +39,13 @@ class Registry(Generic[Entry]):
 
         def decorate(build: Builder[Entry]) -> Builder[Entry]:
             own_name = name or build.__name__
-            signature = inspect.signature(build, eval_str=True)
 
             @functools.wraps(build)
             def named(*args: Any, **kwargs: Any) -> Entry:
                 entry = build(*args, **kwargs)
-                bound = signature.bind(*args, **kwargs)
-                return replace(entry, name=_full_name(own_name, signature, bound))  # type: ignore[type-var]
+                signature = inspect.signature(build)
+                full_name = _full_name(own_name, signature, signature.bind(*args, **kwargs))
+                return replace(entry, name=full_name)  # type: ignore[type-var]
 
             self._builders[own_name] = named
             self._aliases.update(dict.fromkeys(aliases, own_name))

@@ -92,8 +92,7 @@ def _table(report: Report, shown: Sequence[int], width: int, ascii_only: bool) -
     ]
     number_width = max(len("layer"), len(str(shown[-1])))
     taken = number_width + 1 + sum(column.width + 1 for column in columns) + _NOTE_WIDTH + 1
-    bars = max(_SHOWN_SHARE = 0.01
-_LEAST_BARS, min(_MOST_BARS, width - taken - 1))
+    bars = max(_LEAST_BARS, min(_MOST_BARS, width - taken - 1))
     view = table(ascii_only)
     view.add_column("layer", justify="right", no_wrap=True)
     view.add_column("histogram"[:bars], no_wrap=True, min_width=bars)
