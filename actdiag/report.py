@@ -79,7 +79,7 @@ class Report:
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         """Show the run as a table in a rich console."""
-        from actdiag.render.terminal import report_view
+        from actdiag.render.terminal.summary import report_view
 
         yield report_view(self, width=options.max_width, ascii_only=options.ascii_only)
 

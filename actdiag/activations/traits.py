@@ -82,7 +82,7 @@ def _search_points(activation: Activation) -> Array:
     far = np.geomspace(20, 1e6, 400)
     kinks = np.array(activation.kinks, dtype=float)
     beside = [np.nextafter(kinks, -np.inf), np.nextafter(kinks, np.inf)]
-    return np.unique(np.concatenate([-far, near, far, *beside]))
+    return np.sort(np.concatenate([-far, near, far, *beside]))
 
 
 def _supremum(activation: Activation, x: Array, slope: Array) -> tuple[float, float]:

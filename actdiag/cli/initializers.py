@@ -21,12 +21,12 @@ def initializers(init: str | None, fan_in: int, fan_out: int) -> None:
     from actdiag.cli import output
     from actdiag.errors import check_integer
     from actdiag.initializers import resolve
-    from actdiag.render import terminal
+    from actdiag.render.terminal import catalogue
 
     check_integer("fan_in", fan_in, 1, _MOST_FANS)
     check_integer("fan_out", fan_out, 1, _MOST_FANS)
     if init is None:
-        output.show(lambda width, plain: terminal.initializers_view(fan_in, fan_out, width=width, ascii_only=plain))
+        output.show(lambda width, plain: catalogue.initializers_view(fan_in, fan_out, width=width, ascii_only=plain))
         return
     entry = resolve(init)
-    output.show(lambda width, plain: terminal.initializer_view(entry, fan_in, fan_out, width=width, ascii_only=plain))
+    output.show(lambda width, plain: catalogue.initializer_view(entry, fan_in, fan_out, width=width, ascii_only=plain))

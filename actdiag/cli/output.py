@@ -100,7 +100,7 @@ def answer(report: Report, outputs: Outputs, layers: Sequence[int] | None) -> No
     """Give one report's answer: its files, and its table unless a file's content takes standard output."""
     outputs.write(report.figure, report.to_json, lambda: csv_text(report.rows()))
     if not outputs.on_stdout:
-        from actdiag.render.terminal import report_view
+        from actdiag.render.terminal.summary import report_view
 
         show(lambda width, plain: report_view(report, width=width, ascii_only=plain, layers=layers))
 
@@ -119,7 +119,7 @@ def answer_all(reports: Sequence[Report], outputs: Outputs) -> None:
 
     outputs.write(figure, lambda: as_json(runs_to_dict(reports)), rows)
     if not outputs.on_stdout:
-        from actdiag.render.terminal import comparison_view
+        from actdiag.render.terminal.comparison import comparison_view
 
         show(lambda width, plain: comparison_view(reports, width=width, ascii_only=plain))
 
