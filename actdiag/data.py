@@ -133,9 +133,8 @@ def load_array(field: str, spec: str) -> Numbers:
     except OSError as error:
         raise InvalidField(field, f"{accepted}, got {path!r}: {error.strerror or 'not in that format'}") from None
     except (ValueError, EOFError, BadZipFile, KeyError, TypeError, AttributeError) as error:
-        reason = (
-            "it holds Python objects, which are never unpickled" if "pickle" in str(error) else "not in that format"
-        )
+        holds_objects = "Object arrays" in str(error) or "Python objects" in str(error)
+        reason = "it holds Python objects, which are never unpickled" if holds_objects else "not in that format"
         raise InvalidField(field, f"{accepted}, got {path!r}: {reason}") from None
 
 

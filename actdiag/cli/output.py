@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,9 +146,21 @@ def csv_text(rows: Sequence[dict[str, Any]]) -> str:
 
 def ascii_only() -> bool:
     """Return whether characters beyond ASCII may not show: a C or POSIX locale, or an output that is not UTF-8."""
-    locale = next((os.environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(name)), "")
+    environment = _environment_as_given()
+    locale = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "")
     plain = locale in ("C", "POSIX") or (not locale and os.name == "posix")
     return plain or (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+
+
+def _environment_as_given() -> Mapping[str, str]:
+    """Return the environment before Python's own start put LC_CTYPE=C.UTF-8 in place of a C locale (PEP 538)."""
+    if os.environ.get("LC_CTYPE") != "C.UTF-8":
+        return os.environ
+    try:
+        given = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:
+        return os.environ
+    return dict(os.fsdecode(item).split("=", 1) for item in given if b"=" in item)
 
 
 def show(view: "Callable[[int, bool], RenderableType]") -> None:

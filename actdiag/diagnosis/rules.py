@@ -32,6 +32,10 @@ FLAT_WEIGHT_GRADIENT = 10.0
 """Norms of dL/dW within this factor of each other look flat to the eye."""
 
 
+_LEAST_RMS, _MOST_RMS = 1e-150, 1e150
+"""Beyond these a square leaves float64; no activation tells numbers out there apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What the rules look at.
@@ -268,7 +272,7 @@ def _dead_by_chance(stack: Stack, stats: LayerStats, cosine_below: float | None)
     rms = stats.pre_activation.rms
     if not rms:
         return 0.0
-    second_moment = rms**2
+    second_moment = min(max(rms, _LEAST_RMS), _MOST_RMS) ** 2
     from_bias = min(stack.bias_spread(stats.layer)[1] ** 2, second_moment)
     correlation = ((second_moment - from_bias) * (cosine_below or 0.0) + from_bias) / second_moment
     return expected_dead_fraction(stack.act, second_moment, correlation, stack.batch)

@@ -35,10 +35,12 @@ def percent(fraction: float | None) -> str:
 
 
 def cosine(value: float | None) -> str:
-    """Return a cosine in four decimals, never rounding one to 1."""
+    """Return a cosine in three decimals, near 1 in four, never rounding one to 1."""
     if value is None:
         return MISSING
-    return ">.9999" if 0.99995 <= value < 1 else f"{value:.4f}"
+    if 0.9995 <= value < 1:
+        return f"{value:.4f}" if value < 0.99995 else ">.9999"
+    return f"{value:.3f}"
 
 
 def change(value: float | None) -> str:

@@ -19,7 +19,6 @@ from actdiag.statistics import LayerStats
 MOST_ROWS = 20
 """Layers shown of a deep stack unless others are asked for."""
 
-_WIDE = 110
 _NOTE_WIDTH = 9
 _SHOWN_SHARE = 0.01
 _LEAST_BARS, _MOST_BARS = 10, 30
@@ -27,12 +26,12 @@ _LEAST_BARS, _MOST_BARS = 10, 30
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of numbers: its head, its cell of a layer, how wide it is at most, and whether it needs a wide view."""
+    """A column of numbers: its head, its cell of a layer, how wide it is at most, and its rank (0 is kept longest)."""
 
     head: str
     cell: Callable[[LayerStats], str]
     width: int
-    wide: bool = False
+    rank: int
 
 
 def report_view(
@@ -85,14 +84,15 @@ def _table(report: Report, shown: Sequence[int], width: int, ascii_only: bool) -
     """Return the rows of the layers shown, and under them what the histograms' axis is."""
     backward = report.loss is not None
     rows = [report.layers[number - 1] for number in shown]
+    room = width - max(len("layer"), len(str(shown[-1]))) - _NOTE_WIDTH - 2
     columns = [
         column
         for column in (_GRADIENT_COLUMNS if backward else _SIGNAL_COLUMNS)
-        if (width >= _WIDE or not column.wide) and any(column.cell(stats) != words.MISSING for stats in rows)
+        if any(column.cell(stats) != words.MISSING for stats in rows)
     ]
-    number_width = max(len("layer"), len(str(shown[-1])))
-    taken = number_width + 1 + sum(column.width + 1 for column in columns) + _NOTE_WIDTH + 1
-    bars = max(_LEAST_BARS, min(_MOST_BARS, width - taken - 1))
+    while columns and room - sum(column.width + 1 for column in columns) < _LEAST_BARS:
+        columns.remove(max(columns, key=lambda column: column.rank))
+    bars = max(_LEAST_BARS, min(_MOST_BARS, room - sum(column.width + 1 for column in columns)))
     view = table(ascii_only)
     view.add_column("layer", justify="right", no_wrap=True)
     view.add_column("histogram"[:bars], no_wrap=True, min_width=bars)
@@ -158,26 +158,24 @@ def _of_gradient(name: Literal["rms", "ratio"]) -> Callable[[LayerStats], str]:
 
 
 _SIGNAL_COLUMNS = (
-    _Column("mean", lambda stats: words.number(stats.mean), 9),
-    _Column("std", lambda stats: words.number(stats.std), 8),
-    _Column("rms", lambda stats: words.number(stats.rms), 8, wide=True),
-    _Column("unit std", lambda stats: words.number(stats.unit_std), 8),
-    _Column("rms z", lambda stats: words.number(stats.pre_activation.rms), 8, wide=True),
-    _Column("zero", lambda stats: words.percent(stats.zero_fraction), 5),
-    _Column("dead", lambda stats: words.percent(stats.dead_fraction), 5),
-    _Column("satur.", lambda stats: words.percent(stats.saturated_fraction), 6),
-    _Column("cosine", lambda stats: words.cosine(stats.cosine), 6),
+    _Column("mean", lambda stats: words.number(stats.mean), 9, 1),
+    _Column("std", lambda stats: words.number(stats.std), 8, 0),
+    _Column("rms", lambda stats: words.number(stats.rms), 8, 6),
+    _Column("unit std", lambda stats: words.number(stats.unit_std), 8, 4),
+    _Column("rms z", lambda stats: words.number(stats.pre_activation.rms), 8, 7),
+    _Column("zero", lambda stats: words.percent(stats.zero_fraction), 5, 5),
+    _Column("dead", lambda stats: words.percent(stats.dead_fraction), 5, 2),
+    _Column("satur.", lambda stats: words.percent(stats.saturated_fraction), 6, 2),
+    _Column("cosine", lambda stats: words.cosine(stats.cosine), 6, 3),
 )
 
 _GRADIENT_COLUMNS = (
-    _Column("rms a", lambda stats: words.number(stats.rms), 8),
-    _Column("rms dL/dz", _of_gradient("rms"), 9),
-    _Column("ratio", _of_gradient("ratio"), 8),
-    _Column("|dL/dW|", lambda stats: words.number(getattr(stats.weight_gradient, "norm", None)), 8),
-    _Column(
-        "|dL/dW|/|W|", lambda stats: words.number(getattr(stats.weight_gradient, "weight_ratio", None)), 11, wide=True
-    ),
-    _Column("|dL/db|", lambda stats: words.number(getattr(stats.bias_gradient, "norm", None)), 8, wide=True),
-    _Column("dL/dslope", lambda stats: words.number(stats.slope_gradient), 9),
-    _Column("zero", lambda stats: words.percent(getattr(stats.gradient, "zero_fraction", None)), 5),
+    _Column("rms a", lambda stats: words.number(stats.rms), 8, 2),
+    _Column("rms dL/dz", _of_gradient("rms"), 9, 0),
+    _Column("ratio", _of_gradient("ratio"), 8, 1),
+    _Column("|dL/dW|", lambda stats: words.number(getattr(stats.weight_gradient, "norm", None)), 8, 3),
+    _Column("dW/W", lambda stats: words.number(getattr(stats.weight_gradient, "weight_ratio", None)), 8, 6),
+    _Column("|dL/db|", lambda stats: words.number(getattr(stats.bias_gradient, "norm", None)), 8, 7),
+    _Column("dL/dslope", lambda stats: words.number(stats.slope_gradient), 9, 4),
+    _Column("zero", lambda stats: words.percent(getattr(stats.gradient, "zero_fraction", None)), 5, 5),
 )
