@@ -84,7 +84,9 @@ def biases(stack: Stack) -> str:
     if stack.bias_mean is None and stack.bias_std is None:
         return f"biases of {stack.init.name}" if stack.init.sample_bias else ""
     mean, std = stack.bias_spread(1)
-    return f"biases N({mean:g}, {std:g}^2)" if mean or std else "no biases"
+    if not std:
+        return f"biases {mean:g}" if mean else "no biases"
+    return f"biases N({mean:g}, {std:g}^2)"
 
 
 def setting(stack: Stack) -> str:

@@ -1,0 +1,122 @@
+"""Reports built by hand, so that what is shown can be tested without a run."""
+
+from dataclasses import replace
+
+from actdiag.activations import resolve as activation
+from actdiag.diagnosis import Finding, Verdict
+from actdiag.histograms import Histogram
+from actdiag.initializers import resolve as initializer
+from actdiag.report import LossValue, Report
+from actdiag.stack import Stack
+from actdiag.statistics import (
+    BiasGradientStats,
+    ChangePerLayer,
+    GradientStats,
+    LayerStats,
+    PreActivationStats,
+    WeightGradientStats,
+)
+
+EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
+VANISHING = Finding(
+    rule="vanishing_signal",
+    severity="error",
+    layers=(3, 4),
+    value=1e-6,
+    limit=0.01,
+    summary="rms of activations falls 1e+06-fold from layer 1 to 4, x0.01 a layer (limit 100-fold)",
+    advice="make the weights larger: --gain 100",
+)
+ALIGNED = Finding(
+    rule="aligned_inputs",
+    severity="warning",
+    layers=(2,),
+    value=0.99995,
+    limit=0.999,
+    summary="different inputs give parallel activations in layer 2 (cosine 0.999950)",
+    advice="use fewer layers",
+)
+FLAT = Finding(
+    rule="flat_weight_gradient",
+    severity="info",
+    layers=(1, 2, 3, 4),
+    value=1.5,
+    limit=10.0,
+    summary="dL/dW looks flat (1.5-fold over all layers) while dL/dz does not",
+    advice="judge by dL/dz",
+)
+
+
+def layer(number, **changes):
+    stats = LayerStats(
+        layer=number,
+        width=10,
+        mean=0.4 / number,
+        std=0.58,
+        rms=0.7,
+        min=0.0,
+        max=0.99,
+        unit_std=0.5,
+        zero_fraction=0.5,
+        dead_fraction=0.0,
+        saturated_fraction=None,
+        nonfinite_fraction=0.0,
+        subnormal_fraction=0.0,
+        cosine=0.3,
+        pre_activation=PreActivationStats(0.01, 1.0, 1.0, -3.0, 3.0, 0.0),
+        histogram=Histogram(EDGES, (20, 15, 10, 5), 0, 0, 50, 0, 0),
+        magnitude=Histogram((-2.0, -1.0, 0.0), (10, 40), 0, 0, 50, 0, 0),
+    )
+    return replace(stats, **changes)
+
+
+def gradient(stats, rms, ratio):
+    decades = Histogram((-5.0 - stats.layer, -4.0 - stats.layer, -3.0 - stats.layer), (30, 60), 0, 0, 10, 0, 0)
+    return replace(
+        stats,
+        gradient=GradientStats(rms, ratio, 0.1, 0.0, decades),
+        weight_gradient=WeightGradientStats(0.02, 0.001),
+        bias_gradient=BiasGradientStats(0.03),
+    )
+
+
+def stack(depth=4, **changes):
+    recipe = Stack(activation("relu"), initializer("he"), (10,) * depth, "normal", 20, 10)
+    return replace(recipe, **changes)
+
+
+def report(layers=None, findings=(), severity="healthy", loss=None, change=(0.98, None), **changes):
+    layers = tuple(layers if layers is not None else [layer(number) for number in range(1, 5)])
+    return Report(
+        "grad-flow" if loss else "propagate",
+        stack(len(layers), **changes),
+        layers,
+        ChangePerLayer(*change),
+        Verdict(severity, tuple(findings)),
+        loss,
+    )
+
+
+def sick():
+    """A report with something of everything: missing numbers, overflow, off-axis entries, three findings."""
+    layers = [
+        layer(1),
+        layer(2, mean=-1.234e-6, std=9.876e-7, cosine=0.99995, dead_fraction=0.0004, zero_fraction=0.9996),
+        layer(3, mean=12345.6, std=1e30, histogram=Histogram(EDGES, (0, 0, 0, 0), 0, 50, 50, 0, 0)),
+        layer(
+            4,
+            **dict.fromkeys(("mean", "std", "rms", "min", "max", "unit_std", "cosine")),
+            nonfinite_fraction=1.0,
+            zero_fraction=0.0,
+            histogram=Histogram(EDGES, (0, 0, 0, 0), 0, 0, 0, 60, 40),
+        ),
+    ]
+    return report(layers, (VANISHING, ALIGNED, FLAT), "untrainable", change=(0.01, None))
+
+
+def with_gradient():
+    rms = (1e-9, 1e-7, 1e-5, 1e-3)
+    layers = [gradient(layer(number), value, value / 1e-3) for number, value in enumerate(rms, 1)]
+    return report(
+        layers, (replace(VANISHING, rule="vanishing_gradient"),), "untrainable", LossValue("mse", 10, 0.123), (0.98, 0.01)
+    )
