@@ -124,7 +124,7 @@ def load_array(field: str, spec: str) -> Numbers:
     try:
         if path.endswith(".npy"):
             return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-        with np.load(path, allow_pickle=False) as archive:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return _member(field, archive, path, key)
     except InvalidField:
         raise

@@ -118,5 +118,9 @@ def with_gradient():
     rms = (1e-9, 1e-7, 1e-5, 1e-3)
     layers = [gradient(layer(number), value, value / 1e-3) for number, value in enumerate(rms, 1)]
     return report(
-        layers, (replace(VANISHING, rule="vanishing_gradient"),), "untrainable", LossValue("mse", 10, 0.123), (0.98, 0.01)
+        layers,
+        (replace(VANISHING, rule="vanishing_gradient"),),
+        "untrainable",
+        LossValue("mse", 10, 0.123),
+        (0.98, 0.01),
     )

@@ -1,0 +1,109 @@
+"""The house: a module imports only from what stands above it, and a start loads only what it needs."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import actdiag
+
+ROOT = Path(actdiag.__file__).parent
+ORDER = [
+    "errors", "arrays", "registry", "activations", "initializers", "data", "stack", "memory", "workers", "propagation",
+    "losses", "moments", "histograms", "statistics", "measure", "diagnosis", "report", "api", "render", "cli",
+]  # fmt: skip
+WITHIN = {
+    "activations": ["entry", "traits", "sigmoidal", "rectifiers", "smooth", "piecewise", "gated"],
+    "initializers": ["draws", "entry", "scaling", "unscaled", "matrices", "frameworks"],
+    "diagnosis": ["findings", "expectations", "rules"],
+    "render": ["selection", "words", "figures", "terminal"],
+    "cli": ["options", "output", "propagate", "grad_flow", "compare", "activations", "initializers"],
+}
+FILES = sorted(path for path in ROOT.rglob("*.py") if path not in (ROOT / "__init__.py", ROOT / "__main__.py"))
+
+
+def imports(path):
+    """Yield (module, whether at the top level, whether only for types) for every import of a file."""
+    tree = ast.parse(path.read_text())
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            yield name, node in tree.body, id(node) in for_types
+
+
+def room(module):
+    return module.split(".")[1] if module.startswith("actdiag.") else None
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_come_from_above(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    own = parts[0]
+    assert own in ORDER
+    for module, _, for_types in imports(path):
+        above = room(module)
+        if above is None or for_types or above.startswith("_"):
+            continue
+        if own == "report" and above == "render":
+            continue  # Report.figure and its rich display: the only imports from below
+        assert ORDER.index(above) <= ORDER.index(own), f"{own} imports {module} from below"
+        if above == own and own in WITHIN and len(parts) > 1 and parts[1] != "__init__" and module.count(".") >= 2:
+            inner = module.split(".")[2]
+            if inner in WITHIN[own] and parts[1] in WITHIN[own]:
+                assert WITHIN[own].index(inner) <= WITHIN[own].index(parts[1]), f"{parts} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_heavy_libraries_stay_in_their_rooms(path):
+    own = path.relative_to(ROOT).as_posix()
+    for module, at_top, for_types in imports(path):
+        library = module.split(".")[0]
+        if for_types:
+            continue
+        if library == "rich":
+            assert own.startswith(("render/terminal/", "cli/")), f"{own} imports rich"
+        if library == "matplotlib":
+            assert own == "render/figures.py" or (own == "cli/output.py" and not at_top)
+            assert "pyplot" not in module
+        if library == "scipy":
+            assert not at_top, f"{own} imports scipy at the top"
+
+
+def loaded_by(*arguments):
+    code = (
+        "import sys; from actdiag.cli import run; run(sys.argv[1:]); "
+        "print('\\n'.join(sorted({name for name in sys.modules})), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_help_loads_neither_numpy_nor_tables():
+    for arguments in (["--help"], ["propagate", "--help"], ["compare", "--help"], ["--version"]):
+        assert not {"numpy", "rich.table", "scipy", "matplotlib"} & loaded_by(*arguments)
+
+
+def test_default_run_loads_neither_scipy_nor_matplotlib():
+    modules = loaded_by("propagate", "--batch", "100")
+    assert "numpy" in modules
+    assert not {"scipy", "matplotlib", "numpy.ma"} & modules
+
+
+def test_public_names_are_there():
+    for name in actdiag.__all__:
+        assert getattr(actdiag, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = actdiag.nonsense

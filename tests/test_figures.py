@@ -1,0 +1,157 @@
+"""Pictures, from reports built by hand: what is drawn, and that nothing lies over anything else."""
+
+import warnings
+from dataclasses import replace
+from itertools import combinations
+
+import builders
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from actdiag.activations import ACTIVATIONS, resolve
+from actdiag.cli.output import picture_bytes
+from actdiag.errors import InvalidField
+from actdiag.initializers import resolve as initializer
+from actdiag.render.figures import activation_figure, comparison_figure, gradient_figure, signal_figure
+from actdiag.statistics import ChangePerLayer
+
+
+def drawn(figure):
+    canvas = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        canvas.draw()
+    return canvas.get_renderer()
+
+
+def signal(depth):
+    return builders.report([builders.layer(number) for number in range(1, depth + 1)])
+
+
+def gradient(depth):
+    base = builders.with_gradient()
+    layers = tuple(builders.gradient(builders.layer(number), 0.5**number, 0.1) for number in range(1, depth + 1))
+    return replace(base, layers=layers, stack=builders.stack(depth))
+
+
+def assert_apart(figure, renderer):
+    """No title, label or panel of the figure overlaps another, and all of them are on the page."""
+    boxes = []
+    for axes in figure.axes:
+        if axes.axison:
+            boxes.append((f"panel {axes.get_title()}", axes.get_tightbbox(renderer)))
+    for owner in [figure, *figure.subfigs]:
+        for text in (owner._suptitle, owner._supxlabel, owner._supylabel):
+            if text is not None:
+                boxes.append((text.get_text(), text.get_window_extent(renderer)))
+    page = figure.bbox
+    for name, box in boxes:
+        assert box.x0 >= page.x0 - 1 and box.x1 <= page.x1 + 1, f"{name} leaves the page"
+        assert box.y0 >= page.y0 - 1 and box.y1 <= page.y1 + 1, f"{name} leaves the page"
+    for (one, a), (other, b) in combinations(boxes, 2):
+        width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert width < 2 or height < 2, f"{one!r} overlaps {other!r}"
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5, 6, 10, 11, 100])
+def test_signal_figure_at_any_depth(depth):
+    figure = signal_figure(signal(depth))
+    assert_apart(figure, drawn(figure))
+    titles = [axes.get_title() for axes in figure.axes if axes.axison]
+    assert len(titles) == min(depth, 10)
+    assert titles[0] == "layer 1"
+    assert titles[-1] == f"layer {depth}"
+
+
+def test_signal_figure_draws_shares_and_numbers():
+    figure = signal_figure(signal(2))
+    first = figure.axes[0]
+    assert [bar.get_height() for bar in first.patches] == pytest.approx([20, 15, 10, 5])
+    assert [bar.get_x() for bar in first.patches] == pytest.approx([0, 0.25, 0.5, 0.75])
+    note = first.texts[0].get_text()
+    assert "mean 0.4" in note
+    assert "std 0.58" in note
+    assert "zero 50%" in note
+    assert "relu, he" in figure._suptitle.get_text()
+    assert "healthy" in figure._suptitle.get_text()
+
+
+def test_signal_figure_says_why_a_panel_is_blank():
+    figure = signal_figure(builders.sick())
+    assert_apart(figure, drawn(figure))
+    texts = [" ".join(text.get_text() for text in axes.texts) for axes in figure.axes]
+    assert "off the axis" in texts[2]
+    assert "NaN or inf" in texts[3]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 20, 100])
+def test_gradient_figure_at_any_depth(depth):
+    figure = gradient_figure(gradient(depth))
+    assert_apart(figure, drawn(figure))
+    (axes,) = figure.axes
+    assert axes.get_yscale() == "log"
+    assert axes.get_xlabel() == "layer"
+    curves = {line.get_label(): line.get_ydata() for line in axes.lines}
+    assert list(curves) == ["rms of dL/dz", "norm of dL/dW", "rms of activations"]
+    assert curves["rms of dL/dz"] == pytest.approx([0.5**number for number in range(1, depth + 1)])
+    styles = {(line.get_linestyle(), line.get_color()) for line in axes.lines}
+    assert len({style for style, _ in styles}) == 3  # told apart without colour
+
+
+def test_gradient_figure_leaves_zero_out_and_says_so():
+    report = gradient(4)
+    layers = (*report.layers[:3], replace(report.layers[3], rms=0.0))
+    figure = gradient_figure(replace(report, layers=layers))
+    assert_apart(figure, drawn(figure))
+    assert np.isnan(figure.axes[0].lines[2].get_ydata()[3])
+    assert "rms of activations at 1 of 4 layers" in figure._supxlabel.get_text()
+
+
+@pytest.mark.parametrize(("acts", "inits", "depth"), [(1, 1, 1), (3, 3, 5), (2, 6, 100), (5, 2, 3)])
+def test_comparison_figure_has_a_block_an_activation(acts, inits, depth):
+    names = list(ACTIVATIONS)[:acts]
+    specs = ["std=0.01", "he", "xavier", "lecun", "variance_scaling:scale=2:mode=fan_avg", "orthogonal"][:inits]
+    layers = tuple(builders.layer(number) for number in range(1, depth + 1))
+    reports = [
+        replace(
+            builders.report(layers, change=(0.98, 1.0)),
+            stack=builders.stack(depth, act=resolve(name), init=initializer(spec)),
+            change_per_layer=ChangePerLayer(0.98, 1.0),
+        )
+        for name in names
+        for spec in specs
+    ]
+    figure = comparison_figure(reports)
+    assert_apart(figure, drawn(figure))
+    assert [part._suptitle.get_text() for part in figure.subfigs] == names
+    for part in figure.subfigs:
+        assert len(part.axes) == inits * min(depth, 5)
+        labels = [axes.get_ylabel() for axes in part.axes if axes.get_ylabel()]
+        assert labels == [f"{initializer(spec).name}\nhealthy" for spec in specs]
+
+
+def test_comparison_figure_refuses_what_it_cannot_hold():
+    with pytest.raises(InvalidField, match="png must be left out for more than 120 stacks"):
+        comparison_figure([builders.report()] * 121)
+
+
+@pytest.mark.parametrize("name", list(ACTIVATIONS))
+def test_activation_figure(name):
+    act = ACTIVATIONS[name]()
+    figure = activation_figure(act)
+    assert_apart(figure, drawn(figure))
+    (axes,) = figure.axes
+    curves = [line for line in axes.lines if len(line.get_xdata()) > 2]
+    assert len(curves) == (2 if act.derivative else 3)
+    if act.derivative:
+        x, y = curves[0].get_xdata(), curves[0].get_ydata()
+        seen = np.isfinite(y)
+        assert y[seen] == pytest.approx(act.value(x)[seen])
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")])
+def test_picture_bytes_are_of_that_kind_and_repeat(suffix, start):
+    first, second = (picture_bytes(signal_figure(signal(2)), suffix) for _ in range(2))
+    assert first.startswith(start)
+    assert first == second
