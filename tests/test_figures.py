@@ -47,8 +47,8 @@ def assert_apart(figure, renderer):
                 boxes.append((text.get_text(), text.get_window_extent(renderer)))
     page = figure.bbox
     for name, box in boxes:
-        assert box.x0 >= page.x0 - 1 and box.x1 <= page.x1 + 1, f"{name} leaves the page"
-        assert box.y0 >= page.y0 - 1 and box.y1 <= page.y1 + 1, f"{name} leaves the page"
+        beyond = max(page.x0 - box.x0, box.x1 - page.x1, page.y0 - box.y0, box.y1 - page.y1)
+        assert beyond <= 1, f"{name} leaves the page"
     for (one, a), (other, b) in combinations(boxes, 2):
         width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
         assert width < 2 or height < 2, f"{one!r} overlaps {other!r}"

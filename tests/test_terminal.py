@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from itertools import pairwise
 
 import builders
 import pytest
@@ -13,7 +14,7 @@ from actdiag.initializers import resolve as resolve_initializer
 from actdiag.render import words
 from actdiag.render.terminal import catalogue
 from actdiag.render.terminal.comparison import comparison_view
-from actdiag.render.terminal.marks import join, sparkline
+from actdiag.render.terminal.marks import densities_of, sparkline
 from actdiag.render.terminal.summary import report_view
 
 
@@ -34,13 +35,16 @@ def test_report(golden, name, width, ascii_only):
 
 
 def comparison():
-    acts, inits = ("relu", "tanh", "sigmoid"), ("std=0.01", "he")
-    sick = builders.with_gradient()
+    reports = {
+        "relu": builders.report(change=(0.98, 1.02)),
+        "tanh": builders.report(),
+        "sigmoid": builders.with_gradient(),
+    }
     return [
-        replace(sick if act == "sigmoid" else builders.report(change=(0.98, 1.02)), stack=builders.stack(act=resolve(act), init=resolve_initializer(init)))
-        for act in acts
-        for init in inits
-    ]  # fmt: skip
+        replace(report, stack=builders.stack(act=resolve(act), init=resolve_initializer(init)))
+        for act, report in reports.items()
+        for init in ("std=0.01", "he")
+    ]
 
 
 @pytest.mark.parametrize("width", [50, 80])
@@ -118,7 +122,7 @@ def test_deep_stacks_show_chosen_layers():
     numbers = [int(row.split()[0]) for row in rows]
     assert len(numbers) == 20
     assert (numbers[0], numbers[-1]) == (1, 100)
-    gaps = {after - before for before, after in zip(numbers, numbers[1:], strict=False)}
+    gaps = {after - before for before, after in pairwise(numbers)}
     assert gaps <= {5, 6}
     chosen = shown(report_view(deep, width=80, layers=[2, 50]), 80)
     assert [line.split()[0] for line in chosen.splitlines() if line.endswith(" ok")] == ["2", "50"]
@@ -143,8 +147,9 @@ def test_percent_never_rounds_to_none_or_all(value, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "-"), (1.0, "1.000"), (0.99999, ">.9999"), (0.9997, "0.9997"), (-0.00021, "-0.000"), (0.5, "0.500")]
-)  # fmt: skip
+    ("value", "text"),
+    [(None, "-"), (1.0, "1.000"), (0.99999, ">.9999"), (0.9997, "0.9997"), (-0.00021, "-0.000"), (0.5, "0.500")],
+)
 def test_cosine_never_rounds_to_one(value, text):
     assert words.cosine(value) == text
 
@@ -152,6 +157,6 @@ def test_cosine_never_rounds_to_one(value, text):
 def test_sparkline():
     assert sparkline((0, 1, 4, 8), 4, ascii_only=False) == " ▂▅█"
     assert sparkline((0, 1, 4, 1000), 4, ascii_only=True) == " ..@"
-    assert len(sparkline(range(30), 12, ascii_only=False)) == 12
-    assert join((1, 2, 3, 4, 5), 2) == [3, 12]
-    assert sum(join(range(30), 7)) == sum(range(30))
+    assert sparkline((5,) * 30, 17, ascii_only=False) == "█" * 15  # even counts look even at every width
+    assert densities_of((1, 2, 3, 4, 5), 3) == [1.5, 3.5, 5]
+    assert all(len(densities_of(range(30), cells)) <= cells for cells in range(1, 40))

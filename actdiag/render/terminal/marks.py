@@ -1,7 +1,7 @@
 """What every view shares: lines, bars, colours with their words."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from math import ceil
 
 from rich import box
 from rich.table import Table
@@ -23,21 +23,23 @@ def table(ascii_only: bool) -> Table:
 
 
 def sparkline(counts: Sequence[int], cells: int, ascii_only: bool) -> str:
-    """Return a histogram as at most `cells` characters, neighbouring bins joined evenly where there are more.
+    """Return a histogram as at most `cells` characters, as many neighbouring bins joined in each as it takes.
 
-    Height is the share of the fullest bin; a bin that holds anything is never blank.
+    Height is the density relative to the densest; a cell that holds anything is never blank.
     """
-    joined = join(counts, cells)
-    fullest = max(joined, default=0)
+    densities = densities_of(counts, cells)
+    densest = max(densities, default=0.0)
     bars = _ASCII_BARS if ascii_only else _BARS
-    return "".join(" " if not count else bars[min(len(bars) * count // fullest, len(bars) - 1)] for count in joined)
+    return "".join(
+        " " if not density else bars[min(int(len(bars) * density / densest), len(bars) - 1)] for density in densities
+    )
 
 
-def join(counts: Sequence[int], cells: int) -> list[int]:
-    """Return at most `cells` sums over neighbouring counts, as even in size as whole counts allow."""
-    cells = max(min(cells, len(counts)), 1)
-    cuts = [round(cell * len(counts) / cells) for cell in range(cells + 1)]
-    return [sum(counts[start:stop]) for start, stop in pairwise(cuts)]
+def densities_of(counts: Sequence[int], cells: int) -> list[float]:
+    """Return the mean count of each run of neighbouring bins, all runs equally long but perhaps the last."""
+    size = max(ceil(len(counts) / max(cells, 1)), 1)
+    runs = [counts[start : start + size] for start in range(0, len(counts), size)]
+    return [sum(run) / len(run) for run in runs]
 
 
 def word(finding: Finding) -> str:
