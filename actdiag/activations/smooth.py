@@ -1,5 +1,7 @@
 """Smooth relatives of the ReLU, and the exponential family."""
 
+import math
+
 import numpy as np
 
 from actdiag.activations.entry import Activation, register
@@ -51,6 +53,7 @@ def _gelu_tanh_argument(x: Array) -> Array:
 
 
 def _gelu_tanh_slope(x: Array) -> Array:
+    x = np.clip(x, -100, 100)  # beyond, the slope is 0 or 1 to the last bit, and its square may overflow
     u = _gelu_tanh_argument(x)
     return sigmoid_value(u) + x * sigmoid_slope(u) * (2 * _SQRT_2_OVER_PI) * (1 + 3 * _GELU_CUBIC * np.square(x))
 
@@ -148,17 +151,20 @@ def squareplus(b: float = 4.0) -> Activation:
     """The algebraic softplus; b sets how wide the bend is."""
     check_real("b", b, 0.0, 1e6, open_below=True)
 
+    def root(x: Array) -> Array:
+        return np.hypot(x, x.dtype.type(math.sqrt(b)))
+
     def value(x: Array) -> Array:
         # The lower side is written without its cancellation: (x + r)/2 = b / (2 (r - x)).
-        r = np.sqrt(np.square(x) + b)
-        return np.where(x > 0, (x + r) / 2, b / (2 * (r + np.abs(x))))
+        r = root(x)
+        return np.where(x > 0, x / 2 + r / 2, b / 2 / (r + np.abs(x)))
 
     return Activation(
         name="squareplus",
         formula=f"(x + sqrt(x^2 + {b:g}))/2",
         source="Barron 2021, arXiv:2112.11687",
         value=value,
-        derivative=lambda x: value(x) / np.sqrt(np.square(x) + b),
+        derivative=lambda x: value(x) / root(x),
         bounds=(0.0, np.inf),
     )
 

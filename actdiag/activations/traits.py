@@ -50,7 +50,7 @@ class Traits:
 
 @lru_cache(maxsize=256)
 def traits(activation: Activation) -> Traits:
-    """Derive the traits of `activation` by searching its value and derivative on a grid that reaches 10^6."""
+    """Derive the traits of `activation` by searching its value and derivative on a grid that reaches 10^9."""
     if activation.derivative is None:
         return Traits(*[None] * 9)
     with np.errstate(all="ignore"):
@@ -79,7 +79,7 @@ def traits(activation: Activation) -> Traits:
 
 def _search_points(activation: Activation) -> Array:
     near = np.arange(-20 * 64, 20 * 64 + 1) / 64
-    far = np.geomspace(20, 1e6, 400)
+    far = np.geomspace(20, 1e9, 600)
     kinks = np.array(activation.kinks, dtype=float)
     beside = [np.nextafter(kinks, -np.inf), np.nextafter(kinks, np.inf)]
     return np.sort(np.concatenate([-far, near, far, *beside]))

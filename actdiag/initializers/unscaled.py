@@ -48,7 +48,7 @@ def uniform(limit: float) -> Initializer:
 def truncated_normal(std: float = 1.0) -> Initializer:
     """N(0, std^2) cut at -2 and 2, absolute, as torch.nn.init.trunc_normal_ does: hardly a cut for a small std."""
     check_scale("std", std)
-    cut = CUT / std
+    cut = min(CUT / std, 40.0)  # further out nothing is cut to the last bit, and the square may overflow
     if cut < 1e-2:  # flat to 5e-5, where the closed form below cancels
         variance = CUT**2 / 3
     else:
