@@ -3,7 +3,6 @@
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -74,10 +73,11 @@ def flatten_input(array: Numbers, rows: int | None, label: str) -> Numbers:
 def standardized(data: Numbers) -> Array:
     """Return `data` with every feature shifted and scaled to mean 0 and std 1; a constant feature becomes 0."""
     numbers = data.astype(np.float64)
+    largest = np.abs(numbers).max(axis=0)
+    numbers /= np.where(largest > 0, largest, 1.0)  # near 1, where no square leaves float64
     numbers -= numbers.mean(axis=0)
     std = numbers.std(axis=0)
-    # A constant feature keeps a rounding residue for a std; relative to its values that is no spread at all.
-    constant = std <= 1e-12 * np.abs(data.astype(np.float64)).max(axis=0)
+    constant = std <= 1e-12  # what rounding leaves of a constant feature, whose largest entry is now 1
     return np.where(constant, 0.0, numbers / np.where(constant, 1.0, std))
 
 
@@ -122,30 +122,33 @@ def load_array(field: str, spec: str) -> Numbers:
     if not path.endswith((".npy", ".npz")):
         raise InvalidField(field, f"{accepted}, got {spec!r}")
     try:
-        if path.endswith(".npy"):
-            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return _member(field, archive, path, key)
+        array = _read_npy(path) if path.endswith(".npy") else _read_npz(field, path, key)
     except InvalidField:
         raise
     except FileNotFoundError:
         raise InvalidField(field, f"{accepted}, got {path!r}, which does not exist") from None
     except OSError as error:
         raise InvalidField(field, f"{accepted}, got {path!r}: {error.strerror or 'not in that format'}") from None
-    except (ValueError, EOFError, BadZipFile, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # a damaged file makes numpy's readers raise whatever they stumble on
         holds_objects = "Object arrays" in str(error) or "Python objects" in str(error)
         reason = "it holds Python objects, which are never unpickled" if holds_objects else "not in that format"
         raise InvalidField(field, f"{accepted}, got {path!r}: {reason}") from None
+    if not isinstance(array, np.ndarray):
+        raise InvalidField(field, f"{accepted}, got {path!r}: not in that format")
+    return array
 
 
-def _member(field: str, archive: Any, path: str, key: str) -> Numbers:
-    keys = list(archive.keys())
-    if not key and len(keys) == 1:
-        key = keys[0]
-    if key not in keys:
-        got = f"no {key!r}" if key else "no key"
-        raise InvalidField(
-            field, f"must name one of the arrays of {path!r} ({', '.join(keys)}) after a colon, got {got}"
-        )
-    member: Numbers = archive[key]
-    return member
+def _read_npy(path: str) -> Any:
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _read_npz(field: str, path: str, key: str) -> Any:
+    with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        keys = list(archive.keys())
+        if not key and len(keys) == 1:
+            key = keys[0]
+        if key not in keys:
+            got = f"no {key!r}" if key else "no key"
+            problem = f"must name one of the arrays of {path!r} ({', '.join(keys)}) after a colon, got {got}"
+            raise InvalidField(field, problem)
+        return archive[key]

@@ -32,6 +32,9 @@ FLAT_WEIGHT_GRADIENT = 10.0
 """Norms of dL/dW within this factor of each other look flat to the eye."""
 
 
+_LARGEST_EXPONENT = 700.0
+"""exp of more leaves float64."""
+
 _LEAST_RMS, _MOST_RMS = 1e-150, 1e150
 """Beyond these a square leaves float64; no activation tells numbers out there apart."""
 
@@ -227,12 +230,14 @@ def _change(
     ratio = end[1] / start[1] if start[1] else 0.0
     if 1 / FOLD <= ratio <= FOLD:
         return
+    vanishing = ratio < 1
     between = [stats for stats in run.layers if stats.layer != min(start[0], end[0])]
     variance = sum(log_variance(run.stack.act, stats.pre_activation.rms, stats.width) for stats in between)
-    fold = max(FOLD, exp(min(SPREADS * sqrt(variance) / 2, 700.0)))
+    # The log second moment spreads by its variance, and its median sinks by half of that: twice the log of the rms.
+    wandering = SPREADS * sqrt(variance) + (variance / 2 if vanishing else 0.0)
+    fold = max(FOLD, exp(min(wandering / 2, _LARGEST_EXPONENT)))
     if 1 / fold <= ratio <= fold:
         return
-    vanishing = ratio < 1
     reached = [
         number
         for number, value in rms.items()
