@@ -1,8 +1,7 @@
 """The library's front door: names in, Reports out."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from math import isfinite
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -12,23 +11,16 @@ from actdiag import activations, initializers
 from actdiag.activations import Activation
 from actdiag.arrays import Numbers
 from actdiag.data import DEFAULT_ROWS, RANDOM_INPUTS, flatten_input, load_input, load_labels, standardized
-from actdiag.diagnosis import Run, diagnose
-from actdiag.errors import InvalidField, check_integer, check_real
+from actdiag.errors import InvalidField, check_integer
 from actdiag.initializers import Initializer
-from actdiag.losses import DEFAULT_CLASSES, Loss, loss_and_gradient
-from actdiag.measure import Axis, ForwardMeasure, change_per_layer, input_cosine, with_gradients
-from actdiag.memory import DEFAULT_BUDGET, check_fits, parse_size, plan_backward
-from actdiag.propagation import Tape, backward, forward
-from actdiag.report import LossValue, Report
+from actdiag.losses import DEFAULT_CLASSES, Loss
+from actdiag.memory import DEFAULT_BUDGET, parse_size
+from actdiag.report import Report
+from actdiag.running import Progress, run_grad_flow, run_propagate, run_settings
 from actdiag.stack import MOST_LAYERS, Stack
-from actdiag.statistics import LayerStats
-from actdiag.workers import Workers
 
 DEFAULT_DEPTH = 5
 DEFAULT_WIDTH = 100
-MOST_BINS = 10_000
-
-Progress = Callable[[int, int], None]
 
 
 class StackOptions(TypedDict, total=False):
@@ -62,15 +54,6 @@ class StackOptions(TypedDict, total=False):
     gain: float
     dtype: str
     seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class RunSettings:
-    """How to run, none of which changes a statistic but the histogram's axis."""
-
-    axis: Axis
-    threads: int | None
-    progress: Progress
 
 
 def make_stack(
@@ -224,84 +207,15 @@ def compare(
     first = make_stack(acts[0], inits[0], **options)
     stacks = [replace(first, act=one_act, init=one_init) for one_act in acts for one_init in inits]
     chosen_loss = make_loss(loss, classes, labels)
-    tell = progress or _silent
 
     def run(number: int, stack: Stack) -> Report:
         def step(done: int, total: int) -> None:
-            tell(number * total + done, len(stacks) * total)
+            if progress is not None:
+                progress(number * total + done, len(stacks) * total)
 
         return run_grad_flow(stack, chosen_loss, budget, run_settings(bins, range, threads, step), command="compare")
 
     return [run(number, stack) for number, stack in enumerate(stacks)]
-
-
-def run_propagate(stack: Stack, settings: RunSettings) -> Report:
-    """Run a stack forward and return its Report."""
-    check_fits(stack)
-    measure = ForwardMeasure(stack, settings.axis)
-    layers: list[LayerStats] = []
-    with Workers(settings.threads) as workers:
-        for layer in forward(stack, workers, measure.visit):
-            layers.append(measure.summarize(layer, workers))
-            settings.progress(len(layers), stack.depth)
-    return _report("propagate", stack, layers)
-
-
-def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
-    """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the way down."""
-    plan, kept = plan_backward(stack, budget)
-    check_fits(stack, kept)
-    measure = ForwardMeasure(stack, settings.axis)
-    tape = Tape(plan)
-    steps = 2 * stack.depth
-    layers: list[LayerStats] = []
-    with Workers(settings.threads) as workers:
-        for ascending in forward(stack, workers, measure.visit, tape):
-            layers.append(measure.summarize(ascending, workers))
-            top = ascending.activations
-            settings.progress(len(layers), steps)
-        value, d_top = loss_and_gradient(stack, loss, top, workers)
-        top_rms = None
-        for descending in backward(stack, workers, tape, d_top):
-            index = descending.number - 1
-            layers[index] = with_gradients(layers[index], stack, descending, top_rms, workers)
-            gradient = layers[-1].gradient
-            top_rms = None if gradient is None else gradient.rms
-            settings.progress(steps - index, steps)
-    classes = None if loss.name == "random" else loss.classes
-    return _report(command, stack, layers, LossValue(loss.name, classes, value if isfinite(value) else None))
-
-
-def _report(command: str, stack: Stack, layers: Sequence[LayerStats], loss: LossValue | None = None) -> Report:
-    measured = tuple(layers)
-    change = change_per_layer(measured)
-    verdict = diagnose(Run(stack, measured, change, input_cosine(stack)))
-    return Report(command, stack, measured, change, verdict, loss)
-
-
-def run_settings(
-    bins: int = 30,
-    range: tuple[float, float] | None = None,
-    threads: int | None = None,
-    progress: Progress | None = None,
-) -> RunSettings:
-    """Return checked settings.
-
-    Raises:
-        InvalidField: A field holds something that is not accepted.
-    """
-    check_integer("bins", bins, 1, MOST_BINS)
-    if range is not None:
-        low, high = (check_real("range", end, -1e300, 1e300) for end in range)
-        if not low < high:
-            raise InvalidField(field="range", problem=f"must have LO under HI, got {low:g} {high:g}")
-    if threads is not None:
-        check_integer("threads", threads, 1, 1024)
-    return RunSettings(Axis(bins, range), threads, progress or _silent)
-
-
-def _silent(done: int, total: int) -> None:
-    """Tell nobody."""
 
 
 def make_loss(name: str = "random", classes: int = DEFAULT_CLASSES, labels: str | Path | Numbers | None = None) -> Loss:

@@ -8,7 +8,7 @@ from actdiag.arrays import Array, Counts, Numbers
 from actdiag.data import Stream, checked_labels, random_labels, stream
 from actdiag.errors import InvalidField, check_choice, check_integer
 from actdiag.initializers.draws import draw_normal
-from actdiag.propagation import fit_scale
+from actdiag.parameters import fit_scale
 from actdiag.stack import Stack
 from actdiag.workers import Workers
 

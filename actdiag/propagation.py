@@ -1,6 +1,5 @@
 """The engine: forward and backward through a stack, as streams that hold one layer at a time."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,17 +9,14 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array
-from actdiag.data import Stream, stream
-from actdiag.initializers.draws import draw_normal
 from actdiag.memory import Plan
+from actdiag.parameters import draw_biases, draw_weights, fit_scale
 from actdiag.stack import Stack, cut
 from actdiag.workers import Workers
 
 Seen = TypeVar("Seen")
 
 _GRADIENT_BLOCK = 256
-_MOST_FITS = 10
-_FIT_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,63 +84,6 @@ class _Buffers:
     def next(self, columns: int) -> Array:
         self._arrays.append(self._arrays.pop(0))
         return self._arrays[0][: self._batch * columns].reshape(self._batch, columns)
-
-
-def draw_weights(stack: Stack, layer: int, scale: float = 1.0) -> Array:
-    """Return w of `layer`, shape (fan_in, columns), in the stack's dtype.
-
-    Args:
-        stack: The stack.
-        layer: The layer's number, from 1.
-        scale: The factor that fits the weights to the batch, where the initializer does so.
-    """
-    rng = stream(stack.seed, Stream.WEIGHTS, layer)
-    weights = stack.init.sample(rng, stack.fan_in(layer), stack.columns(layer), stack.dtype)
-    for factor in (scale, stack.gain):
-        if factor != 1:
-            weights *= factor
-    return weights
-
-
-def draw_biases(stack: Stack, layer: int) -> Array | None:
-    """Return b of `layer`, shape (columns,), or None where all biases are zero."""
-    rng = stream(stack.seed, Stream.BIASES, layer)
-    columns = stack.columns(layer)
-    if stack.bias_mean is None and stack.bias_std is None:
-        sample = stack.init.sample_bias
-        return None if sample is None else sample(rng, stack.fan_in(layer), columns, stack.dtype)
-    mean, std = stack.bias_spread(layer)
-    if mean == std == 0:
-        return None
-    biases = draw_normal(rng, columns, stack.dtype)
-    biases *= std
-    biases += mean
-    return biases
-
-
-def fit_scale(weights: Array, biases: Array | None, inputs: Array, blocks: list[slice], workers: Workers) -> float:
-    """Return the factor on `weights` that gives z = inputs @ w + b a std of 1 over batch and units.
-
-    Repeated division by the std, as Mishkin & Matas 2016 (arXiv:1511.06422) have it; without biases once is enough.
-    Biases whose own std is over 1 leave no such factor: the last of ten rounds stands.
-    """
-    b = np.zeros(weights.shape[1]) if biases is None else biases.astype(np.float64)
-
-    def sums(rows: slice) -> tuple[float, float, float]:
-        u = (inputs[rows] @ weights).astype(np.float64)
-        return float(u.sum()), float(np.square(u).sum()), float((u @ b).sum())
-
-    first, second, mixed = (sum(parts) for parts in zip(*workers.map(sums, blocks), strict=True))
-    count = len(inputs) * weights.shape[1]
-    mean = first / count
-    variance, covariance = second / count - mean**2, mixed / count - mean * float(b.mean())
-    scale = 1.0
-    for _ in range(_MOST_FITS):
-        std = math.sqrt(max(scale**2 * variance + 2 * scale * covariance + float(b.var()), 0.0))
-        if not 0 < std < math.inf or abs(std - 1) < _FIT_TOLERANCE:
-            break
-        scale /= std
-    return scale
 
 
 def forward(

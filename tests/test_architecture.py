@@ -11,13 +11,13 @@ import actdiag
 
 ROOT = Path(actdiag.__file__).parent
 ORDER = [
-    "errors", "arrays", "registry", "activations", "initializers", "data", "stack", "memory", "workers", "propagation",
-    "losses", "moments", "histograms", "statistics", "measure", "diagnosis", "report", "api", "render", "cli",
+    "errors", "arrays", "registry", "activations", "initializers", "data", "stack", "memory", "workers", "parameters", "propagation",
+    "losses", "moments", "histograms", "statistics", "measure", "diagnosis", "report", "running", "api", "render", "cli",
 ]  # fmt: skip
 WITHIN = {
     "activations": ["entry", "traits", "sigmoidal", "rectifiers", "smooth", "piecewise", "gated"],
     "initializers": ["draws", "entry", "scaling", "unscaled", "matrices", "frameworks"],
-    "diagnosis": ["findings", "expectations", "rules"],
+    "diagnosis": ["findings", "expectations", "wording", "rules"],
     "render": ["selection", "words", "figures", "terminal"],
     "cli": ["options", "output", "propagate", "grad_flow", "compare", "activations", "initializers"],
 }

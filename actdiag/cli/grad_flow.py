@@ -34,7 +34,7 @@ def grad_flow(
       actdiag grad-flow --act sigmoid --init xavier --depth 20
       actdiag grad-flow --act relu --init he --loss cross-entropy --json -
     """
-    from actdiag import api
+    from actdiag import api, running
     from actdiag.cli import output
     from actdiag.memory import parse_size
     from actdiag.render.selection import parse_layers
@@ -44,5 +44,5 @@ def grad_flow(
     stack = api.make_stack(act, init, **given)
     shown = None if layers is None else parse_layers(layers, stack.depth)
     with output.progress() as progress:
-        report = api.run_grad_flow(stack, chosen_loss, budget, api.run_settings(**settings, progress=progress))
+        report = running.run_grad_flow(stack, chosen_loss, budget, running.run_settings(**settings, progress=progress))
     output.answer(report, outputs, shown)

@@ -24,7 +24,7 @@ def propagate(act: str, init: str, layers: str | None, **given: Any) -> None:
       actdiag propagate --act relu --init he
       actdiag propagate --act relu --init std=0.01 --png layers.png
     """
-    from actdiag import api
+    from actdiag import api, running
     from actdiag.cli import output
     from actdiag.render.selection import parse_layers
 
@@ -32,5 +32,5 @@ def propagate(act: str, init: str, layers: str | None, **given: Any) -> None:
     stack = api.make_stack(act, init, **given)
     shown = None if layers is None else parse_layers(layers, stack.depth)
     with output.progress() as progress:
-        report = api.run_propagate(stack, api.run_settings(**settings, progress=progress))
+        report = running.run_propagate(stack, running.run_settings(**settings, progress=progress))
     output.answer(report, outputs, shown)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import exp, isfinite, sqrt
+from math import exp, sqrt
 
 from actdiag.activations import traits
 from actdiag.diagnosis.expectations import expected_dead_fraction, log_variance
 from actdiag.diagnosis.findings import Finding, Outlook, Severity, Verdict
+from actdiag.diagnosis.wording import centred, fold_of, name_layers, rescale
 from actdiag.stack import Stack
 from actdiag.statistics import ChangePerLayer, LayerStats
 
@@ -81,15 +82,15 @@ def nonfinite(run: Run) -> Iterable[Finding]:
             layers=layers,
             value=worst,
             limit=0.0,
-            summary=f"NaN or inf in {_layers(layers)}, up to {worst:.0%} of the entries: {run.stack.dtype} overflowed",
-            advice=_rescale(run, run.change.forward) or "use smaller weights; --dtype float64 shows more of the way",
+            summary=f"NaN or inf in {name_layers(layers)}, up to {worst:.0%} of the entries: beyond {run.stack.dtype}",
+            advice=rescale(run.stack, run.change.forward) or "use smaller weights; --dtype float64 reaches further",
         )
 
 
 def signal_change(run: Run) -> Iterable[Finding]:
     """The rms of the activations changes more over the depth than 100-fold and than finite width explains."""
     rms = {stats.layer: stats.rms for stats in run.layers if stats.rms is not None and not stats.nonfinite_fraction}
-    yield from _change(run, rms, "signal", "activations", run.change.forward, _rescale(run, run.change.forward))
+    yield from _change(run, rms, "signal", "activations", run.change.forward, rescale(run.stack, run.change.forward))
 
 
 def gradient_change(run: Run) -> Iterable[Finding]:
@@ -101,11 +102,15 @@ def gradient_change(run: Run) -> Iterable[Finding]:
     }
     change = run.change.backward
     slope = traits(run.stack.act).slope_supremum
-    advice = _rescale(run, change) or _rescale(run, run.change.forward)
-    if change is not None and change < 1 and slope is not None and slope < 1:
-        advice = (
-            f"the slope of {run.stack.act.name} is at most {slope:.3g}: take an activation of slope 1, such as tanh"
-        )
+    advice: str | None
+    of_signal = [finding.advice for finding in signal_change(run)]
+    if of_signal:
+        advice = of_signal[0]  # what mends the signal mends the gradient of it, and one change is less than two
+    elif change is not None and change < 1 and slope is not None and slope < 1:
+        name = run.stack.act.name
+        advice = f"the slope of {name} is at most {slope:.3g}: take an activation of slope 1, such as tanh"
+    else:
+        advice = rescale(run.stack, change)
     for finding in _change(run, rms, "gradient", "dL/dz", change, advice):
         yield finding
         norms = [stats.weight_gradient.norm for stats in run.layers if stats.weight_gradient]
@@ -136,7 +141,7 @@ def saturation(run: Run) -> Iterable[Finding]:
             layers=tuple(over),
             value=worst,
             limit=SATURATED,
-            summary=f"up to {worst:.0%} of the entries saturated in {_layers(tuple(over))} (limit {SATURATED:.0%})",
+            summary=f"up to {worst:.0%} of the entries saturated in {name_layers(tuple(over))} (limit {SATURATED:.0%})",
             advice="use smaller weights (--init xavier, or a --gain under 1), so that z stays where the slope is",
         )
 
@@ -184,8 +189,8 @@ def aligned_inputs(run: Run) -> Iterable[Finding]:
             layers=tuple(over),
             value=worst,
             limit=ALIGNED,
-            summary=f"different inputs give parallel activations in {_layers(tuple(over))} (cosine {worst:.6f})",
-            advice=f"use fewer layers{_centred(run)}",
+            summary=f"different inputs give parallel activations in {name_layers(tuple(over))} (cosine {worst:.6f})",
+            advice=f"use fewer layers{centred(run.stack.act)}",
         )
 
 
@@ -204,8 +209,8 @@ def collapsed_inputs(run: Run) -> Iterable[Finding]:
             layers=tuple(ratios),
             value=worst,
             limit=COLLAPSED,
-            summary=f"units hardly depend on the input in {_layers(tuple(ratios))}: unit_std is {worst:.2g} of std",
-            advice=f"use a larger --gain, so that the inputs outweigh the offset{_centred(run)}",
+            summary=f"units hardly depend on the input in {name_layers(tuple(ratios))}: unit_std is {worst:.2g} of std",
+            advice=f"use a larger --gain, so that the inputs outweigh the offset{centred(run.stack.act)}",
         )
 
 
@@ -243,7 +248,7 @@ def _change(
         for number, value in rms.items()
         if (value * fold < start[1] or value == 0 if vanishing else value > start[1] * fold)
     ]
-    moved = "falls to zero" if ratio == 0 else f"{'falls' if vanishing else 'grows'} {_fold(ratio)}-fold"
+    moved = "falls to zero" if ratio == 0 else f"{'falls' if vanishing else 'grows'} {fold_of(ratio)}-fold"
     step = "" if change is None else f", x{change:.3g} a layer"
     yield Finding(
         rule=f"{'vanishing' if vanishing else 'exploding'}_{what}",
@@ -256,23 +261,6 @@ def _change(
     )
 
 
-def _rescale(run: Run, change: float | None) -> str | None:
-    """Advise the gain that would undo the change per layer, exact where the activation is homogeneous."""
-    if change is None or not change or run.stack.init.fits_batch:
-        return None
-    gain = run.stack.gain / change
-    std = run.stack.weight_std(run.stack.depth) / change
-    if not (isfinite(gain) and gain > 0):
-        return None
-    now = f" (std {std:.3g} in place of {std * change:.3g})" if std else ""
-    return f"make the weights {'larger' if change < 1 else 'smaller'}: --gain {gain:.3g}{now}"
-
-
-def _centred(run: Run) -> str:
-    """Advise a centred activation, unless it is one: the offset of the others is what all inputs come to share."""
-    return "" if traits(run.stack.act).zero_centred else ", or an activation centred on zero, such as tanh"
-
-
 def _dead_by_chance(stack: Stack, stats: LayerStats, cosine_below: float | None) -> float:
     rms = stats.pre_activation.rms
     if not rms:
@@ -281,15 +269,3 @@ def _dead_by_chance(stack: Stack, stats: LayerStats, cosine_below: float | None)
     from_bias = min(stack.bias_spread(stats.layer)[1] ** 2, second_moment)
     correlation = ((second_moment - from_bias) * (cosine_below or 0.0) + from_bias) / second_moment
     return expected_dead_fraction(stack.act, second_moment, correlation, stack.batch)
-
-
-def _fold(ratio: float) -> str:
-    return f"{ratio if ratio > 1 else 1 / ratio:.3g}"
-
-
-def _layers(layers: tuple[int, ...]) -> str:
-    """Return layers in words: `layer 3`, `layers 3 to 7`, `4 layers from 3 to 9`."""
-    if len(layers) == 1:
-        return f"layer {layers[0]}"
-    gap = layers[-1] - layers[0] + 1 != len(layers)
-    return f"{len(layers)} layers from {layers[0]} to {layers[-1]}" if gap else f"layers {layers[0]} to {layers[-1]}"

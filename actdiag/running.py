@@ -1,0 +1,99 @@
+"""One run: a Stack in, its Report out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from actdiag.diagnosis import Run, diagnose
+from actdiag.errors import InvalidField, check_integer, check_real
+from actdiag.losses import Loss, loss_and_gradient
+from actdiag.measure import Axis, ForwardMeasure, change_per_layer, input_cosine, with_gradients
+from actdiag.memory import check_fits, plan_backward
+from actdiag.propagation import Tape, backward, forward
+from actdiag.report import LossValue, Report
+from actdiag.stack import Stack
+from actdiag.statistics import LayerStats
+from actdiag.workers import MOST_THREADS, Workers
+
+MOST_BINS = 10_000
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How to run, none of which changes a statistic but the histogram's axis."""
+
+    axis: Axis
+    threads: int | None
+    progress: Progress
+
+
+def run_settings(
+    bins: int = 30,
+    range: tuple[float, float] | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> RunSettings:
+    """Return checked settings.
+
+    Raises:
+        InvalidField: A field holds something that is not accepted.
+    """
+    check_integer("bins", bins, 1, MOST_BINS)
+    if range is not None:
+        low, high = (check_real("range", end, -1e300, 1e300) for end in range)
+        if not low < high:
+            raise InvalidField(field="range", problem=f"must have LO under HI, got {low:g} {high:g}")
+    if threads is not None:
+        check_integer("threads", threads, 1, MOST_THREADS)
+    return RunSettings(Axis(bins, range), threads, progress or _silent)
+
+
+def _silent(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def run_propagate(stack: Stack, settings: RunSettings) -> Report:
+    """Run a stack forward and return its Report."""
+    check_fits(stack)
+    measure = ForwardMeasure(stack, settings.axis)
+    layers: list[LayerStats] = []
+    with Workers(settings.threads) as workers:
+        for layer in forward(stack, workers, measure.visit):
+            layers.append(measure.summarize(layer, workers))
+            settings.progress(len(layers), stack.depth)
+    return _report("propagate", stack, layers)
+
+
+def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
+    """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the way down."""
+    plan, kept = plan_backward(stack, budget)
+    check_fits(stack, kept)
+    measure = ForwardMeasure(stack, settings.axis)
+    tape = Tape(plan)
+    steps = 2 * stack.depth
+    layers: list[LayerStats] = []
+    with Workers(settings.threads) as workers:
+        for ascending in forward(stack, workers, measure.visit, tape):
+            layers.append(measure.summarize(ascending, workers))
+            top = ascending.activations
+            settings.progress(len(layers), steps)
+        value, d_top = loss_and_gradient(stack, loss, top, workers)
+        top_rms = None
+        for descending in backward(stack, workers, tape, d_top):
+            index = descending.number - 1
+            layers[index] = with_gradients(layers[index], stack, descending, top_rms, workers)
+            gradient = layers[-1].gradient
+            top_rms = None if gradient is None else gradient.rms
+            settings.progress(steps - index, steps)
+    classes = None if loss.name == "random" else loss.classes
+    return _report(command, stack, layers, LossValue(loss.name, classes, value if isfinite(value) else None))
+
+
+def _report(command: str, stack: Stack, layers: Sequence[LayerStats], loss: LossValue | None = None) -> Report:
+    measured = tuple(layers)
+    change = change_per_layer(measured)
+    verdict = diagnose(Run(stack, measured, change, input_cosine(stack)))
+    return Report(command, stack, measured, change, verdict, loss)
