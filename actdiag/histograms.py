@@ -1,5 +1,6 @@
 """Histograms whose counts are exact: a sorted block is counted by binary search, with no rounding of bin indices."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -84,9 +85,17 @@ def _rounded_up(limits: Doubles, dtype: np.dtype[Any]) -> Array:
 @lru_cache(maxsize=4)
 def _decade_limits(dtype: str) -> Array:
     info = np.finfo(dtype)
-    powers = [float(f"1e{power}") for power in range(lowest_decade(dtype), int(np.log10(float(info.max))) + 1)]
+    powers = [_power_of_ten(power) for power in range(lowest_decade(dtype), int(np.log10(float(info.max))) + 1)]
     finite = _rounded_up(np.array(powers), np.dtype(dtype))
     return np.concatenate([finite, np.array([np.inf], dtype=dtype)])
+
+
+def _power_of_ten(power: int) -> float:
+    """Return the least float64 that is at least 10**power, exactly."""
+    nearest = float(f"1e{power}")
+    numerator, denominator = nearest.as_integer_ratio()
+    short = numerator * 10 ** max(-power, 0) < denominator * 10 ** max(power, 0)
+    return math.nextafter(nearest, math.inf) if short else nearest
 
 
 def lowest_decade(dtype: str) -> int:
@@ -184,4 +193,5 @@ def _percentile(values: Array, percent: float) -> float:
 
 def spaced(low: float, high: float, bins: int) -> tuple[float, ...]:
     """Return the edges of `bins` equal bins from `low` to `high`."""
-    return tuple(float(edge) for edge in np.linspace(low, high, bins + 1))
+    share = np.arange(bins + 1) / bins
+    return tuple(float(edge) for edge in low * (1 - share) + high * share)  # high - low might overflow

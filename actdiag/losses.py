@@ -55,6 +55,19 @@ def readout(stack: Stack, loss: Loss, top: Array, workers: Workers) -> tuple[Arr
     return weights, None if sample_bias is None else sample_bias(rng, fan_in, loss.classes, stack.dtype)
 
 
+def labels_of(stack: Stack, loss: Loss) -> Counts | None:
+    """Return the label of each input, shape (batch,); None where the loss needs none.
+
+    Raises:
+        InvalidField: The labels given are not labels, or do not cover the batch.
+    """
+    if loss.name == "random":
+        return None
+    if loss.labels is None:
+        return random_labels(stack.seed, stack.batch, loss.classes)
+    return checked_labels(loss.labels, stack.batch, loss.classes)
+
+
 def loss_and_gradient(stack: Stack, loss: Loss, top: Array, workers: Workers) -> tuple[float, Array]:
     """Return the loss and dL/da at the last layer.
 
@@ -64,16 +77,11 @@ def loss_and_gradient(stack: Stack, loss: Loss, top: Array, workers: Workers) ->
         top: a of the last layer, shape (batch, width).
         workers: Where blocks of rows run.
     """
-    labels = None
-    if loss.name != "random":
-        labels = (
-            random_labels(stack.seed, stack.batch, loss.classes)
-            if loss.labels is None
-            else checked_labels(loss.labels, stack.batch, loss.classes)
-        )
-        weights, biases = readout(stack, loss, top, workers)
-    else:
+    labels = labels_of(stack, loss)
+    if labels is None:
         target = draw_normal(stream(stack.seed, Stream.TARGET), top.shape, stack.dtype)
+    else:
+        weights, biases = readout(stack, loss, top, workers)
     d_top = np.empty_like(top)
 
     def one_block(rows: slice) -> float:

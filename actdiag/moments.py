@@ -7,6 +7,9 @@ import numpy as np
 
 from actdiag.arrays import Array, Doubles
 
+_LEAST_EXPONENT = -1100
+"""Under the exponent of every float64 above 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class UnitMoments:
@@ -45,12 +48,13 @@ class Pooled:
 def scaled(x: Array) -> tuple[Doubles, int]:
     """Return finite `x` as a new float64 array divided by 2**exponent, and the exponent.
 
-    Squares of float32 fit float64 as they are. Those of float64 may not, so the largest entry is brought near 1.
+    Squares of float32 fit float64 as they are. Those of float64 may not, so the largest entry is brought near 1; zeros
+    alone have the least exponent, so that they never set the scale of what they are merged with.
     """
     if x.dtype != np.float64:
         return x.astype(np.float64), 0
     largest = max(float(x.max(initial=0)), -float(x.min(initial=0)))
-    exponent = int(np.frexp(largest)[1])
+    exponent = int(np.frexp(largest)[1]) if largest else _LEAST_EXPONENT
     return np.ldexp(x, -exponent), exponent
 
 
@@ -182,12 +186,11 @@ class Directions:
 def directions(x: Array) -> Directions:
     """Return the sum of the directions of the rows of `x`, shape (rows, units)."""
     usable = np.isfinite(x.sum(axis=1, dtype=np.float64)) | np.isfinite(x).all(axis=1)
-    values, _ = scaled(x if usable.all() else np.where(usable[:, np.newaxis], x, 0).astype(x.dtype))
+    values = (x if usable.all() else np.where(usable[:, np.newaxis], x, 0)).astype(np.float64)
+    if x.dtype == np.float64:  # squares of float32 fit float64 as they are; here each row is brought near 1
+        largest = np.abs(values).max(axis=1, keepdims=True)
+        values /= np.where(largest > 0, largest, 1)
     squares = np.einsum("ij,ij->i", values, values)
-    faint = np.flatnonzero((squares < 1e-200) & (values != 0).any(axis=1))
-    if len(faint):  # float64 rows so far below the largest that their squares underflow
-        values[faint] /= np.abs(values[faint]).max(axis=1, keepdims=True)
-        squares[faint] = np.einsum("ij,ij->i", values[faint], values[faint])
     usable &= squares > 0
     inverse_norms = np.where(usable, 1 / np.sqrt(np.where(usable, squares, 1)), 0)
     return Directions(inverse_norms @ values, int(usable.sum()))

@@ -14,6 +14,12 @@ _MOST_FITS = 10
 _FIT_TOLERANCE = 1e-6
 
 
+def sample_weights(stack: Stack, layer: int) -> Array:
+    """Return what the initializer gives `layer`, shape (fan_in, columns): w before any scaling and before the gain."""
+    rng = stream(stack.seed, Stream.WEIGHTS, layer)
+    return stack.init.sample(rng, stack.fan_in(layer), stack.columns(layer), stack.dtype)
+
+
 def draw_weights(stack: Stack, layer: int, scale: float = 1.0) -> Array:
     """Return w of `layer`, shape (fan_in, columns), in the stack's dtype.
 
@@ -22,8 +28,7 @@ def draw_weights(stack: Stack, layer: int, scale: float = 1.0) -> Array:
         layer: The layer's number, from 1.
         scale: The factor that fits the weights to the batch, where the initializer does so.
     """
-    rng = stream(stack.seed, Stream.WEIGHTS, layer)
-    weights = stack.init.sample(rng, stack.fan_in(layer), stack.columns(layer), stack.dtype)
+    weights = sample_weights(stack, layer)
     for factor in (scale, stack.gain):
         if factor != 1:
             weights *= factor

@@ -10,7 +10,7 @@ import numpy as np
 from actdiag.activations import Activation
 from actdiag.arrays import Array
 from actdiag.memory import Plan
-from actdiag.parameters import draw_biases, draw_weights, fit_scale
+from actdiag.parameters import draw_biases, draw_weights, fit_scale, sample_weights
 from actdiag.stack import Stack, cut
 from actdiag.workers import Workers
 
@@ -114,12 +114,12 @@ def forward(
     if tape is not None:
         tape.inputs[0] = a
     for layer in range(1, stack.depth + 1):
-        weights, biases = draw_weights(stack, layer), draw_biases(stack, layer)
+        scale, biases = 1.0, draw_biases(stack, layer)
         if stack.init.fits_batch:
-            scale = fit_scale(weights, biases, a, blocks, workers)
-            weights = draw_weights(stack, layer, scale)
+            scale = fit_scale(sample_weights(stack, layer), biases, a, blocks, workers)
             if tape is not None:
                 tape.scales[layer] = scale
+        weights = draw_weights(stack, layer, scale)
         above = buffers.next(stack.widths[layer - 1])
         kept = _keep(tape, stack, layer, weights)
 

@@ -6,7 +6,7 @@ from math import isfinite
 
 from actdiag.diagnosis import Run, diagnose
 from actdiag.errors import InvalidField, check_integer, check_real
-from actdiag.losses import Loss, loss_and_gradient
+from actdiag.losses import Loss, labels_of, loss_and_gradient
 from actdiag.measure import Axis, ForwardMeasure, change_per_layer, input_cosine, with_gradients
 from actdiag.memory import check_fits, plan_backward
 from actdiag.propagation import Tape, backward, forward
@@ -64,13 +64,14 @@ def run_propagate(stack: Stack, settings: RunSettings) -> Report:
         for layer in forward(stack, workers, measure.visit):
             layers.append(measure.summarize(layer, workers))
             settings.progress(len(layers), stack.depth)
-    return _report("propagate", stack, layers)
+        return _report("propagate", stack, layers)
 
 
 def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
     """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the way down."""
     plan, kept = plan_backward(stack, budget)
     check_fits(stack, kept)
+    labels_of(stack, loss)  # labels that do not fit are refused before anything is run
     measure = ForwardMeasure(stack, settings.axis)
     tape = Tape(plan)
     steps = 2 * stack.depth
@@ -88,8 +89,8 @@ def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, 
             gradient = layers[-1].gradient
             top_rms = None if gradient is None else gradient.rms
             settings.progress(steps - index, steps)
-    classes = None if loss.name == "random" else loss.classes
-    return _report(command, stack, layers, LossValue(loss.name, classes, value if isfinite(value) else None))
+        classes = None if loss.name == "random" else loss.classes
+        return _report(command, stack, layers, LossValue(loss.name, classes, value if isfinite(value) else None))
 
 
 def _report(command: str, stack: Stack, layers: Sequence[LayerStats], loss: LossValue | None = None) -> Report:
