@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TypeVar
 
@@ -38,21 +39,20 @@ class Workers:
 
     def __enter__(self) -> "Workers":
         """Start the threads and hold BLAS to one thread each."""
-        self._limits = threadpool_limits(1, user_api="blas")
-        self._silence = np.errstate(all="ignore")
-        self._silence.__enter__()
-        if self.threads > 1:
-            self._pool = ThreadPoolExecutor(self.threads)
+        with ExitStack() as exits:
+            exits.enter_context(threadpool_limits(1, user_api="blas"))
+            exits.enter_context(np.errstate(all="ignore"))
+            if self.threads > 1:
+                self._pool = ThreadPoolExecutor(self.threads)
+                exits.callback(self._pool.shutdown, cancel_futures=True)
+            self._exits = exits.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop the threads and give BLAS back."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-        self._silence.__exit__(kind, error, trace)
-        self._limits.restore_original_limits()
+        self._exits.__exit__(kind, error, trace)
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Return `[work(item) for item in items]`, with floating-point events silent."""
