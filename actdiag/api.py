@@ -1,6 +1,6 @@
 """The library's front door: names in, Reports out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
@@ -11,10 +11,10 @@ from actdiag import activations, initializers
 from actdiag.activations import Activation
 from actdiag.arrays import Numbers
 from actdiag.data import DEFAULT_ROWS, RANDOM_INPUTS, flatten_input, load_input, load_labels, standardized
-from actdiag.errors import InvalidField, check_integer
+from actdiag.errors import InvalidField, check_integer, did_you_mean
 from actdiag.initializers import Initializer
 from actdiag.losses import DEFAULT_CLASSES, Loss
-from actdiag.memory import DEFAULT_BUDGET, parse_size
+from actdiag.memory import DEFAULT_BUDGET, check_fits, parse_size, plan_backward
 from actdiag.report import Report
 from actdiag.running import Progress, run_grad_flow, run_propagate, run_settings
 from actdiag.stack import MOST_LAYERS, Stack
@@ -63,9 +63,17 @@ def make_stack(
 
     Raises:
         InvalidField: A ValueError that names the field, what it accepts and what it got.
+        TypeError: There is no such option.
     """
+    unknown = next((name for name in options if name not in StackOptions.__annotations__), None)
+    if unknown is not None:
+        message = f"unexpected option {unknown!r}{did_you_mean(unknown, StackOptions.__annotations__)}"
+        raise TypeError(message)
     depth, width, widths = options.get("depth"), options.get("width"), options.get("widths")
     if widths is not None:
+        if isinstance(widths, str) or not isinstance(widths, Iterable):
+            raise InvalidField(field="widths", problem=f"must be a sequence of whole numbers, got {widths!r}")
+        widths = list(widths)
         for field, value in (("depth", depth), ("width", width)):
             if value is not None:
                 raise InvalidField(field, f"must be left out where widths are given, got {value}")
@@ -194,7 +202,8 @@ def compare(
 ) -> list[Report]:
     """Run every activation with every initializer, both ways, and return a Report of each.
 
-    The order is that of `act`, and within it that of `init`. Arguments are those of `grad_flow`.
+    The order is that of `act`, and within it that of `init`; a name that comes twice counts once. Arguments are those
+    of `grad_flow`.
 
     Raises:
         InvalidField: A ValueError that names the field, what it accepts and what it got.
@@ -203,9 +212,12 @@ def compare(
     for field, names in (("act", act), ("init", init)):
         if isinstance(names, str) or not len(names):
             raise InvalidField(field, f"must be a list of at least one, got {names!r}")
-    acts, inits = [activations.resolve(one) for one in act], [initializers.resolve(one) for one in init]
-    first = make_stack(acts[0], inits[0], **options)
+    acts = {entry.name: entry for entry in map(activations.resolve, act)}.values()
+    inits = {entry.name: entry for entry in map(initializers.resolve, init)}.values()
+    first = make_stack(next(iter(acts)), next(iter(inits)), **options)
     stacks = [replace(first, act=one_act, init=one_init) for one_act in acts for one_init in inits]
+    for stack in stacks:  # one that cannot run is refused before the first has run
+        check_fits(stack, plan_backward(stack, budget)[1])
     chosen_loss = make_loss(loss, classes, labels)
 
     def run(number: int, stack: Stack) -> Report:
@@ -226,7 +238,14 @@ def make_loss(name: str = "random", classes: int = DEFAULT_CLASSES, labels: str 
     """
     if isinstance(labels, str | Path):
         labels = load_labels(labels)
-    return Loss(name, classes, None if labels is None else np.asarray(labels))
+    return Loss(name, classes, None if labels is None else _as_array("labels", labels))
+
+
+def _as_array(field: str, values: object) -> Numbers:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InvalidField(field, f"must be an array of numbers, got {type(values).__name__}: {error}") from None
 
 
 def _read_input(source: str | Path | Numbers, batch: int | None, standardize: bool) -> tuple[Numbers | None, str]:
@@ -239,5 +258,5 @@ def _read_input(source: str | Path | Numbers, batch: int | None, standardize: bo
     if isinstance(source, str | Path):
         data, label = load_input(source, batch), str(source)
     else:
-        data, label = flatten_input(np.asarray(source), batch, "the array"), "array"
+        data, label = flatten_input(_as_array("input", source), batch, "the array"), "array"
     return (standardized(data), f"{label}, standardized") if standardize else (data, label)

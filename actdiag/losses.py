@@ -39,7 +39,9 @@ class Loss:
             InvalidField: A field holds something that is not accepted.
         """
         check_choice("loss", self.name, LOSSES)
-        check_integer("classes", self.classes, 1, MOST_CLASSES)
+        # One class has no cross-entropy: the readout is right whatever it says, and the gradient zero.
+        least = 2 if self.name == "cross-entropy" else 1
+        object.__setattr__(self, "classes", check_integer("classes", self.classes, least, MOST_CLASSES))
         if self.labels is not None and self.name == "random":
             raise InvalidField(field="labels", problem="must come with loss mse or cross-entropy, got loss random")
 

@@ -155,9 +155,9 @@ def count_saturated(act: Activation, z: Array) -> int | None:
     edges = traits(act)
     count = 0
     if edges.saturated_below is not None:
-        count += int(np.count_nonzero(z < edges.saturated_below))
+        count += int(np.count_nonzero(z <= edges.saturated_below))
     if edges.saturated_above is not None:
-        count += int(np.count_nonzero(z > edges.saturated_above))
+        count += int(np.count_nonzero(z >= edges.saturated_above))
     return count
 
 

@@ -10,10 +10,14 @@ import numpy as np
 
 from actdiag.errors import InvalidField
 from actdiag.stack import Stack
+from actdiag.workers import available_threads
 
 DEFAULT_BUDGET = 2**30
 
-_BYTES_OF_STATISTICS = 4096
+# Peaks that were measured, in arrays of the size of a layer's activations, and rounded up.
+_FORWARD_ARRAYS, _BACKWARD_ARRAYS = 5, 9
+_BYTES_OF_STATISTICS = 3072
+_BYTES_OF_A_BIN = 40
 _UNITS = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
 
@@ -81,12 +85,14 @@ def available_memory() -> int | None:
     return max(min(known), 0) if known else None
 
 
-def check_fits(stack: Stack, kept: int = 0) -> None:
+def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = 30) -> None:
     """Refuse a stack whose run would take more memory than there is, before anything is allocated.
 
     Args:
         stack: The stack.
-        kept: The bytes that the backward pass keeps on top of the forward pass.
+        kept: The bytes that the backward pass keeps on top of the forward pass; 0 without one.
+        classes: The classes of the readout; 0 without one.
+        bins: The bins of each layer's histogram.
 
     Raises:
         InvalidField: It does not fit; the field is the one that asks for the most.
@@ -95,20 +101,27 @@ def check_fits(stack: Stack, kept: int = 0) -> None:
     if available is None:
         return
     item = np.dtype(stack.dtype).itemsize
-    widest_layer = max(set(_shapes(stack)), key=lambda shape: shape[0] * shape[1])
-    columns = max(max(columns for _, columns in set(_shapes(stack))), stack.input_width)
-    # Three copies: a draw, its scaled or orthogonal form, and a gradient or scratch of the same shape.
+    fan_in, columns = max(set(_shapes(stack)), key=lambda shape: shape[0] * shape[1])
+    widest = max(stack.input_width, *(stack.columns(layer) for layer in range(1, stack.depth + 1)))
+    arrays = _BACKWARD_ARRAYS if kept else _FORWARD_ARRAYS
     asked = {
-        "width": 3 * item * widest_layer[0] * widest_layer[1],
-        "batch": (4 if kept else 3) * item * stack.batch * columns + kept,
-        "depth": _BYTES_OF_STATISTICS * stack.depth,
+        "width": stack.init.copies * item * fan_in * columns,
+        "batch": arrays * item * stack.batch * widest + kept,
+        "classes": 3 * item * classes * (stack.widths[-1] + _rows_at_once(stack)),
+        "depth": (_BYTES_OF_STATISTICS + _BYTES_OF_A_BIN * bins) * stack.depth,
     }
     needed = sum(asked.values())
     if needed > available:
         field = max(asked, key=lambda name: asked[name])
-        got = {"width": max(*widest_layer), "batch": stack.batch, "depth": stack.depth}[field]
+        got = {"width": max(fan_in, columns), "batch": stack.batch, "classes": classes, "depth": stack.depth}[field]
         estimate = f"the stack needs about {readable_size(needed)} and {readable_size(available)} is available"
         raise InvalidField(field, f"must be smaller, {estimate}, got {got}")
+
+
+def _rows_at_once(stack: Stack) -> int:
+    """Return the rows that all processors together may be working on."""
+    rows: int = stack.row_blocks()[0].stop
+    return min(stack.batch, available_threads() * rows)
 
 
 def plan_backward(stack: Stack, budget: int) -> tuple[Plan, int]:
@@ -130,7 +143,8 @@ def plan_backward(stack: Stack, budget: int) -> tuple[Plan, int]:
     checkpoints = sum(item * stack.batch * stack.fan_in(start + 1) for start in starts)
     segment = max(sum(pre_activations[start : start + stride]) for start in starts)
     if checkpoints + segment > budget:
-        needed = f"must be at least {readable_size(checkpoints + segment)} for this stack"
+        least = min(checkpoints + segment, sum(pre_activations))
+        needed = f"must be at least {readable_size(least)} for this stack"
         raise InvalidField(field="memory", problem=f"{needed}, got {readable_size(budget)}")
     return Plan(weights=False, stride=stride), checkpoints + segment
 

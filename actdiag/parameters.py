@@ -10,9 +10,6 @@ from actdiag.initializers.draws import draw_normal
 from actdiag.stack import Stack
 from actdiag.workers import Workers
 
-_MOST_FITS = 10
-_FIT_TOLERANCE = 1e-6
-
 
 def sample_weights(stack: Stack, layer: int) -> Array:
     """Return what the initializer gives `layer`, shape (fan_in, columns): w before any scaling and before the gain."""
@@ -54,8 +51,8 @@ def draw_biases(stack: Stack, layer: int) -> Array | None:
 def fit_scale(weights: Array, biases: Array | None, inputs: Array, blocks: list[slice], workers: Workers) -> float:
     """Return the factor on `weights` that gives z = inputs @ w + b a std of 1 over batch and units.
 
-    Repeated division by the std, as Mishkin & Matas 2016 (arXiv:1511.06422) have it; without biases once is enough.
-    Biases whose own std is over 1 leave no such factor: the last of ten rounds stands.
+    It is the root of a quadratic, where Mishkin & Matas 2016 (arXiv:1511.06422) divide by the std until it is 1. Where
+    there is none (inputs all zero, or biases that spread over 1 by themselves) it is 1.
     """
     b = np.zeros(weights.shape[1]) if biases is None else biases.astype(np.float64)
 
@@ -67,10 +64,8 @@ def fit_scale(weights: Array, biases: Array | None, inputs: Array, blocks: list[
     count = len(inputs) * weights.shape[1]
     mean = first / count
     variance, covariance = second / count - mean**2, mixed / count - mean * float(b.mean())
-    scale = 1.0
-    for _ in range(_MOST_FITS):
-        std = math.sqrt(max(scale**2 * variance + 2 * scale * covariance + float(b.var()), 0.0))
-        if not 0 < std < math.inf or abs(std - 1) < _FIT_TOLERANCE:
-            break
-        scale /= std
+    discriminant = covariance**2 - variance * (float(b.var()) - 1)
+    if not (0 < variance < math.inf and 0 <= discriminant < math.inf):
+        return 1.0
+    scale: float = (math.sqrt(discriminant) - covariance) / variance
     return scale

@@ -5,6 +5,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from numbers import Real
 from typing import Any, Generic, TypeVar
 
 from actdiag.errors import InvalidField, did_you_mean
@@ -25,10 +26,12 @@ class Registry(Generic[Entry]):
         field: The field that these names are given in (`act`, `init`), for errors.
         kind: What an entry is called in a sentence.
         bare: The name that a bare number stands for, if any: `0.01` for `std:0.01`.
+        entry: The class of the entries, where `resolve` is to refuse anything else.
     """
 
-    def __init__(self, field: str, kind: str, bare: str | None = None) -> None:
+    def __init__(self, field: str, kind: str, bare: str | None = None, entry: type | None = None) -> None:
         self.field = field
+        self._entry = entry
         self.kind = kind
         self._bare = bare
         self._builders: dict[str, Builder[Entry]] = {}
@@ -84,7 +87,11 @@ class Registry(Generic[Entry]):
         Raises:
             InvalidField: The name is unknown (the nearest ones are offered) or a parameter is not accepted.
         """
+        if self._bare and isinstance(spec, Real) and not isinstance(spec, bool):
+            spec = str(spec)
         if not isinstance(spec, str):
+            if self._entry is not None and not isinstance(spec, self._entry):
+                raise InvalidField(self.field, f"must be a name or an {self._entry.__name__}, got {spec!r}")
             return spec
         name, *values = [part.strip() for part in spec.strip().split(":")]
         if self._bare and _NUMBER.match(name):

@@ -43,6 +43,8 @@ def run_settings(
     """
     check_integer("bins", bins, 1, MOST_BINS)
     if range is not None:
+        if not isinstance(range, Sequence) or len(range) != 2:
+            raise InvalidField(field="range", problem=f"must be two numbers LO HI, got {range!r}")
         low, high = (check_real("range", end, -1e300, 1e300) for end in range)
         if not low < high:
             raise InvalidField(field="range", problem=f"must have LO under HI, got {low:g} {high:g}")
@@ -57,7 +59,7 @@ def _silent(done: int, total: int) -> None:
 
 def run_propagate(stack: Stack, settings: RunSettings) -> Report:
     """Run a stack forward and return its Report."""
-    check_fits(stack)
+    check_fits(stack, bins=settings.axis.bins)
     measure = ForwardMeasure(stack, settings.axis)
     layers: list[LayerStats] = []
     with Workers(settings.threads) as workers:
@@ -70,7 +72,7 @@ def run_propagate(stack: Stack, settings: RunSettings) -> Report:
 def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
     """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the way down."""
     plan, kept = plan_backward(stack, budget)
-    check_fits(stack, kept)
+    check_fits(stack, kept, 0 if loss.name == "random" else loss.classes, settings.axis.bins)
     labels_of(stack, loss)  # labels that do not fit are refused before anything is run
     measure = ForwardMeasure(stack, settings.axis)
     tape = Tape(plan)

@@ -62,17 +62,21 @@ class Stack:
             InvalidField: A field holds something that no stack can have.
         """
         check_integer("depth", len(self.widths), 1, MOST_LAYERS)
-        for width in set(self.widths):
-            check_integer("widths" if len(set(self.widths)) > 1 else "width", width, 1, MOST_UNITS)
-        check_integer("input_width", self.input_width, 1, MOST_UNITS)
-        check_integer("batch", self.batch, 1, MOST_ROWS)
-        check_real("gain", self.gain, 0.0, LARGEST_SCALE, open_below=True)
+        field = "widths" if len(set(self.widths)) > 1 else "width"
+        checked = {
+            "widths": tuple(check_integer(field, width, 1, MOST_UNITS) for width in self.widths),
+            "input_width": check_integer("input_width", self.input_width, 1, MOST_UNITS),
+            "batch": check_integer("batch", self.batch, 1, MOST_ROWS),
+            "gain": check_real("gain", self.gain, 0.0, LARGEST_SCALE, open_below=True),
+            "seed": check_integer("seed", self.seed, 0, MOST_SEED),
+        }
         if self.bias_mean is not None:
-            check_real("bias_mean", self.bias_mean, -LARGEST_SCALE, LARGEST_SCALE)
+            checked["bias_mean"] = check_real("bias_mean", self.bias_mean, -LARGEST_SCALE, LARGEST_SCALE)
         if self.bias_std is not None:
-            check_real("bias_std", self.bias_std, 0.0, LARGEST_SCALE)
+            checked["bias_std"] = check_real("bias_std", self.bias_std, 0.0, LARGEST_SCALE)
         check_choice("dtype", self.dtype, DTYPES)
-        check_integer("seed", self.seed, 0, MOST_SEED)
+        for name, value in checked.items():  # numpy's numbers become Python's, which JSON knows
+            object.__setattr__(self, name, value)
         if self.data is None:
             check_choice("input", self.input, RANDOM_INPUTS)
         elif self.data.shape != (self.batch, self.input_width):

@@ -10,10 +10,10 @@ import pytest
 import actdiag
 
 ROOT = Path(actdiag.__file__).parent
-ORDER = [
-    "errors", "arrays", "registry", "activations", "initializers", "data", "stack", "memory", "workers", "parameters", "propagation",
-    "losses", "moments", "histograms", "statistics", "measure", "diagnosis", "report", "running", "api", "render", "cli",
-]  # fmt: skip
+ORDER = (
+    "errors arrays registry activations initializers data stack workers memory parameters propagation losses moments "
+    "histograms statistics measure diagnosis report running api render cli"
+).split()
 WITHIN = {
     "activations": ["entry", "traits", "sigmoidal", "rectifiers", "smooth", "piecewise", "gated"],
     "initializers": ["draws", "entry", "scaling", "unscaled", "matrices", "frameworks"],

@@ -202,7 +202,7 @@ def test_most_severe_findings_come_first(healthy):
         cosine=lambda layer: 0.9999,
         gradient__rms=between(1e4),
         weight_gradient__norm=lambda layer: 1.0,
-        nonfinite_fraction=lambda layer: 0.1 * (layer == 5),
+        unit_std=lambda layer: 0.0,
     )
     order = ["error", "error", "warning", "info"]
     assert [found.severity for found in verdict.findings] == order

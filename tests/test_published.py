@@ -13,7 +13,7 @@ import pytest
 
 from actdiag.api import grad_flow, propagate
 
-SEEDS = 12
+SEEDS = 20
 SMALL_STEP = sqrt(0.5) / 10  # rms from layer to layer of relu, std .01, width 100: .01 sqrt(100 / 2)
 
 

@@ -46,6 +46,7 @@ class Activation:
 
     def __post_init__(self) -> None:
         """Refuse an entry that has both or neither of `derivative` and `backward`."""
+        object.__setattr__(self, "kinks", tuple(self.kinks))
         if (self.derivative is None) == (self.backward is None):
             message = f"activation {self.name}: give derivative (elementwise) or backward (structured), one of them"
             raise ValueError(message)
@@ -58,5 +59,5 @@ class Activation:
         return d_a * self.derivative(z)
 
 
-ACTIVATIONS: Registry[Activation] = Registry(field="act", kind="activation")
+ACTIVATIONS: Registry[Activation] = Registry(field="act", kind="activation", entry=Activation)
 register = ACTIVATIONS.register

@@ -22,8 +22,8 @@ class Traits:
     Attributes:
         slope_supremum: The supremum of |f'|; inf where it grows without bound.
         slope_at_zero: f' just below and just above 0; they differ where 0 is a kink.
-        saturated_below: z under this is saturated below; None where that side does not count.
-        saturated_above: z over this is saturated above; None where that side does not count.
+        saturated_below: z at or under this is saturated below; None where that side does not count.
+        saturated_above: z at or over this is saturated above; None where that side does not count.
         dead_below: At or under this |f'| is at most the dead slope throughout; None where it never settles there.
         dead_above: The same at or over this.
         zero_centred: Whether f(-x) = -f(x), so that inputs spread evenly about zero stay so.

@@ -128,6 +128,12 @@ def picture_bytes(figure: "Figure", suffix: str) -> bytes:
     """Return a figure as a file of that suffix, the same bytes for the same figure."""
     import matplotlib
 
+    figure.draw_without_rendering()  # lays the panels out
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        # The solver behind the layout sums in an order that memory addresses set, which the last digits show.
+        left, bottom, width, height = (round(float(bound), 6) for bound in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))
     buffer = io.BytesIO()
     metadata = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
     with matplotlib.rc_context({"svg.hashsalt": "actdiag"}):

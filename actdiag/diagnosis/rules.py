@@ -1,13 +1,14 @@
 """The rules: each looks at one run and returns what it found, if anything. Thresholds stand here, named."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, sqrt
+from typing import Literal
 
 from actdiag.activations import traits
-from actdiag.diagnosis.expectations import expected_dead_fraction, log_variance
+from actdiag.diagnosis.expectations import degree, expected_dead_fraction, log_variance
 from actdiag.diagnosis.findings import Finding, Outlook, Severity, Verdict
-from actdiag.diagnosis.wording import centred, fold_of, name_layers, rescale
+from actdiag.diagnosis.wording import centre, fold_of, mend_scale, name_layers, rescale, revive
 from actdiag.stack import Stack
 from actdiag.statistics import ChangePerLayer, LayerStats
 
@@ -15,7 +16,7 @@ FOLD = 100.0
 """A signal or gradient may change this many times over the whole depth."""
 
 SPREADS = 4.0
-"""A log second moment may wander this many of its finite-width stds; the book of numbers is Hanin & Nica 2019."""
+"""A log second moment may wander this many of its finite-width stds (Hanin & Nica 2019, arXiv:1812.05994)."""
 
 SATURATED = 0.5
 """A layer with more than this share of saturated entries passes little gradient."""
@@ -83,49 +84,46 @@ def nonfinite(run: Run) -> Iterable[Finding]:
             value=worst,
             limit=0.0,
             summary=f"NaN or inf in {name_layers(layers)}, up to {worst:.0%} of the entries: beyond {run.stack.dtype}",
-            advice=rescale(run.stack, run.change.forward) or "use smaller weights; --dtype float64 reaches further",
+            advice=rescale(run.stack, run.layers, run.change.forward)
+            or "use smaller weights; --dtype float64 reaches further",
         )
 
 
 def signal_change(run: Run) -> Iterable[Finding]:
     """The rms of the activations changes more over the depth than 100-fold and than finite width explains."""
     rms = {stats.layer: stats.rms for stats in run.layers if stats.rms is not None and not stats.nonfinite_fraction}
-    yield from _change(run, rms, "signal", "activations", run.change.forward, rescale(run.stack, run.change.forward))
+    yield from _change(run, rms, "signal")
 
 
 def gradient_change(run: Run) -> Iterable[Finding]:
     """The rms of dL/dz changes more over the depth than 100-fold and than finite width explains."""
+    if any(stats.nonfinite_fraction or stats.pre_activation.nonfinite_fraction for stats in run.layers):
+        return  # what comes down from NaN and inf says nothing of its own
     rms = {
         stats.layer: stats.gradient.rms
         for stats in reversed(run.layers)
         if stats.gradient and stats.gradient.rms is not None and not stats.gradient.nonfinite_fraction
     }
-    change = run.change.backward
-    slope = traits(run.stack.act).slope_supremum
-    advice: str | None
-    of_signal = [finding.advice for finding in signal_change(run)]
-    if of_signal:
-        advice = of_signal[0]  # what mends the signal mends the gradient of it, and one change is less than two
-    elif change is not None and change < 1 and slope is not None and slope < 1:
-        name = run.stack.act.name
-        advice = f"the slope of {name} is at most {slope:.3g}: take an activation of slope 1, such as tanh"
-    else:
-        advice = rescale(run.stack, change)
-    for finding in _change(run, rms, "gradient", "dL/dz", change, advice):
-        yield finding
-        norms = [stats.weight_gradient.norm for stats in run.layers if stats.weight_gradient]
-        known = [norm for norm in norms if norm]
-        if len(known) == len(norms) > 1 and max(known) / min(known) < FLAT_WEIGHT_GRADIENT:
-            fold = max(known) / min(known)
-            yield Finding(
-                rule="flat_weight_gradient",
-                severity="info",
-                layers=tuple(stats.layer for stats in run.layers),
-                value=fold,
-                limit=FLAT_WEIGHT_GRADIENT,
-                summary=f"dL/dW looks flat ({fold:.3g}-fold over all layers) while dL/dz does not",
-                advice="judge by dL/dz: in dL/dW a shrinking signal and a shrinking gradient cancel",
-            )
+    for finding in _change(run, rms, "gradient"):
+        # What mends the signal mends its gradient, and one change is less than two.
+        yield replace(finding, advice=next((signal.advice for signal in signal_change(run)), finding.advice))
+        yield from _flat_weight_gradient(run)
+
+
+def _flat_weight_gradient(run: Run) -> Iterable[Finding]:
+    norms = [stats.weight_gradient.norm for stats in run.layers if stats.weight_gradient]
+    known = [norm for norm in norms if norm]
+    if len(known) == len(norms) > 1 and max(known) / min(known) < FLAT_WEIGHT_GRADIENT:
+        fold = max(known) / min(known)
+        yield Finding(
+            rule="flat_weight_gradient",
+            severity="info",
+            layers=tuple(stats.layer for stats in run.layers),
+            value=fold,
+            limit=FLAT_WEIGHT_GRADIENT,
+            summary=f"dL/dW looks flat ({fold:.3g}-fold over all layers) while dL/dz does not",
+            advice="judge by dL/dz: in dL/dW the changes of the signal and of the gradient cancel",
+        )
 
 
 def saturation(run: Run) -> Iterable[Finding]:
@@ -147,34 +145,29 @@ def saturation(run: Run) -> Iterable[Finding]:
 
 
 def dead_units(run: Run) -> Iterable[Finding]:
-    """More dead units than depth and batch explain."""
-    expected: dict[int, float] = {}
-    dead: dict[int, float] = {}
-    cosine, worst = run.input_cosine, 0.0
+    """More dead units than depth, width and batch explain."""
+    dead: dict[int, tuple[float, float]] = {}
+    cosine, awake_below = run.input_cosine, None
     for stats in run.layers:
         # Where every pre-activation is zero the signal is gone, and what became of it is another rule's to say.
         if stats.dead_fraction is not None and stats.dead_fraction > DEAD_EXCESS and stats.pre_activation.rms:
-            chance = _dead_by_chance(run.stack, stats, cosine)
-            # Units are counted, so a narrow layer strays from its chance by more than the excess allowed.
-            allowed = chance + max(DEAD_EXCESS, SPREADS * sqrt(chance * (1 - chance) / stats.width))
-            if stats.dead_fraction > min(allowed, 1 - 1e-9):
-                dead[stats.layer], expected[stats.layer] = stats.dead_fraction, allowed
+            allowed = _allowed_dead(run.stack, stats, cosine, awake_below)
+            if stats.dead_fraction > allowed:
+                dead[stats.layer] = stats.dead_fraction, allowed
         cosine = stats.cosine
+        awake_below = round(stats.width * (1 - (stats.dead_fraction or 0.0)))
     if dead:
-        layer = max(dead, key=lambda number: dead[number] - expected[number])
-        worst = dead[layer]
-        severity: Severity = "error" if max(dead.values()) == 1 else "warning"
-        negative = (run.stack.bias_mean or 0) < 0
+        worst = max(dead, key=lambda layer: (dead[layer][0] == 1, dead[layer][0] - dead[layer][1]))
+        share, allowed = dead[worst]
+        severity: Severity = "error" if share == 1 else "warning"
         yield Finding(
             rule="dead_units",
             severity=severity,
             layers=tuple(dead),
-            value=worst,
-            limit=expected[layer],
-            summary=f"{worst:.0%} of the units of layer {layer} are dead on every input (limit {expected[layer]:.0%})",
-            advice="raise --bias-mean, which holds units below zero"
-            if negative
-            else "take an activation with a slope on both sides, such as leaky_relu",
+            value=share,
+            limit=allowed,
+            summary=f"{share:.0%} of the units of layer {worst} are dead on every input (limit {allowed:.0%})",
+            advice=revive(run.stack),
         )
 
 
@@ -183,6 +176,7 @@ def aligned_inputs(run: Run) -> Iterable[Finding]:
     over = {stats.layer: stats.cosine for stats in run.layers if stats.cosine is not None and stats.cosine > ALIGNED}
     if over:
         worst = max(over.values())
+        first = run.layers[min(over) - 1]
         yield Finding(
             rule="aligned_inputs",
             severity="warning",
@@ -190,7 +184,7 @@ def aligned_inputs(run: Run) -> Iterable[Finding]:
             value=worst,
             limit=ALIGNED,
             summary=f"different inputs give parallel activations in {name_layers(tuple(over))} (cosine {worst:.6f})",
-            advice=f"use fewer layers{centred(run.stack.act)}",
+            advice=centre(run.stack, first),
         )
 
 
@@ -203,6 +197,7 @@ def collapsed_inputs(run: Run) -> Iterable[Finding]:
     }
     if ratios:
         worst = min(ratios.values())
+        first = run.layers[min(ratios) - 1]
         yield Finding(
             rule="collapsed_inputs",
             severity="error",
@@ -210,7 +205,7 @@ def collapsed_inputs(run: Run) -> Iterable[Finding]:
             value=worst,
             limit=COLLAPSED,
             summary=f"units hardly depend on the input in {name_layers(tuple(ratios))}: unit_std is {worst:.2g} of std",
-            advice=f"use a larger --gain, so that the inputs outweigh the offset{centred(run.stack.act)}",
+            advice=centre(run.stack, first),
         )
 
 
@@ -225,47 +220,69 @@ RULES: tuple[Callable[[Run], Iterable[Finding]], ...] = (
 )
 
 
-def _change(
-    run: Run, rms: dict[int, float], what: str, of: str, change: float | None, rescale: str | None
-) -> Iterable[Finding]:
-    """Judge the way of `rms` from its first layer to its last, in the order that the signal takes."""
+def _change(run: Run, rms: dict[int, float], what: Literal["signal", "gradient"]) -> Iterable[Finding]:
+    """Judge the way from the first layer of `rms` to its last.
+
+    Args:
+        run: The run.
+        rms: The rms of each layer that has a finite one, in the order that the signal or the gradient takes.
+        what: Whose rms it is.
+    """
     if len(rms) < 2 and 0.0 not in rms.values():
         return
-    start, end = next(iter(rms.items())), list(rms.items())[-1]
-    ratio = end[1] / start[1] if start[1] else 0.0
-    if 1 / FOLD <= ratio <= FOLD:
-        return
+    start, end = next(iter(rms)), list(rms)[-1]
+    ratio = rms[end] / rms[start] if rms[start] else 0.0
     vanishing = ratio < 1
-    between = [stats for stats in run.layers if stats.layer != min(start[0], end[0])]
-    variance = sum(log_variance(run.stack.act, stats.pre_activation.rms, stats.width) for stats in between)
-    # The log second moment spreads by its variance, and its median sinks by half of that: twice the log of the rms.
-    wandering = SPREADS * sqrt(variance) + (variance / 2 if vanishing else 0.0)
-    fold = max(FOLD, exp(min(wandering / 2, _LARGEST_EXPONENT)))
+    fold = _explained_fold(run, min(start, end), what, vanishing)
     if 1 / fold <= ratio <= fold:
         return
     reached = [
-        number
-        for number, value in rms.items()
-        if (value * fold < start[1] or value == 0 if vanishing else value > start[1] * fold)
+        layer
+        for layer, value in rms.items()
+        if (value == 0 or value * fold < rms[start] if vanishing else value > rms[start] * fold)
     ]
-    moved = "falls to zero" if ratio == 0 else f"{'falls' if vanishing else 'grows'} {fold_of(ratio)}-fold"
+    change = run.change.forward if what == "signal" else run.change.backward
     step = "" if change is None else f", x{change:.3g} a layer"
+    moved = f"{'falls' if vanishing else 'grows'} {fold_of(ratio)}-fold" if ratio else "falls to zero"
+    way = f"{moved} from layer {start} to {end}{step}" if rms[start] else f"is zero from layer {start} on"
     yield Finding(
         rule=f"{'vanishing' if vanishing else 'exploding'}_{what}",
         severity="error",
         layers=tuple(sorted(reached)),
         value=ratio,
         limit=1 / fold if vanishing else fold,
-        summary=f"rms of {of} {moved} from layer {start[0]} to {end[0]}{step} (limit {fold:.3g}-fold)",
-        advice=rescale or "take other weights: these pass nothing on",
+        summary=f"rms of {'activations' if what == 'signal' else 'dL/dz'} {way} (limit {fold:.3g}-fold)",
+        advice=mend_scale(run.stack, run.layers, change, what, exploding=not vanishing),
     )
 
 
-def _dead_by_chance(stack: Stack, stats: LayerStats, cosine_below: float | None) -> float:
+def _explained_fold(run: Run, lowest: int, what: Literal["signal", "gradient"], vanishing: bool) -> float:
+    """Return the fold change that is no finding: 100, or more where finite width alone explains more.
+
+    The log second moment gathers K/width of variance a layer, of which a layer passes on what its activation's local
+    degree leaves (never more than all: a scale that runs away is a fault), and its median sinks by half of it.
+    """
+    variance = 0.0
+    for stats in run.layers[lowest:]:
+        act, z_rms = run.stack.act, stats.pre_activation.rms
+        kept = 1.0 if what == "gradient" else min(degree(act, z_rms) or 1.0, 1.0) ** 2
+        variance = kept * variance + log_variance(act, z_rms, stats.width, backward=what == "gradient")
+    wandering = SPREADS * sqrt(variance) + (variance / 2 if vanishing else 0.0)
+    return max(FOLD, exp(min(wandering / 2, _LARGEST_EXPONENT)))  # half of it: an rms is the root of a second moment
+
+
+def _allowed_dead(stack: Stack, stats: LayerStats, cosine_below: float | None, awake_below: int | None) -> float:
+    """Return the share of dead units that is no finding: what is expected, with its spread in whole units."""
     rms = stats.pre_activation.rms
     if not rms:
-        return 0.0
+        return DEAD_EXCESS
     second_moment = min(max(rms, _LEAST_RMS), _MOST_RMS) ** 2
     from_bias = min(stack.bias_spread(stats.layer)[1] ** 2, second_moment)
     correlation = ((second_moment - from_bias) * (cosine_below or 0.0) + from_bias) / second_moment
-    return expected_dead_fraction(stack.act, second_moment, correlation, stack.batch)
+    chance = expected_dead_fraction(stack.act, second_moment, correlation, stack.batch)
+    edges = traits(stack.act)
+    if awake_below is not None and (edges.dead_below is None) != (edges.dead_above is None):
+        # Few inputs, all of one sign: a unit is dead as soon as all its weights have the other.
+        chance = max(chance, 2.0**-awake_below)
+    spread = (SPREADS * sqrt(stats.width * chance * (1 - chance)) + 2) / stats.width
+    return min(chance + max(DEAD_EXCESS, spread), 1 - 0.5 / stats.width)

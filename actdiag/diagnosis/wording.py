@@ -1,26 +1,76 @@
 """What findings say and advise, as text."""
 
+from collections.abc import Sequence
 from math import isfinite
 
-from actdiag.activations import Activation, traits
+from actdiag.activations import traits
+from actdiag.diagnosis.expectations import degree
 from actdiag.stack import Stack
+from actdiag.statistics import LayerStats
+
+_NEARLY_HOMOGENEOUS = (0.8, 1.2)
+"""Local degrees of an activation between which one gain undoes a change per layer."""
 
 
-def rescale(stack: Stack, change: float | None) -> str | None:
-    """Advise the gain that would undo the change per layer, exact where the activation is homogeneous."""
-    if change is None or not change or stack.init.fits_batch:
+def rescale(stack: Stack, layers: Sequence[LayerStats], change: float | None) -> str | None:
+    """Advise the gain that would undo a change per layer; None where the activation does not let one gain do so."""
+    if not change or not isfinite(stack.gain / change) or stack.gain / change == 0 or stack.init.fits_batch:
         return None
-    gain = stack.gain / change
-    std = stack.weight_std(stack.depth) / change
-    if not (isfinite(gain) and gain > 0):
+    degrees = [degree(stack.act, stats.pre_activation.rms) for stats in (layers[0], layers[-1])]
+    least, most = _NEARLY_HOMOGENEOUS
+    if not all(known is None or least <= known <= most for known in degrees) or degrees == [None, None]:
         return None
-    now = f" (std {std:.3g} in place of {std * change:.3g})" if std else ""
-    return f"make the weights {'larger' if change < 1 else 'smaller'}: --gain {gain:.3g}{now}"
+    std = stack.weight_std(1)
+    alike = all(stack.weight_std(layer) == std for layer in range(2, stack.depth + 1))
+    now = f" (std {std / change:.3g} in place of {std:.3g})" if std and alike else ""
+    return f"make the weights {'larger' if change < 1 else 'smaller'}: --gain {stack.gain / change:.3g}{now}"
 
 
-def centred(act: Activation) -> str:
-    """Advise a centred activation, unless it is one: the offset of the others is what all inputs come to share."""
-    return "" if traits(act).zero_centred else ", or an activation centred on zero, such as tanh"
+def mend_scale(stack: Stack, layers: Sequence[LayerStats], change: float | None, what: str, exploding: bool) -> str:
+    """Advise what keeps the scale of the signal or of the gradient.
+
+    Args:
+        stack: The stack.
+        layers: What was measured, layer 1 first.
+        change: The factor from layer to layer, of the signal upwards or of the gradient downwards.
+        what: `signal` or `gradient`.
+        exploding: Whether it grows.
+    """
+    slope, name = traits(stack.act).slope_supremum, stack.act.name
+    dead = next((stats.layer for stats in layers if stats.dead_fraction == 1 and stats.pre_activation.rms), None)
+    if dead is not None and not exploding:
+        return f"every unit of layer {dead} is dead: {revive(stack)}"
+    if what == "gradient" and not exploding and slope is not None and slope < 1:
+        return f"the slope of {name} is at most {slope:.3g}: take an activation of slope 1, such as tanh"
+    gain = rescale(stack, layers, change)
+    if gain is not None:
+        return gain
+    if stack.weight_std(1) == 0:
+        return "take random weights, such as --init lecun: equal ones make all units copies of each other"
+    if exploding and all(isfinite(bound) for bound in stack.act.bounds):
+        return "use smaller weights, such as --init lecun"
+    if what == "signal" and not stack.init.fits_batch:
+        return f"no single gain holds the scale of {name}: --init lsuv fits every layer to the batch"
+    return f"no gain holds the gradient of {name}: use fewer layers or another activation, such as tanh or relu"
+
+
+def revive(stack: Stack) -> str:
+    """Advise what gives dead units a slope again."""
+    if (stack.bias_mean or 0.0) < 0:
+        return "raise --bias-mean, which holds units below zero"
+    return "take wider layers, or an activation with a slope on both sides, such as leaky_relu"
+
+
+def centre(stack: Stack, stats: LayerStats) -> str:
+    """Advise what keeps inputs apart, by what they have come to share: weights, biases, or the activation's offset."""
+    if stack.weight_std(stats.layer) == 0:
+        return "take random weights, such as --init lecun: equal ones make all units copies of each other"
+    mean, std = stack.bias_spread(stats.layer)
+    if max(abs(mean), std) > (stats.pre_activation.rms or 0.0) / 2:
+        return "lower --bias-mean and --bias-std, which outweigh the inputs"
+    if traits(stack.act).zero_centred:
+        return "use fewer layers"
+    return "use fewer layers, or an activation centred on zero, such as tanh"
 
 
 def fold_of(ratio: float) -> str:

@@ -30,6 +30,7 @@ class Initializer:
         bias_variance: (fan_in, fan_out) to the variance of one bias.
         mean_field: Whether weights are independent (or orthogonal) enough for mean-field theory.
         fits_batch: Whether the weights are then scaled to give the pre-activations of the batch a std of 1.
+        copies: How many arrays of the weights' size a layer takes at its peak, draw and gradient included.
     """
 
     name: str
@@ -41,13 +42,14 @@ class Initializer:
     bias_variance: Callable[[int, int], float] = lambda fan_in, fan_out: 0.0
     mean_field: bool = True
     fits_batch: bool = False
+    copies: int = 3
 
     def std(self, fan_in: int, fan_out: int) -> float:
         """Return the std of one weight."""
         return math.sqrt(self.variance(fan_in, fan_out))
 
 
-INITIALIZERS: Registry[Initializer] = Registry(field="init", kind="initializer", bare="std")
+INITIALIZERS: Registry[Initializer] = Registry(field="init", kind="initializer", bare="std", entry=Initializer)
 register = INITIALIZERS.register
 
 

@@ -26,6 +26,7 @@ def orthogonal() -> Initializer:
         sample=_sample_orthogonal,
         variance=lambda fan_in, fan_out: 1 / max(fan_in, fan_out),
         distribution="orthogonal",
+        copies=13,
         source="Saxe, McClelland & Ganguli 2013, arXiv:1312.6120",
     )
 
@@ -40,6 +41,7 @@ def lsuv() -> Initializer:
         distribution="orthogonal, scaled on the batch",
         source="Mishkin & Matas 2016, arXiv:1511.06422",
         fits_batch=True,
+        copies=13,
     )
 
 
@@ -77,6 +79,7 @@ def sparse(sparsity: float = 0.9, std: float = 0.01) -> Initializer:
         sample=sample,
         variance=lambda fan_in, fan_out: std**2 * (1 - zeros_of(fan_out) / fan_out),
         distribution="sparse normal",
+        copies=6,
         source="Martens 2010, ICML / PyTorch, torch.nn.init.sparse_",
     )
 

@@ -59,5 +59,6 @@ def truncated_normal(std: float = 1.0) -> Initializer:
         sample=lambda rng, fan_in, fan_out, dtype: draw_cut_normal(rng, (fan_in, fan_out), std, CUT, dtype),
         variance=lambda fan_in, fan_out: variance,
         distribution="normal cut at +-2",
+        copies=6,
         source="PyTorch, torch.nn.init.trunc_normal_",
     )
