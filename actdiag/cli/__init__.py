@@ -40,6 +40,9 @@ class _Group(click.Group):
             command = self.commands[ctx.invoked_subcommand or ""]
             message = f"{_option(command, error.field)} {error.problem}"
             raise click.UsageError(message) from None
+        except MemoryError as error:
+            message = f"--width, --batch or --depth must be smaller, got a stack that memory does not hold: {error}"
+            raise click.UsageError(message) from None
 
 
 @click.group(
