@@ -130,8 +130,10 @@ def picture_bytes(figure: "Figure", suffix: str) -> bytes:
 
     figure.draw_without_rendering()  # lays the panels out
     figure.set_layout_engine("none")
+    # The solver behind the layout sums in an order that memory addresses set, which the last digits show.
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
     for axes in figure.axes:
-        # The solver behind the layout sums in an order that memory addresses set, which the last digits show.
         left, bottom, width, height = (round(float(bound), 6) for bound in axes.get_position().bounds)
         axes.set_position((left, bottom, width, height))
     buffer = io.BytesIO()
