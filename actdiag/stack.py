@@ -19,8 +19,8 @@ MOST_SEED = 2**63 - 1
 DTYPES = ("float32", "float64")
 
 _BLOCK_ENTRIES = 2**18
-_FEWEST_ROWS, _MOST_ROWS = 64, 512
-_BLOCKS_WANTED = 8
+_FEWEST_ROWS, _MOST_ROWS = 128, 512
+_BLOCKS_WANTED = 4
 
 
 @dataclass(frozen=True, slots=True)
