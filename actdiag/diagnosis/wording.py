@@ -12,6 +12,9 @@ _NEARLY_HOMOGENEOUS = (0.8, 1.2)
 """Local degrees of an activation between which one gain undoes a change per layer."""
 
 
+_DRAW_WEIGHTS = "take random weights, such as --init lecun: equal ones make all units copies of each other"
+
+
 def rescale(stack: Stack, layers: Sequence[LayerStats], change: float | None) -> str | None:
     """Advise the gain that would undo a change per layer; None where the activation does not let one gain do so."""
     if not change or not isfinite(stack.gain / change) or stack.gain / change == 0 or stack.init.fits_batch:
@@ -45,8 +48,8 @@ def mend_scale(stack: Stack, layers: Sequence[LayerStats], change: float | None,
     gain = rescale(stack, layers, change)
     if gain is not None:
         return gain
-    if stack.weight_std(1) == 0:
-        return "take random weights, such as --init lecun: equal ones make all units copies of each other"
+    if not stack.init.mean_field and stack.weight_std(1) == 0:
+        return _DRAW_WEIGHTS
     if exploding and all(isfinite(bound) for bound in stack.act.bounds):
         return "use smaller weights, such as --init lecun"
     if what == "signal" and not stack.init.fits_batch:
@@ -63,8 +66,8 @@ def revive(stack: Stack) -> str:
 
 def centre(stack: Stack, stats: LayerStats) -> str:
     """Advise what keeps inputs apart, by what they have come to share: weights, biases, or the activation's offset."""
-    if stack.weight_std(stats.layer) == 0:
-        return "take random weights, such as --init lecun: equal ones make all units copies of each other"
+    if not stack.init.mean_field and stack.weight_std(stats.layer) == 0:
+        return _DRAW_WEIGHTS
     mean, std = stack.bias_spread(stats.layer)
     if max(abs(mean), std) > (stats.pre_activation.rms or 0.0) / 2:
         return "lower --bias-mean and --bias-std, which outweigh the inputs"
