@@ -52,6 +52,8 @@ def mend_scale(stack: Stack, layers: Sequence[LayerStats], change: float | None,
         return _DRAW_WEIGHTS
     if exploding and all(isfinite(bound) for bound in stack.act.bounds):
         return "use smaller weights, such as --init lecun"
+    if what == "signal" and layers[0].rms == 0:
+        return "use larger weights, such as --init he: these underflow at once"
     if what == "signal" and not stack.init.fits_batch:
         return f"no single gain holds the scale of {name}: --init lsuv fits every layer to the batch"
     return f"no gain holds the gradient of {name}: use fewer layers or another activation, such as tanh or relu"
