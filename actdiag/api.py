@@ -210,7 +210,7 @@ def compare(
     """
     budget = parse_size("memory", memory)
     for field, names in (("act", act), ("init", init)):
-        if isinstance(names, str) or not len(names):
+        if isinstance(names, str) or not isinstance(names, Sequence) or not len(names):
             raise InvalidField(field, f"must be a list of at least one, got {names!r}")
     acts = {entry.name: entry for entry in map(activations.resolve, act)}.values()
     inits = {entry.name: entry for entry in map(initializers.resolve, init)}.values()

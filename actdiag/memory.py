@@ -4,6 +4,7 @@ import os
 import re
 from dataclasses import dataclass
 from math import ceil, sqrt
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -48,8 +49,8 @@ def parse_size(field: str, size: int | str) -> int:
         unit = _UNITS[prefix.lower()]
         power = {1: 0, 10**3: 1, 10**6: 2, 10**9: 3, 10**12: 4}[unit]
         bytes_ = float(number) * (1024**power if binary else unit)
-    elif isinstance(size, int) and not isinstance(size, bool):
-        bytes_ = size
+    elif isinstance(size, Integral) and not isinstance(size, bool):
+        bytes_ = int(size)
     else:
         raise InvalidField(field, f"must be a size such as 64MiB or 2GB, got {size!r}")
     if not 1 <= bytes_ < 2**60:

@@ -77,6 +77,24 @@ def test_help_names_every_option(capsys, command):
             assert parameter.opts[0] in text
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_keeps_examples_on_lines_of_their_own(capsys, command):
+    lines = succeed(capsys, command, "--help").splitlines()
+    assert any(line.strip().startswith(f"actdiag {command}") for line in lines)
+    assert not any("\\b" in line for line in lines)
+
+
+def test_outputs_never_overwrite_what_is_read(capfd, files):
+    for option in ("--input good.npy --json good.npy", "--input ./two.npz:x --csv two.npz"):
+        refused(capfd, ["propagate", *option.split()], "must be another file than those that are read")
+    labelled = "--input good.npy --loss mse --classes 11 --labels labels.npy --csv labels.npy"
+    refused(capfd, ["grad-flow", *labelled.split()], "--csv must be another file than those that are read")
+
+
+def test_a_name_too_long_for_a_file_is_refused(capfd):
+    refused(capfd, ["propagate", "--csv", "a" * 300], "--csv must be a file in a folder that can be written to")
+
+
 def test_no_command_shows_help(capsys):
     text = succeed(capsys)
     assert all(command in text for command in COMMANDS)
@@ -400,6 +418,7 @@ def test_ascii_follows_the_locale(variables, ascii_only):
 
 
 def test_lists_split_at_commas_outside_parentheses():
+    assert split_list(("leaky_relu(0.2",)) == ["leaky_relu(0.2"]
     assert split_list(("relu,where(x>0, x, 0),tanh", "gelu")) == ["relu", "where(x>0, x, 0)", "tanh", "gelu"]
 
 

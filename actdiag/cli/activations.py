@@ -5,11 +5,11 @@ import click
 from actdiag.cli import options
 
 
-@click.command()
+@click.command(short_help="List the activations, or show one.")
 @click.argument("act", metavar="NAME", required=False, type=options.Registered("act"))
 @options.png_option
 def activations(act: str | None, png: str | None) -> None:
-    r"""List the activations, or show one: its formula, its traits and its curves.
+    """List the activations, or show one: its formula, its traits and its curves.
 
     \b
       actdiag activations

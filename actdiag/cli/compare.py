@@ -7,7 +7,7 @@ import click
 from actdiag.cli import options
 
 
-@click.command()
+@click.command(short_help="Many activations with many initializers.")
 @options.many_acts
 @options.many_inits
 @options.stack_options
@@ -15,7 +15,7 @@ from actdiag.cli import options
 @options.run_options
 @options.output_options
 def compare(act: tuple[str, ...], init: tuple[str, ...], **given: Any) -> None:
-    r"""Run every activation with every initializer, forward and backward.
+    """Run every activation with every initializer, forward and backward.
 
     One cell a stack: the rms of the last layer, the change per layer of the signal on the way up and of the gradient
     on the way down, and the verdict.

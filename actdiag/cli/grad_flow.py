@@ -7,7 +7,7 @@ import click
 from actdiag.cli import options
 
 
-@click.command("grad-flow")
+@click.command("grad-flow", short_help="What becomes of the gradient.")
 @options.one_act
 @options.one_init
 @options.stack_options
@@ -25,7 +25,7 @@ def grad_flow(
     layers: str | None,
     **given: Any,
 ) -> None:
-    r"""Push a gradient back down a stack and see what reaches the first layer.
+    """Push a gradient back down a stack and see what reaches the first layer.
 
     One row a layer: the histogram of log10 |dL/dz|, its rms and the ratio to the last layer's, beside the rms of the
     activations and the norm of dL/dW. Judge by dL/dz: dL/dW can look flat while the gradient dies.
@@ -39,7 +39,7 @@ def grad_flow(
     from actdiag.memory import parse_size
     from actdiag.render.selection import parse_layers
 
-    outputs, settings = output.taken_from(given), output.settings_from(given)
+    outputs, settings = output.taken_from(given, labels), output.settings_from(given)
     budget, chosen_loss = parse_size("memory", memory), api.make_loss(loss, classes, labels)
     stack = api.make_stack(act, init, **given)
     shown = None if layers is None else parse_layers(layers, stack.depth)

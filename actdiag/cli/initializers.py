@@ -7,12 +7,12 @@ from actdiag.cli import options
 _MOST_FANS = 10_000
 
 
-@click.command()
+@click.command(short_help="List the initializers, or show one.")
 @click.argument("init", metavar="NAME", required=False, type=options.Registered("init"))
 @click.option("--fan-in", type=options.Whole(), default=100, show_default=True, help="Inputs of a unit.")
 @click.option("--fan-out", type=options.Whole(), default=100, show_default=True, help="Units that an input feeds.")
 def initializers(init: str | None, fan_in: int, fan_out: int) -> None:
-    r"""List the initializers with their std at the fans given, or show one with a sample of it.
+    """List the initializers with their std at the fans given, or show one with a sample of it.
 
     \b
       actdiag initializers

@@ -77,6 +77,7 @@ def split_list(values: tuple[str, ...]) -> list[str]:
             if character == "," and depth <= 0:
                 names.append(value[start:position].strip())
                 start = position + 1
+        names += [value[start:].strip()] if depth > 0 else []  # a parenthesis that never closes is the name's fault
     return names
 
 

@@ -86,9 +86,19 @@ class Outputs:
             sys.stdout.write(text)
 
 
-def taken_from(given: dict[str, Any]) -> Outputs:
-    """Take the output options out of a command's options."""
-    return Outputs(given.pop("png"), given.pop("json"), given.pop("csv"))
+def taken_from(given: dict[str, Any], *also_read: str | None) -> Outputs:
+    """Take the output options out of a command's options, and refuse those that would overwrite what is read."""
+    outputs = Outputs(given.pop("png"), given.pop("json"), given.pop("csv"))
+    read = {os.path.realpath(_file_of(name)) for name in (given.get("input"), given.get("labels"), *also_read) if name}
+    for field, name in (("png", outputs.png), ("json", outputs.json), ("csv", outputs.csv)):
+        if name is not None and os.path.realpath(name) in read:
+            raise InvalidField(field, f"must be another file than those that are read, got {name!r}")
+    return outputs
+
+
+def _file_of(spec: str) -> str:
+    path, colon, _ = spec.rpartition(":")
+    return path if colon and path.endswith(".npz") else spec
 
 
 def settings_from(given: dict[str, Any]) -> dict[str, Any]:
@@ -213,8 +223,12 @@ def _bar() -> Iterator[Callable[[int, int], None]]:
 
 
 def _check_writable(field: str, name: str) -> None:
-    path = Path(os.path.realpath(name))
+    path = _destination(name)
     accepted = "must be a file in a folder that can be written to"
+    try:
+        path.exists()
+    except OSError as error:
+        raise InvalidField(field, f"{accepted}, got {name!r}: {error.strerror}") from None
     if path.is_dir():
         raise InvalidField(field, f"{accepted}, got the folder {name!r}")
     if not path.parent.is_dir():
@@ -225,12 +239,22 @@ def _check_writable(field: str, name: str) -> None:
         raise InvalidField(field, f"{accepted}, got {name!r}, which is read-only")
 
 
+def _destination(name: str) -> Path:
+    """Return the file that a name leads to, through links; a device or a pipe keeps its name."""
+    path = Path(name)
+    try:
+        special = path.exists() and not path.is_file()
+    except OSError:
+        special = True
+    return path if special else Path(os.path.realpath(name))
+
+
 def _write_files(files: Sequence[tuple[str, str, bytes]]) -> None:
     """Write every file under a temporary name, and only when all are whole give them their own."""
     staged: list[tuple[Path, Path]] = []
     try:
         for field, name, content in files:
-            path = Path(os.path.realpath(name))
+            path = _destination(name)
             try:
                 if path.exists() and not path.is_file():
                     path.write_bytes(content)

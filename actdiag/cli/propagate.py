@@ -7,7 +7,7 @@ import click
 from actdiag.cli import options
 
 
-@click.command()
+@click.command(short_help="What becomes of the signal.")
 @options.one_act
 @options.one_init
 @options.stack_options
@@ -15,7 +15,7 @@ from actdiag.cli import options
 @options.layers_option
 @options.output_options
 def propagate(act: str, init: str, layers: str | None, **given: Any) -> None:
-    r"""Push inputs through a stack and see what becomes of the signal.
+    """Push inputs through a stack and see what becomes of the signal.
 
     One row a layer: the histogram of the activations, their mean and std, each unit's std over the inputs, exact
     zeros, dead units, saturated entries, and the cosine between different inputs. Under it the verdict.

@@ -8,7 +8,7 @@ from typing import Literal
 from actdiag.activations import traits
 from actdiag.diagnosis.expectations import degree, expected_dead_fraction, log_variance
 from actdiag.diagnosis.findings import Finding, Outlook, Severity, Verdict
-from actdiag.diagnosis.wording import centre, fold_of, mend_scale, name_layers, rescale, revive
+from actdiag.diagnosis.wording import centre, fold_of, mend_scale, name_layers, rescale, revive, unsaturate
 from actdiag.stack import Stack
 from actdiag.statistics import ChangePerLayer, LayerStats
 
@@ -140,7 +140,7 @@ def saturation(run: Run) -> Iterable[Finding]:
             value=worst,
             limit=SATURATED,
             summary=f"up to {worst:.0%} of the entries saturated in {name_layers(tuple(over))} (limit {SATURATED:.0%})",
-            advice="use smaller weights (--init xavier, or a --gain under 1), so that z stays where the slope is",
+            advice=unsaturate(run.stack, min(over)),
         )
 
 

@@ -3,10 +3,15 @@
 from collections.abc import Sequence
 from math import isfinite
 
+import numpy as np
+
 from actdiag.activations import traits
 from actdiag.diagnosis.expectations import degree
 from actdiag.stack import Stack
 from actdiag.statistics import LayerStats
+
+_LARGE_INPUT = 10.0
+"""Inputs of mean 0 and std 1 hardly reach this."""
 
 _NEARLY_HOMOGENEOUS = (0.8, 1.2)
 """Local degrees of an activation between which one gain undoes a change per layer."""
@@ -64,6 +69,13 @@ def revive(stack: Stack) -> str:
     if (stack.bias_mean or 0.0) < 0:
         return "raise --bias-mean, which holds units below zero"
     return "take wider layers, or an activation with a slope on both sides, such as leaky_relu"
+
+
+def unsaturate(stack: Stack, first: int) -> str:
+    """Advise what keeps pre-activations where the slope is; `first` is the first layer that saturates."""
+    if first == 1 and stack.data is not None and float(np.abs(stack.data).max()) > _LARGE_INPUT:
+        return "bring the inputs to mean 0 and std 1: --standardize"
+    return f"use smaller weights, such as --init lecun or a --gain under {stack.gain:.3g}"
 
 
 def centre(stack: Stack, stats: LayerStats) -> str:

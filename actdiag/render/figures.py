@@ -88,7 +88,7 @@ def gradient_figure(report: Report) -> Figure:
     if hidden:
         figure.supxlabel("zero or not finite, so not drawn:\n" + "; ".join(hidden), fontsize=8)
     axes.set_ylabel("magnitude (log scale)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlim(depth[0] - 0.5, depth[-1] + 0.5)
     axes.grid(True, which="major", alpha=0.3)
     axes.legend(loc="best", fontsize=9)
@@ -108,8 +108,9 @@ def comparison_figure(reports: Sequence[Report]) -> Figure:
     blocks = [[report for report in reports if report.stack.act.name == act] for act in acts]
     shown = evenly_chosen(len(reports[0].layers), _GRID_COLUMNS)
     heights = [1.2 * len(block) + 0.75 for block in blocks]
-    figure = Figure(figsize=(1.75 * len(shown) + 2.6, sum(heights) + 0.7), dpi=_DPI, layout="constrained")
-    figure.suptitle(words.setting(reports[0].stack), fontsize=10)
+    width = max(1.75 * len(shown) + 2.6, 8.0)
+    figure = Figure(figsize=(width, sum(heights) + 0.7), dpi=_DPI, layout="constrained")
+    figure.suptitle(words.setting(reports[0].stack), fontsize=10, wrap=True)
     parts = figure.subfigures(len(blocks), 1, squeeze=False, height_ratios=heights).ravel()
     for act, block, part in zip(acts, blocks, parts, strict=True):
         _block(part, act, block, shown)

@@ -66,11 +66,11 @@ def initializer(stack: Stack) -> str:
 
 
 def shape(stack: Stack) -> str:
-    """Return depth and widths: `5 layers of 100`, or the widths themselves where they differ."""
+    """Return depth and widths: `5 layers of 100`, or the widths where they differ: `3 layers of 512-256-64`."""
     if len(set(stack.widths)) == 1:
         return f"{stack.depth} layer{'s' if stack.depth > 1 else ''} of {stack.widths[0]}"
     shown = stack.widths if stack.depth <= 8 else (*stack.widths[:4], "...", *stack.widths[-2:])
-    return f"{stack.depth} layers of {', '.join(map(str, shown))}"
+    return f"{stack.depth} layers of {'-'.join(map(str, shown))}"
 
 
 def inputs(stack: Stack) -> str:
