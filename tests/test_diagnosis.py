@@ -352,3 +352,19 @@ def test_log_variance_is_the_kurtosis_over_the_width(act, kurtosis):
 def test_log_variance_survives_any_scale(rms):
     assert log_variance(resolve("relu"), rms, 10) == pytest.approx(0.5, rel=2e-3)
     assert log_variance(resolve("maxout"), rms, 10) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("init", "options", "called"),
+    [
+        ("constant:0.01", {}, True),
+        ("ones", {"gain": 0.01}, True),
+        ("constant:0.01", {"bias_std": 0.1}, False),
+        ("identity", {}, False),
+        ("lecun", {}, False),
+        ("constant:0.01", {"width": 1}, False),
+    ],
+)
+def test_equal_units_are_called_so(init, options, called):
+    verdict = grad_flow("tanh", init, **({"depth": 3, "batch": 50, "width": 20} | options)).verdict
+    assert ("symmetric_units" in rules(verdict)) == called

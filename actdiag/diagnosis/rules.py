@@ -8,7 +8,16 @@ from typing import Literal
 from actdiag.activations import traits
 from actdiag.diagnosis.expectations import degree, expected_dead_fraction, log_variance
 from actdiag.diagnosis.findings import Finding, Outlook, Severity, Verdict
-from actdiag.diagnosis.wording import centre, fold_of, mend_scale, name_layers, rescale, revive, unsaturate
+from actdiag.diagnosis.wording import (
+    DRAW_WEIGHTS,
+    centre,
+    fold_of,
+    mend_scale,
+    name_layers,
+    rescale,
+    revive,
+    unsaturate,
+)
 from actdiag.stack import Stack
 from actdiag.statistics import ChangePerLayer, LayerStats
 
@@ -209,6 +218,27 @@ def collapsed_inputs(run: Run) -> Iterable[Finding]:
         )
 
 
+def symmetric_units(run: Run) -> Iterable[Finding]:
+    """Equal weights and equal biases: all units of a layer compute the same, and training keeps them the same."""
+    layers = tuple(
+        stats.layer
+        for stats in run.layers
+        if stats.width > 1
+        and run.stack.init.distribution == "fixed"
+        and run.stack.weight_std(stats.layer) == run.stack.bias_spread(stats.layer)[1] == 0
+    )
+    if layers:
+        yield Finding(
+            rule="symmetric_units",
+            severity="error",
+            layers=layers,
+            value=0.0,
+            limit=0.0,
+            summary=f"all weights are equal in {name_layers(layers)} (std 0), so that all units of a layer are one",
+            advice=DRAW_WEIGHTS,
+        )
+
+
 RULES: tuple[Callable[[Run], Iterable[Finding]], ...] = (
     nonfinite,
     signal_change,
@@ -217,6 +247,7 @@ RULES: tuple[Callable[[Run], Iterable[Finding]], ...] = (
     dead_units,
     aligned_inputs,
     collapsed_inputs,
+    symmetric_units,
 )
 
 

@@ -17,7 +17,7 @@ _NEARLY_HOMOGENEOUS = (0.8, 1.2)
 """Local degrees of an activation between which one gain undoes a change per layer."""
 
 
-_DRAW_WEIGHTS = "take random weights, such as --init lecun: equal ones make all units copies of each other"
+DRAW_WEIGHTS = "take random weights, such as --init lecun: equal ones make all units copies of each other"
 
 
 def rescale(stack: Stack, layers: Sequence[LayerStats], change: float | None) -> str | None:
@@ -54,7 +54,7 @@ def mend_scale(stack: Stack, layers: Sequence[LayerStats], change: float | None,
     if gain is not None:
         return gain
     if not stack.init.mean_field and stack.weight_std(1) == 0:
-        return _DRAW_WEIGHTS
+        return DRAW_WEIGHTS
     if exploding and all(isfinite(bound) for bound in stack.act.bounds):
         return "use smaller weights, such as --init lecun"
     if what == "signal" and layers[0].rms == 0:
@@ -81,7 +81,7 @@ def unsaturate(stack: Stack, first: int) -> str:
 def centre(stack: Stack, stats: LayerStats) -> str:
     """Advise what keeps inputs apart, by what they have come to share: weights, biases, or the activation's offset."""
     if not stack.init.mean_field and stack.weight_std(stats.layer) == 0:
-        return _DRAW_WEIGHTS
+        return DRAW_WEIGHTS
     mean, std = stack.bias_spread(stats.layer)
     if max(abs(mean), std) > (stats.pre_activation.rms or 0.0) / 2:
         return "lower --bias-mean and --bias-std, which outweigh the inputs"

@@ -48,8 +48,7 @@ def signal_figure(report: Report) -> Figure:
         panel.set_title(f"layer {number}", fontsize=10)
         notes = [f"mean {words.brief(stats.mean)}", f"std {words.brief(stats.std)}"] if stats.rms is not None else []
         notes += [f"zero {words.percent(stats.zero_fraction)}"] if stats.zero_fraction else []
-        off_axis = (stats.histogram.below + stats.histogram.above) / (report.stack.batch * stats.width)
-        notes += [f"off the axis {words.percent(off_axis)}"] if off_axis > _WORTH_SAYING else []
+        notes += _off_axis(report, stats)
         _note(panel, "\n".join(notes), 8, headroom=1.4)
     for panel in axes[len(shown) :]:
         panel.set_axis_off()
@@ -173,6 +172,12 @@ def _histogram(axes: Axes, stats: LayerStats) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(3))
 
 
+def _off_axis(report: Report, stats: LayerStats) -> list[str]:
+    """Return a line on the entries that the axis leaves out, if they are worth one."""
+    share = (stats.histogram.below + stats.histogram.above) / (report.stack.batch * stats.width)
+    return [f"off the axis {words.percent(share)}"] if share > _WORTH_SAYING else []
+
+
 def _note(axes: Axes, text: str, size: int, headroom: float) -> None:
     """Write the numbers of a panel in its upper right, and make room for them above the bars."""
     axes.set_ylim(0, axes.get_ylim()[1] * headroom)
@@ -187,7 +192,8 @@ def _block(part: SubFigure, act: str, reports: Sequence[Report], shown: Sequence
         for axes, number in zip(row, shown, strict=True):
             stats = report.layers[number - 1]
             _histogram(axes, stats)
-            _note(axes, f"std {words.brief(stats.std)}", 7, headroom=1.3)
+            note = "\n".join([f"std {words.brief(stats.std)}", *_off_axis(report, stats)])
+            _note(axes, note, 7, headroom=1.3)
             axes.set_yticks([])
             axes.tick_params(labelsize=7)
             if report is reports[0]:
