@@ -1,14 +1,17 @@
 """Histograms whose counts are exact: a sorted block is counted by binary search, with no rounding of bin indices."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
 
 from actdiag.arrays import Array, Counts, Doubles
+from actdiag.blocks import in_order
 
 PERCENTILE = 99.9
 """The percentile of |a| at layer 1 that ends the axis of unbounded activations."""
@@ -37,43 +40,115 @@ class Histogram:
     inf: int
 
 
-class SortedBlock:
-    """The entries of an array in ascending order, for counting."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Ladder:
+    """The numbers that entries are compared with.
 
-    def __init__(self, x: Array) -> None:
-        self._x = np.sort(x, axis=None)
-        self.nan = self._x.size - self._before(np.nan)
-        self._start = self._before(-np.inf, itself=True)
-        self._stop = self._before(np.inf)
-        self.inf = self._x.size - self.nan - (self._stop - self._start)
-        self.zero = self._before(0, itself=True) - self._before(0)
-        tiny = float(np.finfo(x.dtype).tiny)
-        self.subnormal = self._before(tiny) - self._before(-tiny, itself=True) - self.zero
+    Attributes:
+        edges: The bins' edges; none where entries are counted by decade only.
+        rungs: One number of the entries' dtype for each edge, two for each limit of a decade, then for the zeros, for
+            the subnormal numbers and for NaN.
+    """
 
-    def _before(self, value: float, itself: bool = False) -> int:
-        return int(np.searchsorted(self._x, self._x.dtype.type(value), side="right" if itself else "left"))
+    edges: tuple[float, ...]
+    rungs: Array
 
-    def bins(self, edges: Sequence[float]) -> Counts:
-        """Return the counts under the first edge, in each bin and over the last, exact zeros left out."""
-        limits = np.asarray(edges)
-        cuts = np.searchsorted(self._x, _rounded_up(limits, self._x.dtype), side="left")
-        last = limits[-1].astype(self._x.dtype)  # the last bin is closed, so its edge is rounded down
-        last = np.nextafter(last, -np.inf, dtype=last.dtype) if last > limits[-1] else last
-        cuts[-1] = np.searchsorted(self._x, last, side="right")
-        cuts = np.clip(cuts, self._start, self._stop)
-        counts = np.diff(np.concatenate([[self._start], cuts, [self._stop]])).astype(np.int64)
-        holds_zero = int(np.searchsorted(limits, 0, side="right")) - (limits[-1] == 0)
+    def count(self, ordered: Array) -> "EntryCounts":
+        """Count the entries of `ordered`, which ascend with NaN at their end, shape (entries,)."""
+        under = ordered.searchsorted(self.rungs)
+        ends = float(ordered[0]), float(ordered[-1])
+        if not (isfinite(ends[0]) and isfinite(ends[1])):
+            finite = ordered[np.isfinite(ordered)]
+            ends = (float(finite[0]), float(finite[-1])) if finite.size else (inf, -inf)
+        return EntryCounts(self, under, ordered.size, *ends)
+
+
+@lru_cache(maxsize=16)
+def ladder(edges: tuple[float, ...], dtype: str) -> Ladder:
+    """Return the ladder of the bins between `edges`, if any, and of the decades of `dtype`."""
+    kind = np.dtype(dtype).type
+    bins = _rounded_up(np.array(edges, dtype=np.float64), np.dtype(dtype))
+    if edges and float(bins[-1]) <= edges[-1]:
+        bins[-1] = np.nextafter(bins[-1], kind(np.inf))  # the last bin is closed, and holds its edge
+    decades, tiny = _decade_limits(dtype), np.finfo(dtype).tiny
+    upwards = [*-decades, -tiny, 0.0]  # what is at or under these
+    others = np.array([0.0, tiny, np.nan], dtype=dtype)
+    at_or_under = np.nextafter(np.array(upwards, dtype=dtype), kind(np.inf))
+    return Ladder(edges, np.concatenate([bins, decades, at_or_under, others]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EntryCounts:
+    """What some entries add to the histograms of their layer: how many lie under each rung of a ladder.
+
+    Attributes:
+        ladder: The ladder.
+        under: How many entries are smaller than each of its rungs, shape (rungs,).
+        size: How many entries there are, NaN included.
+        least: The least finite entry, inf where there is none.
+        greatest: The greatest finite entry, -inf where there is none.
+    """
+
+    ladder: Ladder
+    under: Counts
+    size: int
+    least: float
+    greatest: float
+
+    @property
+    def _decades(self) -> tuple[Counts, Counts]:
+        """How many are under the lower limit of each decade above 0 and inf, and at or under those below 0 and -inf."""
+        first = len(self.ladder.edges)
+        limits = (len(self.under) - first - 5) // 2
+        return self.under[first : first + limits], self.under[first + limits : first + 2 * limits]
+
+    @property
+    def nan(self) -> int:
+        """Entries that are not a number."""
+        return self.size - int(self.under[-1])
+
+    @property
+    def inf(self) -> int:
+        """Infinite entries of both signs."""
+        above, below = self._decades
+        return int(self.under[-1] - above[-1] + below[-1])
+
+    @property
+    def zero(self) -> int:
+        """Exact zeros."""
+        return int(self.under[-4] - self.under[-3])
+
+    @property
+    def subnormal(self) -> int:
+        """Entries other than zero that are nearer to it than the smallest normal number."""
+        return int(self.under[-2] - self.under[-5]) - self.zero
+
+    def bins(self) -> Counts:
+        """Return the finite counts under the first edge, in each bin and over the last, exact zeros left out."""
+        edges = self.ladder.edges
+        above, below = self._decades
+        counts: Counts = np.diff(np.concatenate([below[-1:], self.under[: len(edges)], above[-1:]]))
+        holds_zero = bisect_right(edges, 0) - (edges[-1] == 0)
         counts[holds_zero] -= self.zero
         return counts
 
     def decades(self) -> Counts:
-        """Return the counts in each decade of |x| that the dtype can hold, from `lowest_decade` up."""
-        limits = _decade_limits(self._x.dtype.name)
-        above = np.searchsorted(self._x, limits, side="left")
-        below = np.searchsorted(self._x, -limits, side="right")
-        return (
-            np.diff(np.clip(above, self._start, self._stop)) - np.diff(np.clip(below, self._start, self._stop))
-        ).astype(np.int64)
+        """Return the finite counts in each decade of |x| that the dtype can hold, from `lowest_decade` up."""
+        above, below = self._decades
+        counts: Counts = np.diff(above) - np.diff(below)
+        return counts
+
+
+def count_entries(x: Array, edges: tuple[float, ...] = ()) -> EntryCounts:
+    """Count the entries of `x`, of any shape, in the bins between `edges` (if given) and by decade."""
+    return ladder(edges, x.dtype.name).count(in_order(x))
+
+
+def merge_counts(parts: Sequence[EntryCounts]) -> EntryCounts:
+    """Return the counts of all parts together; they come from one ladder."""
+    under: Counts = np.sum([part.under for part in parts], axis=0)
+    least, greatest = min(part.least for part in parts), max(part.greatest for part in parts)
+    return EntryCounts(parts[0].ladder, under, sum(part.size for part in parts), least, greatest)
 
 
 def _rounded_up(limits: Doubles, dtype: np.dtype[Any]) -> Array:
@@ -103,92 +178,53 @@ def lowest_decade(dtype: str) -> int:
     return {"float32": -45, "float64": -324}[dtype]
 
 
-@dataclass(frozen=True, slots=True)
-class BlockCounts:
-    """What a block of entries adds to the histograms of its layer.
-
-    Attributes:
-        bins: Counts as `SortedBlock.bins` gives them, or None where the axis is not known yet.
-        decades: Counts as `SortedBlock.decades` gives them.
-        zero: Exact zeros.
-        subnormal: Entries other than zero that are nearer to it than the smallest normal number.
-        nan: Entries that are not a number.
-        inf: Infinite entries.
-    """
-
-    bins: Counts | None
-    decades: Counts
-    zero: int
-    subnormal: int
-    nan: int
-    inf: int
+def linear_histogram(counts: EntryCounts) -> Histogram:
+    """Return the histogram over the edges that entries were counted between."""
+    below, *inside, above = counts.bins().tolist()
+    return Histogram(counts.ladder.edges, tuple(inside), below, above, counts.zero, counts.nan, counts.inf)
 
 
-def count_block(x: Array, edges: Sequence[float] | None) -> BlockCounts:
-    """Count the entries of `x`, of any shape, in the bins of `edges` (if given) and by decade."""
-    block = SortedBlock(x)
-    bins = None if edges is None else block.bins(edges)
-    return BlockCounts(bins, block.decades(), block.zero, block.subnormal, block.nan, block.inf)
-
-
-def merge_counts(parts: Sequence[BlockCounts]) -> BlockCounts:
-    """Return the counts of all blocks together."""
-    bins = [part.bins for part in parts if part.bins is not None]
-    return BlockCounts(
-        sum(bins[1:], bins[0]) if bins else None,
-        sum((part.decades for part in parts[1:]), parts[0].decades),
-        sum(part.zero for part in parts),
-        sum(part.subnormal for part in parts),
-        sum(part.nan for part in parts),
-        sum(part.inf for part in parts),
-    )
-
-
-def linear_histogram(counts: BlockCounts, edges: tuple[float, ...]) -> Histogram:
-    """Return the histogram over `edges` from counts that were taken over them."""
-    assert counts.bins is not None
-    below, *inside, above = (int(count) for count in counts.bins)
-    return Histogram(edges, tuple(inside), below, above, counts.zero, counts.nan, counts.inf)
-
-
-def magnitude_histogram(counts: BlockCounts, dtype: str) -> Histogram:
+def magnitude_histogram(counts: EntryCounts) -> Histogram:
     """Return the histogram of log10 |x|, one bin a decade, from the lowest decade that has an entry to the highest."""
-    occupied = np.flatnonzero(counts.decades)
-    first, last = (
-        (int(occupied[0]), int(occupied[-1])) if len(occupied) else (-lowest_decade(dtype), -lowest_decade(dtype))
-    )
-    edges = tuple(float(power + lowest_decade(dtype)) for power in range(first, last + 2))
-    inside = tuple(int(count) for count in counts.decades[first : last + 1])
+    decades = counts.decades()
+    lowest = lowest_decade(counts.ladder.rungs.dtype.name)
+    occupied = np.flatnonzero(decades)
+    first, last = (int(occupied[0]), int(occupied[-1])) if len(occupied) else (-lowest, -lowest)
+    edges = tuple(float(power + lowest) for power in range(first, last + 2))
+    inside = tuple(decades[first : last + 1].tolist())
     return Histogram(edges, inside, 0, 0, counts.zero, counts.nan, counts.inf)
 
 
-def axis_edges(first_layer: Array, bounds: tuple[float, float], bins: int) -> tuple[float, ...]:
+def axis_edges(ordered: Sequence[Array], bounds: tuple[float, float], bins: int) -> tuple[float, ...]:
     """Return the edges that all layers share: the activation's bounds where both are finite, else the data's reach.
 
     Args:
-        first_layer: The activations of layer 1, shape (batch, width).
+        ordered: The activations of layer 1 in parts, each ascending with NaN at its end.
         bounds: The closed hull of the activation's range.
         bins: How many bins.
     """
     low, high = bounds
     if np.isfinite(low) and np.isfinite(high):
         # Rounding to the stack's dtype may carry a value that sits on its bound across it.
-        dtype = first_layer.dtype.type
+        dtype = ordered[0].dtype.type
         return spaced(min(low, float(dtype(low))), max(high, float(dtype(high))), bins)
-    magnitudes = np.abs(first_layer)
-    magnitudes = magnitudes[np.isfinite(magnitudes)]
-    reach = _percentile(magnitudes, PERCENTILE) if magnitudes.size else 0.0
+    reach = _percentile_of_magnitudes(ordered, PERCENTILE)
     reach = reach if reach >= np.finfo(np.float64).tiny * 1e3 else 1.0
     return spaced(0.0 if low >= 0 else -reach, reach, bins)
 
 
-def _percentile(values: Array, percent: float) -> float:
-    """Return numpy's linear percentile; numpy's own loads numpy.ma, a tenth of a short run."""
-    position = percent / 100 * (values.size - 1)
-    low = int(position)
-    high = min(low + 1, values.size - 1)
-    below, above = (float(value) for value in np.partition(values, (low, high))[[low, high]])
-    return below + (above - below) * (position - low)
+def _percentile_of_magnitudes(ordered: Sequence[Array], percent: float) -> float:
+    """Return the linear percentile of |x| over the finite entries of all parts, 0 where there are none."""
+    finite = [part[np.searchsorted(part, -np.inf, "right") : np.searchsorted(part, np.inf)] for part in ordered]
+    count = sum(len(part) for part in finite)
+    if not count:
+        return 0.0
+    position = percent / 100 * (count - 1)
+    largest = count - int(position)  # no more of the largest magnitudes are needed, and they stand at a part's ends
+    ends = [np.abs(end) for part in finite for end in (part[:largest], part[max(len(part) - largest, largest) :])]
+    magnitudes = np.sort(np.concatenate(ends))
+    below, above = (float(magnitudes[min(rank - largest, -1)]) for rank in (0, 1))
+    return below + (above - below) * (position - int(position))
 
 
 def spaced(low: float, high: float, bins: int) -> tuple[float, ...]:

@@ -3,24 +3,30 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, log
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actdiag.activations import Activation, traits
 from actdiag.arrays import Array, Doubles
+from actdiag.blocks import in_order
 from actdiag.histograms import (
-    BlockCounts,
+    EntryCounts,
     axis_edges,
-    count_block,
+    count_entries,
+    ladder,
     linear_histogram,
     magnitude_histogram,
     merge_counts,
     spaced,
 )
 from actdiag.moments import (
+    BlockMoments,
     Directions,
-    UnitMoments,
+    SquareSum,
+    block_moments,
+    column_sums,
     directions,
     mean_cosine,
     mean_unit_std,
@@ -28,7 +34,7 @@ from actdiag.moments import (
     merge_squares,
     pool,
     square_sum,
-    unit_moments,
+    unit_range,
 )
 from actdiag.propagation import BackwardLayer, ForwardLayer, weight_gradients
 from actdiag.stack import Stack
@@ -57,11 +63,24 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class BlockStats:
-    """What a block of rows contributes to the statistics of its layer."""
+    """What a block of rows contributes to the statistics of its layer.
 
-    z: UnitMoments
-    a: UnitMoments
-    counts: BlockCounts
+    Attributes:
+        z: Moments of the pre-activations.
+        low: The least finite pre-activation of each unit, shape (columns,).
+        high: The greatest.
+        a: Moments of the activations.
+        entries: Counts of the activations; the activations in ascending order where the axis is not known yet.
+        directions: Of the rows of activations.
+        awake: Units that let a gradient through, shape (width,); None where that has no meaning.
+        saturated: How many entries are saturated; None where that has no meaning.
+    """
+
+    z: BlockMoments
+    low: Array
+    high: Array
+    a: BlockMoments
+    entries: EntryCounts | Array
     directions: Directions
     awake: Flags | None
     saturated: int | None
@@ -73,29 +92,34 @@ class ForwardMeasure:
     def __init__(self, stack: Stack, axis: Axis) -> None:
         self._stack = stack
         self._axis = axis
-        self._edges = None if axis.range is None else spaced(*axis.range, axis.bins)
+        self._ladder = None if axis.range is None else ladder(spaced(*axis.range, axis.bins), stack.dtype)
 
-    def visit(self, layer: int, z: Array, a: Array) -> BlockStats:
+    def visit(self, z: Array, a: Array) -> BlockStats:
         """Reduce a block of pre-activations and activations, shapes (rows, columns) and (rows, width), to numbers."""
         act = self._stack.act
+        low, high = unit_range(z)
+        of_z, ordered = block_moments(z), in_order(a)
         return BlockStats(
-            z=unit_moments(z),
-            a=unit_moments(a),
-            counts=count_block(a, self._edges),
+            z=of_z,
+            low=low,
+            high=high,
+            a=block_moments(a),
+            entries=ordered.copy() if self._ladder is None else self._ladder.count(ordered),
             directions=directions(a),
-            awake=None if act.derivative is None else awake_units(act, z),
+            awake=None if act.derivative is None else awake_units(act, z, None if of_z.nonfinite else high),
             saturated=count_saturated(act, z),
         )
 
-    def summarize(self, layer: ForwardLayer[BlockStats], workers: Workers) -> LayerStats:
+    def summarize(self, layer: ForwardLayer[BlockStats]) -> LayerStats:
         """Return the statistics of a layer from those of its blocks."""
         stack, blocks = self._stack, layer.blocks
-        counts = merge_counts([block.counts for block in blocks])
-        if self._edges is None:  # layer 1 sets the axis, so its own bins are counted once it is known
-            self._edges = edges = axis_edges(layer.activations, stack.act.bounds, self._axis.bins)
-            counts = merge_counts(
-                workers.map(lambda rows: count_block(layer.activations[rows], edges), stack.row_blocks())
-            )
+        ordered = [block.entries for block in blocks if isinstance(block.entries, np.ndarray)]
+        if self._ladder is None:  # layer 1 sets the axis
+            self._ladder = ladder(axis_edges(ordered, stack.act.bounds, self._axis.bins), stack.dtype)
+        counts = merge_counts(
+            [self._ladder.count(part) for part in ordered]
+            + [block.entries for block in blocks if isinstance(block.entries, EntryCounts)]
+        )
         width = stack.widths[layer.number - 1]
         entries = stack.batch * width
         z, a = merge_moments([block.z for block in blocks]), merge_moments([block.a for block in blocks])
@@ -108,8 +132,8 @@ class ForwardMeasure:
             mean=pooled_a.mean,
             std=pooled_a.std,
             rms=pooled_a.rms,
-            min=pooled_a.min,
-            max=pooled_a.max,
+            min=_finite(counts.least),
+            max=_finite(counts.greatest),
             unit_std=mean_unit_std(a),
             zero_fraction=counts.zero / entries,
             dead_fraction=int(np.count_nonzero(~np.logical_or.reduce(awake))) / width if awake else None,
@@ -121,18 +145,24 @@ class ForwardMeasure:
                 mean=pooled_z.mean,
                 std=pooled_z.std,
                 rms=pooled_z.rms,
-                min=pooled_z.min,
-                max=pooled_z.max,
+                min=_finite(min(float(block.low.min()) for block in blocks)),
+                max=_finite(max(float(block.high.max()) for block in blocks)),
                 nonfinite_fraction=z.nonfinite / (stack.batch * stack.columns(layer.number)),
             ),
-            histogram=linear_histogram(counts, self._edges),
-            magnitude=magnitude_histogram(counts, stack.dtype),
+            histogram=linear_histogram(counts),
+            magnitude=magnitude_histogram(counts),
         )
 
 
-def awake_units(act: Activation, z: Array) -> Flags:
-    """Return for each unit, shape (width,), whether |f'(z)| is above the dead slope, or z is NaN, for a row of `z`."""
-    derivative, dead_slope = act.derivative, traits(act).dead_slope
+def awake_units(act: Activation, z: Array, highest: Array | None = None) -> Flags:
+    """Return for each unit, shape (width,), whether |f'(z)| is above the dead slope, or z is NaN, for a row of `z`.
+
+    Args:
+        act: An elementwise activation.
+        z: Pre-activations, shape (rows, width).
+        highest: The largest of each unit, shape (width,), where all are finite.
+    """
+    derivative, dead_slope, awake_over = act.derivative, traits(act).dead_slope, traits(act).awake_over
     assert derivative is not None
 
     def any_awake(rows: Array) -> Flags:
@@ -140,6 +170,8 @@ def awake_units(act: Activation, z: Array) -> Flags:
         awake: Flags = np.logical_or.reduce(flags | np.isnan(rows), axis=0)
         return awake
 
+    if highest is not None and awake_over is not None:
+        return highest > awake_over
     # A few rows wake nearly all units, and only the others need the rest of the rows.
     awake = any_awake(z[:_ROWS_THAT_WAKE_MOST])
     asleep = np.flatnonzero(~awake)
@@ -161,65 +193,74 @@ def count_saturated(act: Activation, z: Array) -> int | None:
     return count
 
 
-def input_cosine(stack: Stack) -> float | None:
-    """Return the mean cosine between different inputs of the stack."""
-    inputs = stack.inputs()
-    return mean_cosine([directions(inputs[rows]) for rows in stack.row_blocks()])
+def cosine_of(stack: Stack, layer: ForwardLayer[Any], workers: Workers) -> float | None:
+    """Return the mean cosine between different rows of a layer's activations, or of the input."""
+    return mean_cosine(workers.map(lambda rows: directions(layer.activations[rows]), stack.row_blocks()))
 
 
-def with_gradients(
-    stats: LayerStats, stack: Stack, layer: BackwardLayer, top_rms: float | None, workers: Workers
-) -> LayerStats:
-    """Return `stats` with what is measured of the layer's gradients.
+@dataclass(frozen=True, slots=True)
+class BlockGradients:
+    """What a block of rows contributes to the gradient statistics of its layer."""
 
-    Args:
-        stats: What the forward pass measured of the layer.
-        stack: The stack.
-        layer: The layer on the way down.
-        top_rms: rms(dL/dz) of the last layer; None at that layer itself, or where it has none.
-        workers: Where blocks run.
-    """
-    rows = stack.row_blocks()
-    squares = merge_squares(workers.map(lambda block: square_sum(layer.d_z[block]), rows))
-    counts = merge_counts(workers.map(lambda block: count_block(layer.d_z[block], None), rows))
-    bias_gradient = _sum(workers.map(lambda block: layer.d_z[block].sum(axis=0, dtype=np.float64), rows))
-    weight_norm = square_sum(layer.weights).norm
-    weight_gradient_norm = merge_squares(weight_gradients(layer, workers, lambda _, block: square_sum(block))).norm
-    top = squares.rms if layer.number == stack.depth else top_rms
-    return replace(
-        stats,
-        gradient=GradientStats(
-            rms=squares.rms,
-            ratio=_ratio(squares.rms, top),
-            zero_fraction=counts.zero / layer.d_z.size,
-            nonfinite_fraction=(counts.nan + counts.inf) / layer.d_z.size,
-            magnitude=magnitude_histogram(counts, stack.dtype),
-        ),
-        weight_gradient=WeightGradientStats(weight_gradient_norm, _ratio(weight_gradient_norm, weight_norm)),
-        bias_gradient=BiasGradientStats(square_sum(bias_gradient).norm),
-        slope_gradient=_slope_gradient(stack, layer, workers),
-    )
+    squares: SquareSum
+    counts: EntryCounts
+    bias_gradient: Doubles
+    slope_gradient: float | None
 
 
-def _slope_gradient(stack: Stack, layer: BackwardLayer, workers: Workers) -> float | None:
-    slope_derivative = stack.act.slope_derivative
-    if slope_derivative is None:
-        return None
+class BackwardMeasure:
+    """Measures a stack's gradients: `visit` each block of rows, then `summarize` each layer, from the last down."""
 
-    def one_block(rows: slice) -> Doubles:
-        products: Array = layer.d_a[rows] * slope_derivative(layer.z[rows])
-        total: Doubles = products.sum(axis=0, dtype=np.float64)
-        return total
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._top_rms: float | None = None
 
-    with np.errstate(all="ignore"):
-        gradient = float(_sum(workers.map(one_block, stack.row_blocks())).sum())
-    return gradient if isfinite(gradient) else None
+    def visit(self, z: Array, d_a: Array, d_z: Array) -> BlockGradients:
+        """Reduce a block of gradients dL/da and dL/dz, shapes (rows, width) and (rows, columns), to numbers."""
+        slope_derivative = self._stack.act.slope_derivative
+        return BlockGradients(
+            squares=square_sum(d_z),
+            counts=count_entries(d_z),
+            bias_gradient=column_sums(d_z),
+            slope_gradient=None if slope_derivative is None else float((d_a * slope_derivative(z)).sum(dtype=float)),
+        )
+
+    def summarize(self, layer: BackwardLayer[BlockGradients], stats: LayerStats, workers: Workers) -> LayerStats:
+        """Return `stats`, which the forward pass measured of a layer, with what is measured of its gradients."""
+
+        def squares_of(rows: slice, d_weights: Array) -> tuple[SquareSum, SquareSum]:
+            return square_sum(layer.weights[rows]), square_sum(d_weights)
+
+        squares = merge_squares([block.squares for block in layer.blocks])
+        counts = merge_counts([block.counts for block in layer.blocks])
+        d_biases = np.sum([block.bias_gradient for block in layer.blocks], axis=0)
+        parts = zip(*weight_gradients(layer, workers, squares_of), strict=True)
+        weights_norm, d_weights_norm = (merge_squares(part).norm for part in parts)
+        if layer.number == self._stack.depth:
+            self._top_rms = squares.rms
+        return replace(
+            stats,
+            gradient=GradientStats(
+                rms=squares.rms,
+                ratio=_ratio(squares.rms, self._top_rms),
+                zero_fraction=counts.zero / counts.size,
+                nonfinite_fraction=(counts.nan + counts.inf) / counts.size,
+                magnitude=magnitude_histogram(counts),
+            ),
+            weight_gradient=WeightGradientStats(d_weights_norm, _ratio(d_weights_norm, weights_norm)),
+            bias_gradient=BiasGradientStats(square_sum(d_biases[np.newaxis]).norm),
+            slope_gradient=_finite_sum([block.slope_gradient for block in layer.blocks]),
+        )
 
 
-def _sum(parts: Sequence[Doubles]) -> Doubles:
-    """Return the sum of the parts, in their order."""
-    with np.errstate(all="ignore"):
-        return sum(parts[1:], parts[0])
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def _finite_sum(parts: Sequence[float | None]) -> float | None:
+    """Return the sum of the parts; None where there are none or it is not finite."""
+    total = sum(part for part in parts if part is not None)
+    return total if None not in parts and isfinite(total) else None
 
 
 def _ratio(part: float | None, whole: float | None) -> float | None:

@@ -6,22 +6,49 @@ from dataclasses import dataclass
 import numpy as np
 
 from actdiag.arrays import Array, Doubles
+from actdiag.blocks import in_double
 
 _LEAST_EXPONENT = -1100
 """Under the exponent of every float64 above 0."""
 
+_SMALLEST, _LARGEST = 1e-100, 1e100
+"""Sums of squares of what lies between stay far from both ends of float64; other values are scaled first."""
+
+
+_MOST_CANCELLED = 1 - 1e-7
+"""The share of a unit's squares about zero that its mean may account for before they are taken about another origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockMoments:
+    """Sums over the finite entries of each unit in a block of rows, in units of 2**exponent.
+
+    Attributes:
+        count: How many there are, shape (units,), or (1,) where every unit has as many.
+        origin: One of them or 0, shape (units,).
+        sums: Sum of their deviations from `origin`, shape (units,).
+        squares: Sum of the squares of these deviations, shape (units,).
+        exponent: The power of two that values were divided by before they were squared.
+        nonfinite: Entries that are NaN or infinite, all units together.
+    """
+
+    count: Doubles
+    origin: Doubles
+    sums: Doubles
+    squares: Doubles
+    exponent: int = 0
+    nonfinite: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class UnitMoments:
-    """First and second moments of each unit over some rows, in units of 2**exponent.
+    """First and second moments of each unit over all rows, in units of 2**exponent.
 
     Attributes:
         count: Finite entries of each unit, shape (units,).
         mean: Mean of the finite entries, shape (units,), 0 where there are none.
         squares: Sum of squared deviations from `mean`, shape (units,).
         exponent: The power of two that values were divided by before they were squared.
-        low: The least finite entry, inf where there is none.
-        high: The greatest finite entry, -inf where there is none.
         nonfinite: Entries that are NaN or infinite, all units together.
     """
 
@@ -29,8 +56,6 @@ class UnitMoments:
     mean: Doubles
     squares: Doubles
     exponent: int
-    low: float
-    high: float
     nonfinite: int
 
 
@@ -41,93 +66,103 @@ class Pooled:
     mean: float | None
     std: float | None
     rms: float | None
-    min: float | None
-    max: float | None
 
 
-def scaled(x: Array) -> tuple[Doubles, int]:
-    """Return finite `x` as a new float64 array divided by 2**exponent, and the exponent.
+def block_moments(x: Array) -> BlockMoments:
+    """Return the sums over each column of `x`, shape (rows, units)."""
+    rows = len(x)
+    count, origin = np.array([float(rows)]), np.zeros(x.shape[1])
+    sums, squares = _sums(x, origin=None)
+    if _SMALLEST**2 < squares.sum() < _LARGEST**2:
+        if (sums * sums > _MOST_CANCELLED * rows * squares).any():
+            # With one of the rows as the origin no more than 1 - 1/rows of the squares can cancel, by Cauchy-Schwarz.
+            origin = x[0].astype(np.float64)
+            sums, squares = _sums(x, origin)
+        return BlockMoments(count, origin, sums, squares)
+    seen = np.isfinite(x)
+    values, exponent = _scaled(np.where(seen, x, 0))
+    origin = np.take_along_axis(values, seen.argmax(axis=0)[np.newaxis], axis=0)[0]
+    values = np.where(seen, values - origin, 0)
+    squares = np.einsum("ij,ij->j", values, values)
+    count = seen.sum(axis=0, dtype=np.float64)
+    return BlockMoments(count, origin, values.sum(axis=0), squares, exponent, int(x.size - count.sum()))
 
-    Squares of float32 fit float64 as they are. Those of float64 may not, so the largest entry is brought near 1; zeros
-    alone have the least exponent, so that they never set the scale of what they are merged with.
+
+def _sums(x: Array, origin: Doubles | None) -> tuple[Doubles, Doubles]:
+    """Return the sum of each column's deviations from `origin` (from 0 where None), and that of their squares."""
+    sums, squares = np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    for values in in_double(x):
+        deviations = values if origin is None else values - origin
+        sums += np.ones(len(deviations)) @ deviations
+        squares += np.einsum("ij,ij->j", deviations, deviations)
+    return sums, squares
+
+
+def _scaled(x: Array) -> tuple[Doubles, int]:
+    """Return finite `x` in float64, divided by 2**exponent so that its squares fit, and the exponent.
+
+    Zeros alone have the least exponent, so that they never set the scale of what they are merged with.
     """
-    if x.dtype != np.float64:
-        return x.astype(np.float64), 0
-    largest = max(float(x.max(initial=0)), -float(x.min(initial=0)))
+    values = x.astype(np.float64, copy=False)
+    largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
     exponent = int(np.frexp(largest)[1]) if largest else _LEAST_EXPONENT
-    return np.ldexp(x, -exponent), exponent
+    return np.ldexp(values, -exponent), exponent
 
 
-def unit_moments(x: Array) -> UnitMoments:
-    """Return the moments of each column of `x`, shape (rows, units)."""
-    low, high = float(x.min()), float(x.max())
-    rows, units = x.shape
-    if np.isfinite(low) and np.isfinite(high):
-        deviations, exponent = scaled(x)
-        # The first row as a provisional mean makes constants exact; the second pass makes every offset harmless.
-        first = deviations[0].copy()
-        deviations -= first
-        shift = deviations.mean(axis=0)
-        deviations -= shift
-        squares = np.einsum("ij,ij->j", deviations, deviations)
-        return UnitMoments(np.full(units, float(rows)), first + shift, squares, exponent, low, high, 0)
-    finite = np.isfinite(x)
-    values, exponent = scaled(np.where(finite, x, 0).astype(x.dtype))
-    count = finite.sum(axis=0, dtype=np.float64)
-    mean = values.sum(axis=0) / np.maximum(count, 1)
-    deviations = np.where(finite, values - mean, 0)
-    squares = np.einsum("ij,ij->j", deviations, deviations)
-    kept = x[finite]
-    low, high = float(kept.min(initial=np.inf)), float(kept.max(initial=-np.inf))
-    return UnitMoments(count, mean, squares, exponent, low, high, int(x.size - len(kept)))
-
-
-def merge_moments(parts: Sequence[UnitMoments]) -> UnitMoments:
-    """Return the moments of all rows from those of blocks of rows, in their order (Chan, Golub & LeVeque 1983)."""
+def merge_moments(parts: Sequence[BlockMoments]) -> UnitMoments:
+    """Return the moments over all rows from those of blocks of rows (Chan, Golub & LeVeque 1983)."""
     exponent = max(part.exponent for part in parts)
-    count, mean, squares = np.zeros_like(parts[0].mean), np.zeros_like(parts[0].mean), np.zeros_like(parts[0].mean)
-    for part in parts:
-        total = np.maximum(count + part.count, 1)
-        difference = np.ldexp(part.mean, part.exponent - exponent) - mean
-        difference[part.count == 0] = 0
-        squares += np.ldexp(part.squares, 2 * (part.exponent - exponent))
-        squares += np.square(difference) * (count * part.count / total)
-        mean += difference * (part.count / total)
-        count += part.count
-    return UnitMoments(
-        count,
-        mean,
-        squares,
-        exponent,
-        min(part.low for part in parts),
-        max(part.high for part in parts),
-        sum(part.nonfinite for part in parts),
+    count = np.array(np.broadcast_arrays(*(part.count for part in parts)))
+    origin, sums, squares = (
+        np.array([getattr(part, name) for part in parts]) for name in ("origin", "sums", "squares")
     )
+    if any(part.exponent != exponent for part in parts):
+        powers = np.array([[part.exponent - exponent] for part in parts])
+        origin, sums, squares = np.ldexp(origin, powers), np.ldexp(sums, powers), np.ldexp(squares, 2 * powers)
+    own_shift = sums / np.maximum(count, 1)
+    means = origin + own_shift
+    squares = np.maximum(squares - sums * own_shift, 0)
+    # Means are taken from one of them, so that those of constants do not differ.
+    first = means[0] if (count[0] > 0).all() else means[(count > 0).argmax(axis=0), np.arange(means.shape[1])]
+    total = count.sum(axis=0)
+    apart = (count > 0) * (means - first)
+    shift = (count * apart).sum(axis=0) / np.maximum(total, 1)
+    squares += count * np.square(apart - shift)
+    count = np.broadcast_to(total, first.shape)
+    return UnitMoments(count, first + shift, squares.sum(axis=0), exponent, sum(part.nonfinite for part in parts))
 
 
 def pool(moments: UnitMoments) -> Pooled:
-    """Return mean, std (ddof 0), rms, min and max over all units and rows together."""
-    total = moments.count.sum()
+    """Return mean, std (ddof 0) and rms over all units and rows together."""
+    count, mean = moments.count, moments.mean
+    total = count.sum()
     if total == 0:
-        return Pooled(None, None, None, None, None)
-    seen = moments.count > 0
-    count, mean, squares = moments.count[seen], moments.mean[seen], moments.squares[seen]
+        return Pooled(None, None, None)
     offset = mean[0]
-    shift = np.dot(count, mean - offset) / total
+    apart = mean - offset
+    shift = np.dot(count, apart) / total
     centre = offset + shift
-    variance = (squares.sum() + np.dot(count, np.square(mean - offset - shift))) / total
+    variance = (moments.squares.sum() + np.dot(count, np.square(apart - shift))) / total
     in_units = np.array([centre, np.sqrt(variance), np.sqrt(variance + centre**2)])
-    pooled_mean, std, rms = (float(value) for value in np.ldexp(in_units, moments.exponent))
-    return Pooled(pooled_mean, std, rms, moments.low, moments.high)
+    return Pooled(*np.ldexp(in_units, moments.exponent).tolist())
+
+
+def unit_range(x: Array) -> tuple[Array, Array]:
+    """Return each column's least and greatest finite entry, shape (units,); inf and -inf where there is none."""
+    low, high = x.min(axis=0), x.max(axis=0)
+    if np.isfinite(low).all() and np.isfinite(high).all():
+        return low, high
+    finite = np.isfinite(x)
+    return np.where(finite, x, np.inf).min(axis=0), np.where(finite, x, -np.inf).max(axis=0)
 
 
 def mean_unit_std(moments: UnitMoments) -> float | None:
     """Return each unit's std over its finite rows, averaged over the units with two or more; None without any."""
-    several = moments.count >= 2
-    if not several.any():
+    several = np.count_nonzero(moments.count >= 2)
+    if not several:
         return None
-    stds = np.sqrt(moments.squares[several] / moments.count[several])
-    return float(np.ldexp(stds.mean(), moments.exponent))
+    stds = np.sqrt(moments.squares / np.maximum(moments.count, 1))  # 0 where there is but one
+    return float(np.ldexp(stds.sum() / several, moments.exponent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +193,12 @@ class SquareSum:
 
 
 def square_sum(x: Array) -> SquareSum:
-    """Return the sum of the squares of the finite entries of `x`."""
-    flat = x.ravel()
-    if not np.isfinite(flat.sum(dtype=np.float64)):  # one pass that NaN and inf survive; rarely, finite values overflow
-        flat = flat[np.isfinite(flat)]
-    values, exponent = scaled(flat)
-    return SquareSum(float(np.dot(values, values)), exponent, len(values), x.size - len(values))
+    """Return the sum of the squares of the finite entries of `x`, shape (rows, columns)."""
+    total = sum(float(np.vdot(values, values)) for values in in_double(x))
+    if _SMALLEST**2 < total < _LARGEST**2:
+        return SquareSum(total, 0, x.size, 0)
+    kept, exponent = _scaled(x[np.isfinite(x)])
+    return SquareSum(float(np.dot(kept, kept)), exponent, kept.size, x.size - kept.size)
 
 
 def merge_squares(parts: Sequence[SquareSum]) -> SquareSum:
@@ -183,17 +218,27 @@ class Directions:
     count: int
 
 
+def column_sums(x: Array) -> Doubles:
+    """Return the sum of each column of `x`, shape (rows, columns)."""
+    total = np.zeros(x.shape[1])
+    for values in in_double(x):
+        total += np.ones(len(values)) @ values
+    return total
+
+
 def directions(x: Array) -> Directions:
     """Return the sum of the directions of the rows of `x`, shape (rows, units)."""
-    usable = np.isfinite(x.sum(axis=1, dtype=np.float64)) | np.isfinite(x).all(axis=1)
-    values = (x if usable.all() else np.where(usable[:, np.newaxis], x, 0)).astype(np.float64)
-    if x.dtype == np.float64:  # squares of float32 fit float64 as they are; here each row is brought near 1
-        largest = np.abs(values).max(axis=1, keepdims=True)
-        values /= np.where(largest > 0, largest, 1)
-    squares = np.einsum("ij,ij->i", values, values)
-    usable &= squares > 0
-    inverse_norms = np.where(usable, 1 / np.sqrt(np.where(usable, squares, 1)), 0)
-    return Directions(inverse_norms @ values, int(usable.sum()))
+    total, count = np.zeros(x.shape[1]), 0
+    for values in in_double(x):
+        squares = np.vecdot(values, values)
+        if not (squares.min() > _SMALLEST**2 and squares.max() < _LARGEST**2):
+            largest = np.abs(values).max(axis=1, keepdims=True)
+            usable = np.isfinite(largest[:, 0]) & (largest[:, 0] > 0)
+            values = values[usable] / largest[usable]
+            squares = np.vecdot(values, values)
+        total += (1 / np.sqrt(squares)) @ values
+        count += len(values)
+    return Directions(total, count)
 
 
 def mean_cosine(parts: Sequence[Directions]) -> float | None:

@@ -26,22 +26,29 @@ def draw_weights(stack: Stack, layer: int, scale: float = 1.0) -> Array:
         scale: The factor that fits the weights to the batch, where the initializer does so.
     """
     weights = sample_weights(stack, layer)
+    scale_weights(stack, weights, scale)
+    return weights
+
+
+def scale_weights(stack: Stack, weights: Array, scale: float) -> None:
+    """Multiply what the initializer gave, in place: by the factor that fits it to the batch, then by the gain."""
     for factor in (scale, stack.gain):
         if factor != 1:
             weights *= factor
-    return weights
 
 
 def draw_biases(stack: Stack, layer: int) -> Array | None:
     """Return b of `layer`, shape (columns,), or None where all biases are zero."""
-    rng = stream(stack.seed, Stream.BIASES, layer)
     columns = stack.columns(layer)
     if stack.bias_mean is None and stack.bias_std is None:
         sample = stack.init.sample_bias
-        return None if sample is None else sample(rng, stack.fan_in(layer), columns, stack.dtype)
+        if sample is None:
+            return None
+        return sample(stream(stack.seed, Stream.BIASES, layer), stack.fan_in(layer), columns, stack.dtype)
     mean, std = stack.bias_spread(layer)
     if mean == std == 0:
         return None
+    rng = stream(stack.seed, Stream.BIASES, layer)
     biases = draw_normal(rng, columns, stack.dtype)
     biases *= std
     biases += mean

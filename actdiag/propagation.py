@@ -3,20 +3,21 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array
+from actdiag.blocks import cut, pieces, scratch
 from actdiag.memory import Plan
-from actdiag.parameters import draw_biases, draw_weights, fit_scale, sample_weights
-from actdiag.stack import Stack, cut
+from actdiag.parameters import draw_biases, draw_weights, fit_scale, sample_weights, scale_weights
+from actdiag.stack import Stack
 from actdiag.workers import Workers
 
 Seen = TypeVar("Seen")
 
-_GRADIENT_BLOCK = 256
+_GRADIENT_BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,9 @@ class ForwardLayer(Generic[Seen]):
     """A layer on the way up.
 
     Attributes:
-        number: The layer's number, from 1.
+        number: The layer's number, from 1; 0 is the input.
         activations: a, shape (batch, width). The buffer is reused: it holds until the next layer is asked for.
-        blocks: What `visit` returned for each block of rows, in the order of the rows.
+        blocks: What `visit` returned for each block of rows, in the order of the rows; the input has none.
     """
 
     number: int
@@ -35,7 +36,7 @@ class ForwardLayer(Generic[Seen]):
 
 
 @dataclass(frozen=True, slots=True)
-class BackwardLayer:
+class BackwardLayer(Generic[Seen]):
     """A layer on the way down. The arrays hold until the next layer is asked for.
 
     Attributes:
@@ -43,16 +44,16 @@ class BackwardLayer:
         inputs: The activations of the layer below, shape (batch, fan_in).
         weights: w, shape (fan_in, columns).
         z: Pre-activations, shape (batch, columns).
-        d_a: dL/da, shape (batch, width).
         d_z: dL/dz, shape (batch, columns).
+        blocks: What `visit` returned for each block of rows, in the order of the rows.
     """
 
     number: int
     inputs: Array
     weights: Array
     z: Array
-    d_a: Array
     d_z: Array
+    blocks: list[Seen]
 
 
 @dataclass(slots=True)
@@ -75,11 +76,11 @@ class Tape:
 
 
 class _Buffers:
-    """Arrays that take turns, so that a stream of layers reuses its memory."""
+    """Two arrays that take turns, so that a stream of layers reuses its memory."""
 
-    def __init__(self, stack: Stack, columns: int, count: int = 2) -> None:
+    def __init__(self, stack: Stack, columns: int) -> None:
         self._batch = stack.batch
-        self._arrays = [np.empty(stack.batch * columns, dtype=stack.dtype) for _ in range(count)]
+        self._arrays = [np.empty(stack.batch * columns, dtype=stack.dtype) for _ in range(2)]
 
     def next(self, columns: int) -> Array:
         self._arrays.append(self._arrays.pop(0))
@@ -87,96 +88,133 @@ class _Buffers:
 
 
 def forward(
-    stack: Stack, workers: Workers, visit: Callable[[int, Array, Array], Seen], tape: Tape | None = None
+    stack: Stack, workers: Workers, visit: Callable[[Array, Array], Seen], tape: Tape | None = None
 ) -> Iterator[ForwardLayer[Seen]]:
-    """Yield layers 1 to L, each computed from the one before in blocks of rows.
+    """Yield the input as layer 0, then layers 1 to L, each computed from the one before in blocks of rows.
+
+    While the caller has a layer in hand, the next one is computed.
 
     Args:
         stack: What to run.
         workers: Where blocks run; their number does not change the numbers.
-        visit: (layer, z, a) of one block of rows, while it is in cache, to whatever is wanted of it. It may run on
-            another thread and must not keep the arrays.
+        visit: (z, a) of one block of rows, while it is in cache, to whatever is wanted of it. It may run on another
+            thread and must not keep the arrays.
         tape: Where to keep what a backward pass needs.
     """
 
-    def climb(
-        rows: slice, layer: int, below: Array, above: Array, weights: Array, biases: Array | None, kept: Array | None
-    ) -> Seen:
-        z = _pre_activations(below[rows], weights, biases)
-        above[rows] = stack.act.value(z)
-        if kept is not None:
-            kept[rows] = z
-        return visit(layer, z, above[rows])
+    def draw(layer: int) -> tuple[Array, Array | None]:
+        return sample_weights(stack, layer), draw_biases(stack, layer)
 
+    def climb(
+        rows: slice, below: Array, above: Array, weights: Array, biases: Array | None, kept: Array | None
+    ) -> Seen:
+        z = scratch("z", (len(below[rows]), weights.shape[1]), stack.dtype) if kept is None else kept[rows]
+        _multiply(below[rows], weights, biases, z)
+        _activate(stack.act, z, above[rows])
+        return visit(z, above[rows])
+
+    drawn = workers.ahead(draw, range(1, stack.depth + 1))
     blocks = stack.row_blocks()
     buffers = _Buffers(stack, max(stack.widths))
     a = stack.inputs()
     if tape is not None:
         tape.inputs[0] = a
-    for layer in range(1, stack.depth + 1):
-        scale, biases = 1.0, draw_biases(stack, layer)
+    done: ForwardLayer[Seen] = ForwardLayer(0, a, [])
+    for layer, (weights, biases) in enumerate(drawn, 1):
+        scale = 1.0
         if stack.init.fits_batch:
-            scale = fit_scale(sample_weights(stack, layer), biases, a, blocks, workers)
+            scale = fit_scale(weights, biases, a, blocks, workers)
             if tape is not None:
                 tape.scales[layer] = scale
-        weights = draw_weights(stack, layer, scale)
+        scale_weights(stack, weights, scale)
         above = buffers.next(stack.widths[layer - 1])
         kept = _keep(tape, stack, layer, weights)
-
-        climb_block = partial(climb, layer=layer, below=a, above=above, weights=weights, biases=biases, kept=kept)
-        a, seen = above, workers.map(climb_block, blocks)
+        climb_block = partial(climb, below=a, above=above, weights=weights, biases=biases, kept=kept)
+        results = workers.start(climb_block, blocks, meanwhile=drawn)
+        yield done
+        a, done = above, ForwardLayer(layer, above, results())
         if tape is not None and tape.plan.stride > 1 and layer % tape.plan.stride == 0 and layer < stack.depth:
             tape.inputs[layer] = a.copy()
-        yield ForwardLayer(layer, a, seen)
+    yield done
 
 
-def backward(stack: Stack, workers: Workers, tape: Tape, d_top: Array) -> Iterator[BackwardLayer]:
+def backward(
+    stack: Stack, workers: Workers, tape: Tape, d_top: Array, visit: Callable[[Array, Array, Array], Seen]
+) -> Iterator[BackwardLayer[Seen]]:
     """Yield layers L to 1, with the gradient of the loss at each. What the tape kept of a layer is dropped behind it.
+
+    While the caller has a layer in hand, the gradient goes on to the next one.
 
     Args:
         stack: The stack that `tape` was recorded from, to its last layer.
         workers: Where blocks run; their number does not change the numbers.
         tape: What the forward pass kept.
         d_top: dL/da at the last layer, shape (batch, width).
+        visit: (z, d_a, d_z) of one block of rows, while it is in cache, to whatever is wanted of it; on the terms of
+            `forward`.
     """
+
+    def draw(layer: int) -> Array:
+        kept = tape.weights.pop(layer, None)
+        return draw_weights(stack, layer, tape.scales.get(layer, 1.0)) if kept is None else kept
+
+    def descend(rows: slice, z: Array, d_a: Array, d_z: Array, weights: Array, d_below: Array | None) -> Seen:
+        _pull_back(stack.act, z[rows], d_a[rows], d_z[rows])
+        if d_below is not None:
+            np.matmul(d_z[rows], weights.T, out=d_below[rows])
+        return visit(z[rows], d_a[rows], d_z[rows])
+
+    drawn = workers.ahead(draw, range(stack.depth, 0, -1))
     blocks = stack.row_blocks()
     widest = max(stack.widths)
-    d_a_buffers, d_z_buffer = _Buffers(stack, widest), _Buffers(stack, widest * stack.act.pieces, count=1)
-
-    def descend(rows: slice, layer: BackwardLayer, d_below: Array | None) -> None:
-        layer.d_z[rows] = stack.act.pull_back(layer.z[rows], layer.d_a[rows])
+    d_a_buffers, d_z_buffers = _Buffers(stack, widest), _Buffers(stack, widest * stack.act.pieces)
+    d_a, done = d_top, None
+    for (layer, z, inputs), weights in zip(_replay(stack, workers, tape), drawn, strict=True):
+        d_z = d_z_buffers.next(stack.columns(layer))
+        d_below = d_a_buffers.next(stack.fan_in(layer)) if layer > 1 else None
+        descend_block = partial(descend, z=z, d_a=d_a, d_z=d_z, weights=weights, d_below=d_below)
+        results = workers.start(descend_block, blocks, meanwhile=drawn)
+        if done is not None:
+            yield done
+        done = BackwardLayer(layer, inputs, weights, z, d_z, results())
         if d_below is not None:
-            np.matmul(layer.d_z[rows], layer.weights.T, out=d_below[rows])
-
-    d_a: Array | None = d_top
-    for number, z, inputs in _replay(stack, workers, tape):
-        weights = tape.weights.get(number)
-        if weights is None:
-            weights = draw_weights(stack, number, tape.scales.get(number, 1.0))
-        assert d_a is not None
-        layer = BackwardLayer(number, inputs, weights, z, d_a, d_z_buffer.next(stack.columns(number)))
-        d_a = d_a_buffers.next(stack.fan_in(number)) if number > 1 else None
-        workers.map(partial(descend, layer=layer, d_below=d_a), blocks)
-        yield layer
+            d_a = d_below
+    assert done is not None
+    yield done
 
 
-def weight_gradients(layer: BackwardLayer, workers: Workers, visit: Callable[[slice, Array], Seen]) -> list[Seen]:
+def weight_gradients(layer: BackwardLayer[Any], workers: Workers, visit: Callable[[slice, Array], Seen]) -> list[Seen]:
     """Return what `visit` makes of each block of rows of dL/dW, shape (rows, columns), in the order of the rows.
 
+    It must not keep the block, whose memory is reused.
     The blocks are over fan_in, so that each sums over the whole batch at once and dL/dW is never held as a whole.
     """
 
     def visit_block(rows: slice) -> Seen:
-        return visit(rows, layer.inputs[:, rows].T @ layer.d_z)
+        inputs = layer.inputs[:, rows].T
+        d_weights = scratch("d_weights", (len(inputs), layer.d_z.shape[1]), layer.d_z.dtype)
+        return visit(rows, np.matmul(inputs, layer.d_z, out=d_weights))
 
     return workers.map(visit_block, list(cut(layer.inputs.shape[1], _GRADIENT_BLOCK)))
 
 
-def _pre_activations(inputs: Array, weights: Array, biases: Array | None) -> Array:
-    z: Array = inputs @ weights
+def _multiply(inputs: Array, weights: Array, biases: Array | None, z: Array) -> None:
+    """Fill `z` with the pre-activations."""
+    np.matmul(inputs, weights, out=z)
     if biases is not None:
         z += biases
-    return z
+
+
+def _activate(act: Activation, z: Array, a: Array) -> None:
+    """Fill `a` with the activations of `z`, a few rows at a time, so that what `value` needs on the way stays small."""
+    for rows in pieces(z):
+        a[rows] = act.value(z[rows])
+
+
+def _pull_back(act: Activation, z: Array, d_a: Array, d_z: Array) -> None:
+    """Fill `d_z` with dL/dz, a few rows at a time."""
+    for rows in pieces(z):
+        d_z[rows] = act.pull_back(z[rows], d_a[rows])
 
 
 def _keep(tape: Tape | None, stack: Stack, layer: int, weights: Array) -> Array | None:
@@ -191,6 +229,10 @@ def _keep(tape: Tape | None, stack: Stack, layer: int, weights: Array) -> Array 
 
 def _replay(stack: Stack, workers: Workers, tape: Tape) -> Iterator[tuple[int, Array, Array]]:
     """Yield (layer, z, input of the layer) from the last layer to the first, computing again what was not kept."""
+
+    def activate(rows: slice, z: Array, a: Array) -> None:
+        _activate(stack.act, z[rows], a[rows])
+
     blocks = stack.row_blocks()
     buffers = _Buffers(stack, max(stack.widths))
     recompute = tape.plan.stride > 1
@@ -204,9 +246,8 @@ def _replay(stack: Stack, workers: Workers, tape: Tape) -> Iterator[tuple[int, A
                 inputs = tape.inputs[start]
             else:
                 inputs = buffers.next(stack.fan_in(layer))
-                _activate(stack.act, tape.pre_activations[layer - 1], inputs, blocks, workers)
+                workers.map(partial(activate, z=tape.pre_activations[layer - 1], a=inputs), blocks)
             yield layer, tape.pre_activations.pop(layer), inputs
-            tape.weights.pop(layer, None)
 
 
 def _recompute(stack: Stack, workers: Workers, tape: Tape, layers: range, buffers: _Buffers) -> None:
@@ -214,23 +255,20 @@ def _recompute(stack: Stack, workers: Workers, tape: Tape, layers: range, buffer
     blocks = stack.row_blocks()
     a = tape.inputs[layers[0] - 1]
 
-    def multiply(rows: slice, below: Array, weights: Array, biases: Array | None, z: Array) -> None:
-        z[rows] = _pre_activations(below[rows], weights, biases)
+    def draw(layer: int) -> tuple[Array, Array | None]:
+        return draw_weights(stack, layer, tape.scales.get(layer, 1.0)), draw_biases(stack, layer)
 
-    for layer in layers:
-        weights, biases = draw_weights(stack, layer, tape.scales.get(layer, 1.0)), draw_biases(stack, layer)
+    def climb(rows: slice, below: Array, above: Array | None, weights: Array, biases: Array | None, z: Array) -> None:
+        _multiply(below[rows], weights, biases, z[rows])
+        if above is not None:
+            _activate(stack.act, z[rows], above[rows])
+
+    drawn = workers.ahead(draw, layers)
+    for layer, (weights, biases) in zip(layers, drawn, strict=True):
         z = np.empty((stack.batch, stack.columns(layer)), dtype=stack.dtype)
-        workers.map(partial(multiply, below=a, weights=weights, biases=biases, z=z), blocks)
+        above = buffers.next(stack.widths[layer - 1]) if layer != layers[-1] else None
+        climb_block = partial(climb, below=a, above=above, weights=weights, biases=biases, z=z)
+        workers.map(climb_block, blocks, meanwhile=drawn)
         tape.pre_activations[layer] = z
-        if layer != layers[-1]:
-            a = buffers.next(stack.widths[layer - 1])
-            _activate(stack.act, z, a, blocks, workers)
-
-
-def _activate(act: Activation, z: Array, a: Array, blocks: list[slice], workers: Workers) -> None:
-    """Fill `a` with the activations of `z`."""
-
-    def activate(rows: slice) -> None:
-        a[rows] = act.value(z[rows])
-
-    workers.map(activate, blocks)
+        if above is not None:
+            a = above

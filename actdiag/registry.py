@@ -36,6 +36,8 @@ class Registry(Generic[Entry]):
         self._bare = bare
         self._builders: dict[str, Builder[Entry]] = {}
         self._aliases: dict[str, str] = {}
+        # One entry for one text, so that what is derived from an entry is derived once.
+        self._named = functools.lru_cache(maxsize=256)(self._build)
 
     def register(self, *aliases: str, name: str | None = None) -> Callable[[Builder[Entry]], Builder[Entry]]:
         """Register the decorated builder under `name` (the function's own by default) and `aliases`."""
@@ -93,6 +95,9 @@ class Registry(Generic[Entry]):
             if self._entry is not None and not isinstance(spec, self._entry):
                 raise InvalidField(self.field, f"must be a name or an {self._entry.__name__}, got {spec!r}")
             return spec
+        return self._named(spec)
+
+    def _build(self, spec: str) -> Entry:
         name, *values = [part.strip() for part in spec.strip().split(":")]
         if self._bare and _NUMBER.match(name):
             name, values = self._bare, [name, *values]

@@ -7,7 +7,7 @@ from math import isfinite
 from actdiag.diagnosis import Run, diagnose
 from actdiag.errors import InvalidField, check_integer, check_real
 from actdiag.losses import Loss, labels_of, loss_and_gradient
-from actdiag.measure import Axis, ForwardMeasure, change_per_layer, input_cosine, with_gradients
+from actdiag.measure import Axis, BackwardMeasure, ForwardMeasure, change_per_layer, cosine_of
 from actdiag.memory import check_fits, plan_backward
 from actdiag.propagation import Tape, backward, forward
 from actdiag.report import LossValue, Report
@@ -62,11 +62,15 @@ def run_propagate(stack: Stack, settings: RunSettings) -> Report:
     check_fits(stack, bins=settings.axis.bins)
     measure = ForwardMeasure(stack, settings.axis)
     layers: list[LayerStats] = []
+    cosine = None
     with Workers(settings.threads) as workers:
         for layer in forward(stack, workers, measure.visit):
-            layers.append(measure.summarize(layer, workers))
+            if layer.number == 0:
+                cosine = cosine_of(stack, layer, workers)
+                continue
+            layers.append(measure.summarize(layer))
             settings.progress(len(layers), stack.depth)
-        return _report("propagate", stack, layers)
+        return _report("propagate", stack, layers, cosine)
 
 
 def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
@@ -74,29 +78,33 @@ def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, 
     plan, kept = plan_backward(stack, budget)
     check_fits(stack, kept, 0 if loss.name == "random" else loss.classes, settings.axis.bins)
     labels_of(stack, loss)  # labels that do not fit are refused before anything is run
-    measure = ForwardMeasure(stack, settings.axis)
+    measure, backward_measure = ForwardMeasure(stack, settings.axis), BackwardMeasure(stack)
     tape = Tape(plan)
     steps = 2 * stack.depth
     layers: list[LayerStats] = []
+    cosine = None
     with Workers(settings.threads) as workers:
         for ascending in forward(stack, workers, measure.visit, tape):
-            layers.append(measure.summarize(ascending, workers))
             top = ascending.activations
+            if ascending.number == 0:
+                cosine = cosine_of(stack, ascending, workers)
+                continue
+            layers.append(measure.summarize(ascending))
             settings.progress(len(layers), steps)
         value, d_top = loss_and_gradient(stack, loss, top, workers)
-        top_rms = None
-        for descending in backward(stack, workers, tape, d_top):
+        for descending in backward(stack, workers, tape, d_top, backward_measure.visit):
             index = descending.number - 1
-            layers[index] = with_gradients(layers[index], stack, descending, top_rms, workers)
-            gradient = layers[-1].gradient
-            top_rms = None if gradient is None else gradient.rms
+            layers[index] = backward_measure.summarize(descending, layers[index], workers)
             settings.progress(steps - index, steps)
         classes = None if loss.name == "random" else loss.classes
-        return _report(command, stack, layers, LossValue(loss.name, classes, value if isfinite(value) else None))
+        return _report(
+            command, stack, layers, cosine, LossValue(loss.name, classes, value if isfinite(value) else None)
+        )
 
 
-def _report(command: str, stack: Stack, layers: Sequence[LayerStats], loss: LossValue | None = None) -> Report:
+def _report(
+    command: str, stack: Stack, layers: Sequence[LayerStats], cosine: float | None, loss: LossValue | None = None
+) -> Report:
     measured = tuple(layers)
     change = change_per_layer(measured)
-    verdict = diagnose(Run(stack, measured, change, input_cosine(stack)))
-    return Report(command, stack, measured, change, verdict, loss)
+    return Report(command, stack, measured, change, diagnose(Run(stack, measured, change, cosine)), loss)

@@ -1,13 +1,13 @@
 """The Stack: what to run, validated once; everything after it is a pure function of it."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array
+from actdiag.blocks import cut
 from actdiag.data import RANDOM_INPUTS, random_input
 from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.initializers import LARGEST_SCALE, Initializer
@@ -18,8 +18,10 @@ MOST_ROWS = 100_000_000
 MOST_SEED = 2**63 - 1
 DTYPES = ("float32", "float64")
 
-_BLOCK_ENTRIES = 2**18
-_FEWEST_ROWS, _MOST_ROWS = 128, 512
+# A block should be large enough for the matrix product (which copies the weights once a block) and for Python's part of
+# the work to vanish, small enough to stay in cache, and there should be one for each of a few threads.
+_LEAST_ENTRIES, _MOST_ENTRIES = 2**16, 2**19
+_FEWEST_ROWS = 512
 _BLOCKS_WANTED = 4
 
 
@@ -128,12 +130,7 @@ class Stack:
     def row_blocks(self) -> list[slice]:
         """The blocks of rows that work is cut into: they depend on the stack's shape alone."""
         widest = max(self.input_width, max(self.widths) * self.act.pieces)
-        rows = min(_MOST_ROWS, max(_FEWEST_ROWS, _BLOCK_ENTRIES // widest))
-        rows = min(rows, max(_FEWEST_ROWS, -(-self.batch // _BLOCKS_WANTED)))
+        most = max(_MOST_ENTRIES // widest, _FEWEST_ROWS)
+        least = max(_LEAST_ENTRIES // widest, _FEWEST_ROWS)
+        rows = min(most, max(least, -(-self.batch // _BLOCKS_WANTED)))
         return list(cut(self.batch, rows))
-
-
-def cut(total: int, size: int) -> Iterator[slice]:
-    """Yield slices of `size` (the last one may be shorter) that cover range(total)."""
-    for start in range(0, total, size):
-        yield slice(start, min(start + size, total))

@@ -1,14 +1,16 @@
-"""Threads over blocks: results in block order, BLAS held to one thread, overflow and NaN as data."""
+"""Threads over blocks: results in order, BLAS held to one thread, overflow and NaN as data."""
 
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import cache
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from actdiag.errors import check_integer
 
@@ -16,6 +18,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_THREADS = 1024
+MOST_AHEAD = 4
+"""How many results `Workers.ahead` computes before they are asked for, at most: they all take memory."""
 
 
 def available_threads() -> int:
@@ -23,6 +27,48 @@ def available_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()  # finds the libraries in memory, which takes longer than a small run
+
+
+def _silence() -> None:
+    np.seterr(all="ignore")
+
+
+class Ahead(Iterator[Result], Generic[Item, Result]):
+    """`work(item)` for each item, in order; where there are threads, some are computed before they are asked for."""
+
+    def __init__(
+        self, work: Callable[[Item], Result], items: Iterable[Item], pool: ThreadPoolExecutor | None, most: int
+    ) -> None:
+        self._work = work
+        self._items = iter(items)
+        self._pool = pool
+        self._most = most
+        self._pending: deque[Future[Result]] = deque()
+        self.top_up()
+
+    def __next__(self) -> Result:
+        """Return the next result, waiting for it where need be."""
+        if self._pool is None:
+            return self._work(next(self._items))
+        if not self._pending:
+            self.top_up()
+        if not self._pending:
+            raise StopIteration
+        return self._pending.popleft().result()
+
+    def top_up(self) -> None:
+        """Queue as much work as may be ahead."""
+        while self._pool is not None and len(self._pending) < self._most:
+            try:
+                item = next(self._items)
+            except StopIteration:
+                return
+            self._pending.append(self._pool.submit(self._work, item))
 
 
 class Workers:
@@ -40,10 +86,10 @@ class Workers:
     def __enter__(self) -> "Workers":
         """Start the threads and hold BLAS to one thread each."""
         with ExitStack() as exits:
-            exits.enter_context(threadpool_limits(1, user_api="blas"))
+            exits.enter_context(_blas().limit(limits=1, user_api="blas"))
             exits.enter_context(np.errstate(all="ignore"))
             if self.threads > 1:
-                self._pool = ThreadPoolExecutor(self.threads)
+                self._pool = ThreadPoolExecutor(self.threads, initializer=_silence)
                 exits.callback(self._pool.shutdown, cancel_futures=True)
             self._exits = exits.pop_all()
         return self
@@ -54,13 +100,24 @@ class Workers:
         """Stop the threads and give BLAS back."""
         self._exits.__exit__(kind, error, trace)
 
-    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """Return `[work(item) for item in items]`, with floating-point events silent."""
-        if self._pool is None or len(items) == 1:
-            return [work(item) for item in items]
+    def map(
+        self, work: Callable[[Item], Result], items: Sequence[Item], meanwhile: Ahead[Any, Any] | None = None
+    ) -> list[Result]:
+        """Return `[work(item) for item in items]`; threads that have no item left go on with `meanwhile`."""
+        return self.start(work, items, meanwhile)()
 
-        def quietly(item: Item) -> Result:
-            with np.errstate(all="ignore"):  # the setting is a thread's own, so each piece sets it
-                return work(item)
+    def start(
+        self, work: Callable[[Item], Result], items: Sequence[Item], meanwhile: Ahead[Any, Any] | None = None
+    ) -> Callable[[], list[Result]]:
+        """Start what `map` does, and return what waits for its results; without threads they are there already."""
+        if self._pool is None:
+            results = [work(item) for item in items]
+            return lambda: results
+        futures = [self._pool.submit(work, item) for item in items]
+        if meanwhile is not None:
+            meanwhile.top_up()
+        return lambda: [future.result() for future in futures]
 
-        return list(self._pool.map(quietly, items))
+    def ahead(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Ahead[Item, Result]:
+        """Return an iterator over `work(item)`, in order, that idle threads compute ahead."""
+        return Ahead(work, items, self._pool, min(self.threads, MOST_AHEAD))

@@ -11,8 +11,8 @@ import actdiag
 
 ROOT = Path(actdiag.__file__).parent
 ORDER = (
-    "errors arrays registry activations initializers data stack workers memory parameters propagation losses moments "
-    "histograms statistics measure diagnosis report running api render cli"
+    "errors arrays blocks registry activations initializers data stack workers memory parameters propagation losses "
+    "moments histograms statistics measure diagnosis report running api render cli"
 ).split()
 WITHIN = {
     "activations": ["entry", "traits", "sigmoidal", "rectifiers", "smooth", "piecewise", "gated"],

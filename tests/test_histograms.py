@@ -11,9 +11,8 @@ from hypothesis.extra import numpy as hnp
 
 from actdiag.activations import resolve
 from actdiag.histograms import (
-    SortedBlock,
     axis_edges,
-    count_block,
+    count_entries,
     linear_histogram,
     magnitude_histogram,
     merge_counts,
@@ -25,14 +24,14 @@ RNG = np.random.default_rng(0)
 
 def histogram(x, edges, *cuts):
     with np.errstate(all="ignore"):
-        parts = [count_block(part, edges) for part in np.split(x, cuts)]
-    return linear_histogram(merge_counts(parts), edges)
+        parts = [count_entries(part, edges) for part in np.split(x, cuts)]
+    return linear_histogram(merge_counts(parts))
 
 
 def magnitudes(x, *cuts):
     with np.errstate(all="ignore"):
-        parts = [count_block(part, None) for part in np.split(x, cuts)]
-    return magnitude_histogram(merge_counts(parts), x.dtype.name)
+        parts = [count_entries(part) for part in np.split(x, cuts)]
+    return magnitude_histogram(merge_counts(parts))
 
 
 def total(histogram):
@@ -176,10 +175,15 @@ def test_subnormals_are_what_lies_between_zero_and_the_smallest_normal(dtype):
     tiny, smallest = np.finfo(dtype).tiny, np.finfo(dtype).smallest_subnormal
     below = np.nextafter(tiny, np.zeros((), dtype))
     x = np.array([0, -0.0, smallest, -smallest, below, -below, tiny, -tiny, 1, nan, inf], dtype)
-    assert SortedBlock(x).subnormal == 4
+    assert count_entries(x).subnormal == 4
 
 
 UNBOUNDED = np.array([[-3.0, 1.0, 0.5, 2.0]], "f4")
+
+
+def edges_of(layer, bounds, bins, blocks=1):
+    """The axis from a layer whose blocks of rows were sorted, each by itself."""
+    return axis_edges([np.sort(part, axis=None) for part in np.array_split(layer, blocks)], bounds, bins)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +191,7 @@ UNBOUNDED = np.array([[-3.0, 1.0, 0.5, 2.0]], "f4")
     [("sigmoid", 0, 1), ("tanh", -1, 1), ("relu6", 0, 6), ("softmax", 0, 1), ("hardtanh", -1, 1)],
 )
 def test_bounded_activations_give_their_bounds(act, low, high):
-    assert axis_edges(UNBOUNDED, resolve(act).bounds, 30) == spaced(low, high, 30)
+    assert edges_of(UNBOUNDED, resolve(act).bounds, 30) == spaced(low, high, 30)
 
 
 @pytest.mark.parametrize(
@@ -196,18 +200,27 @@ def test_bounded_activations_give_their_bounds(act, low, high):
 def test_others_reach_as_far_as_layer_1(act, low, high):
     layer = np.concatenate([RNG.standard_normal((200, 30)), [[nan, inf, -inf, *[0] * 27]]]).astype("f4")
     reach = np.percentile(np.abs(layer[:-1, :].astype(float)), 99.9)  # one row of zeros hardly moves it
-    edges = axis_edges(layer, resolve(act).bounds, 4)
+    edges = edges_of(layer, resolve(act).bounds, 4)
     assert (edges[0], edges[-1]) == (pytest.approx(low * reach, rel=0.01), pytest.approx(high * reach, rel=0.01))
+
+
+@pytest.mark.parametrize("blocks", [1, 3, 40])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (41, 7), (300, 70)])
+def test_the_reach_is_numpys_percentile_of_the_whole_layer(shape, blocks):
+    layer = RNG.standard_normal(shape) * np.linspace(1, 9, shape[0])[:, np.newaxis]
+    with_holes = np.concatenate([layer, np.full((1, shape[1]), nan), np.full((1, shape[1]), -inf)])
+    reach = edges_of(with_holes, (-inf, inf), 1, min(blocks, len(with_holes)))[1]
+    assert reach == pytest.approx(np.percentile(np.abs(layer), 99.9), rel=1e-14)
 
 
 @pytest.mark.parametrize("layer", [np.zeros((3, 2), "f4"), np.full((3, 2), nan, "f4"), np.full((3, 2), 5e-324)])
 def test_a_layer_without_reach_gives_one(layer):
-    assert axis_edges(layer, (0, inf), 2) == (0.0, 0.5, 1.0)
+    assert edges_of(layer, (0, inf), 2) == (0.0, 0.5, 1.0)
 
 
 def test_reach_keeps_to_what_float64_holds():
-    assert np.isfinite(axis_edges(np.full((2, 2), 1.7e308), (-inf, inf), 30)).all()
-    assert axis_edges(np.full((2, 2), 1e-40, "f4"), (0, inf), 1)[1] == pytest.approx(1e-40, rel=1e-5)
+    assert np.isfinite(edges_of(np.full((2, 2), 1.7e308), (-inf, inf), 30)).all()
+    assert edges_of(np.full((2, 2), 1e-40, "f4"), (0, inf), 1)[1] == pytest.approx(1e-40, rel=1e-5)
 
 
 STEEP = np.geomspace(1e-3, 1e30, 9999, dtype="f4")  # arctan of the last is float32's pi/2, which is above pi/2
@@ -218,6 +231,6 @@ def test_saturated_values_stay_on_the_axis(act):
     entry = resolve(act)
     with np.errstate(all="ignore"):
         a = entry.value(np.concatenate([-STEEP, STEEP]))
-    found = histogram(a, axis_edges(a, entry.bounds, 30))
+    found = histogram(a, edges_of(a, entry.bounds, 30))
     assert (found.below, found.above) == (0, 0)
     assert found.edges[-1] == pytest.approx({"lecun_tanh": 1.7159, "arctan": pi / 2}.get(act, 1), rel=1e-6)

@@ -23,13 +23,19 @@ def run(stack, loss=None, plan=KEEP_ALL, threads=1):
     loss, tape = loss or Loss(), Tape(plan)
     layers = []
     with Workers(threads) as workers:
-        for layer in forward(stack, workers, lambda number, z, a: (z.copy(), a.copy()), tape):
+        for layer in forward(stack, workers, lambda z, a: (z.copy(), a.copy()), tape):
+            if layer.number == 0:
+                assert np.array_equal(layer.activations, stack.inputs())
+                continue
             z, a = (np.concatenate(parts) for parts in zip(*layer.blocks, strict=True))
             layers.append({"z": z, "a": a})
             top = layer.activations
         value, d_top = loss_and_gradient(stack, loss, top, workers)
-        for layer in backward(stack, workers, tape, d_top):
-            d_w = np.concatenate(weight_gradients(layer, workers, lambda rows, block: block))
+        for layer in backward(stack, workers, tape, d_top, lambda z, d_a, d_z: (z.copy(), d_a.copy(), d_z.copy())):
+            z, d_a, d_z = (np.concatenate(parts) for parts in zip(*layer.blocks, strict=True))
+            assert np.array_equal(z, layer.z)
+            assert np.array_equal(d_z, layer.d_z)
+            d_w = np.concatenate(weight_gradients(layer, workers, lambda rows, block: block.copy()))
             layers[layer.number - 1] |= {
                 "replayed z": layer.z.copy(),
                 "replayed inputs": layer.inputs.copy(),
@@ -39,7 +45,7 @@ def run(stack, loss=None, plan=KEEP_ALL, threads=1):
                 "d_b": layer.d_z.sum(axis=0),
             }
             if stack.act.slope_derivative:
-                layers[layer.number - 1]["d_slope"] = (layer.d_a * stack.act.slope_derivative(layer.z)).sum()
+                layers[layer.number - 1]["d_slope"] = (d_a * stack.act.slope_derivative(z)).sum()
         weights = None if loss.name == "random" else readout(stack, loss, layers[-1]["a"], workers)
     return value, tape, weights, layers
 

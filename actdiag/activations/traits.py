@@ -26,6 +26,8 @@ class Traits:
         saturated_above: z at or over this is saturated above; None where that side does not count.
         dead_below: At or under this |f'| is at most the dead slope throughout; None where it never settles there.
         dead_above: The same at or over this.
+        awake_over: Over this |f'| is above the dead slope throughout, and at or under it nowhere; None without such a
+            point.
         zero_centred: Whether f(-x) = -f(x), so that inputs spread evenly about zero stay so.
         monotonic: Whether f' never changes sign.
         smooth: Whether f' has no jump.
@@ -37,6 +39,7 @@ class Traits:
     saturated_above: float | None
     dead_below: float | None
     dead_above: float | None
+    awake_over: float | None
     zero_centred: bool | None
     monotonic: bool | None
     smooth: bool | None
@@ -52,7 +55,7 @@ class Traits:
 def traits(activation: Activation) -> Traits:
     """Derive the traits of `activation` by searching its value and derivative on a grid that reaches 10^9."""
     if activation.derivative is None:
-        return Traits(*[None] * 9)
+        return Traits(*[None] * 10)
     with np.errstate(all="ignore"):
         x = _search_points(activation)
         slope = activation.derivative(x)
@@ -64,13 +67,16 @@ def traits(activation: Activation) -> Traits:
         near = (np.abs(x) <= 20) & np.isfinite(value) & np.isfinite(mirrored)
         odd = bool(np.all(np.abs(value + mirrored)[near] <= 1e-9 * (1 + np.abs(value[near]))))
         left, right = activation.derivative(np.array([-1e-300, 1e-300]))
+        dead_below = _edge(activation, downward, dead)
+        awake_over = dead_below if _awake_over(activation, x, slope, dead_below, dead) else None
     return Traits(
         slope_supremum=supremum,
         slope_at_zero=(float(left), float(right)),
         saturated_below=_edge(activation, downward, flat) if activation.saturates in ("below", "both") else None,
         saturated_above=_edge(activation, upward, flat) if activation.saturates in ("above", "both") else None,
-        dead_below=_edge(activation, downward, dead),
+        dead_below=dead_below,
         dead_above=_edge(activation, upward, dead),
+        awake_over=awake_over,
         zero_centred=odd,
         monotonic=not (np.any(slope > 1e-12) and np.any(slope < -1e-12)),
         smooth=not activation.kinks,
@@ -92,16 +98,33 @@ def _supremum(activation: Activation, x: Array, slope: Array) -> tuple[float, fl
     if best in (0, len(x) - 1):
         growing = not np.abs(activation.derivative(x[[best]] * 10))[0] <= 1.01 * slope[best]
         return float(x[best]), float("inf") if growing else float(slope[best])
-    low, high = x[best - 1], x[best + 1]
-    for _ in range(12):  # the interval shrinks 16-fold a round, to about 1e-16 of the grid's spacing
+    at, refined = _refined(activation, x[best - 1], x[best + 1], 1)
+    if refined > slope[best] * (1 + 1e-12):  # less than that is rounding, and the grid holds the round numbers
+        return at, refined
+    return float(x[best]), float(slope[best])
+
+
+def _refined(activation: Activation, low: float, high: float, sign: int) -> tuple[float, float]:
+    """Return where |f'| is largest (sign 1) or smallest (sign -1) between two points, and how large."""
+    assert activation.derivative is not None
+    for _ in range(12):  # the interval shrinks 16-fold a round, to about 1e-16 of its length
         points = np.linspace(low, high, 33)
         found = np.abs(activation.derivative(points))
-        middle = int(np.argmax(found))
-        low, high = points[max(middle - 1, 0)], points[min(middle + 1, 32)]
-    refined = float(found[middle])
-    if refined > slope[best] * (1 + 1e-12):  # less than that is rounding, and the grid holds the round numbers
-        return float(points[middle]), refined
-    return float(x[best]), float(slope[best])
+        best = int(np.argmax(sign * found))
+        low, high = points[max(best - 1, 0)], points[min(best + 1, 32)]
+    return float(points[best]), float(found[best])
+
+
+def _awake_over(activation: Activation, x: Array, slope: Array, edge: float | None, dead: float) -> bool:
+    """Return whether |f'| is above the dead slope wherever x is over `edge`, and wherever it is not, at or under it."""
+    if edge is None:
+        return False
+    x, slope = x[x > edge], slope[x > edge]
+    steepness = np.abs(slope)
+    if not (steepness > dead).all() or (slope[1:] * slope[:-1] < 0).any():
+        return False
+    dips = 1 + np.flatnonzero((steepness[1:-1] < steepness[:-2]) & (steepness[1:-1] < steepness[2:]))
+    return all(_refined(activation, x[dip - 1], x[dip + 1], -1)[1] > dead for dip in dips)
 
 
 @np.errstate(all="ignore")

@@ -1,5 +1,6 @@
 """What a healthy stack of finite width and finite batch shows by itself, so that no rule takes it for a fault."""
 
+from functools import lru_cache
 from math import erfc, sqrt
 
 import numpy as np
@@ -72,10 +73,19 @@ def expected_dead_fraction(act: Activation, second_moment: float, correlation: f
     if own_std == 0:
         return 0.0
 
-    def flat_chance(common: float) -> float:
-        centre = sqrt(second_moment * shared) * common
-        below = 0.0 if edges.dead_below is None else erfc((centre - edges.dead_below) / own_std / sqrt(2)) / 2
-        above = 0.0 if edges.dead_above is None else erfc((edges.dead_above - centre) / own_std / sqrt(2)) / 2
-        return min(below + above, 1.0)
+    centre = sqrt(second_moment * shared) * y
+    below = np.zeros_like(y) if edges.dead_below is None else _normal_cdf((edges.dead_below - centre) / own_std)
+    above = np.zeros_like(y) if edges.dead_above is None else _normal_cdf((centre - edges.dead_above) / own_std)
+    return float(np.dot(weights, np.minimum(below + above, 1.0) ** batch))
 
-    return float(np.dot(weights, [flat_chance(common) ** batch for common in y]))
+
+def _normal_cdf(x: Doubles) -> Doubles:
+    """Return the normal distribution function to 1e-6, without scipy, which a default run does not load."""
+    points, table = _cdf_table()
+    return np.interp(x, points, table)
+
+
+@lru_cache(maxsize=1)
+def _cdf_table() -> tuple[Doubles, Doubles]:
+    points = np.linspace(-_REACH, _REACH, 4001)
+    return points, np.array([erfc(-point / sqrt(2)) / 2 for point in points])

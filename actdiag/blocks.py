@@ -1,0 +1,64 @@
+"""How work is cut to fit the cache, and the memory that a thread reuses from one cut to the next."""
+
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+
+from actdiag.arrays import Array, Doubles
+
+_PIECE = 2**16
+"""Entries that stay in cache in float64 while they are gone over several times."""
+
+
+def cut(total: int, size: int) -> Iterator[slice]:
+    """Yield slices of `size` (the last one may be shorter) that cover range(total)."""
+    for start in range(0, total, size):
+        yield slice(start, min(start + size, total))
+
+
+def pieces(x: Array) -> Iterator[slice]:
+    """Yield slices of the rows of `x`, shape (rows, columns), that stay in cache."""
+    return cut(len(x), max(1, _PIECE // x.shape[1]))
+
+
+class _Buffers(threading.local):
+    def __init__(self) -> None:
+        self.by_use: dict[str, Array] = {}
+
+
+_buffers = _Buffers()
+
+
+def scratch(use: str, shape: tuple[int, ...], dtype: str | np.dtype[np.floating]) -> Array:
+    """Return an array of any content, which holds until this thread asks again for the same use.
+
+    Fresh memory costs more than most of what is done with it: the system clears and maps every page.
+    """
+    size, key = int(np.prod(shape)), f"{use} {np.dtype(dtype).name}"
+    buffer = _buffers.by_use.get(key)
+    if buffer is None or buffer.size < size:
+        buffer = _buffers.by_use[key] = np.empty(size, dtype=dtype)
+    return buffer[:size].reshape(shape)
+
+
+def in_double(x: Array) -> Iterator[Doubles]:
+    """Yield the rows of `x`, shape (rows, columns), in float64, piece by piece.
+
+    A piece holds until the next one, of whatever array, is asked for on this thread.
+    """
+    for rows in pieces(x):
+        part = x[rows]
+        if x.dtype != np.float64:
+            part = scratch("double", part.shape, "float64")
+            np.copyto(part, x[rows])
+        yield part.astype(np.float64, copy=False)
+
+
+def in_order(x: Array) -> Array:
+    """Return the entries of `x`, ascending with NaN last, in an array that holds until this thread asks for another."""
+    ordered = scratch("order", x.shape, x.dtype)
+    np.copyto(ordered, x)
+    ordered = ordered.reshape(-1)
+    ordered.sort()
+    return ordered

@@ -1,0 +1,173 @@
+"""Where the time of a run goes, by phase: timers around the engine's functions, for the length of one run."""
+
+import functools
+import inspect
+import pkgutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields, replace
+from typing import Any
+from unittest.mock import patch
+
+from actdiag.activations import Activation, resolve
+from benchmarks.runs import Run
+
+PHASES: dict[str, tuple[str, ...]] = {
+    "draw": (
+        "actdiag.parameters.sample_weights",
+        "actdiag.parameters.draw_weights",
+        "actdiag.parameters.draw_biases",
+        "actdiag.data.random_input",
+        "actdiag.initializers.draws.draw_normal",
+    ),
+    "multiply": (
+        "actdiag.propagation._multiply",
+        "actdiag.propagation.weight_gradients",
+        "numpy.matmul",
+    ),
+    "activate": ("actdiag.propagation._activate", "actdiag.propagation._pull_back"),
+    "reduce": (
+        "actdiag.moments.block_moments",
+        "actdiag.moments.unit_range",
+        "actdiag.moments.column_sums",
+        "actdiag.moments.directions",
+        "actdiag.moments.square_sum",
+        "actdiag.measure.awake_units",
+        "actdiag.measure.count_saturated",
+        "actdiag.measure.ForwardMeasure.visit",
+        "actdiag.measure.BackwardMeasure.visit",
+    ),
+    "bin": (
+        "actdiag.histograms.count_entries",
+        "actdiag.histograms.Ladder.count",
+        "actdiag.blocks.in_order",
+        "numpy.sort",
+    ),
+    "report": (
+        "actdiag.measure.ForwardMeasure.summarize",
+        "actdiag.measure.BackwardMeasure.summarize",
+        "actdiag.running._report",
+    ),
+}
+"""The functions of each phase, named where they are defined. Beside these, an activation's own count as `activate`."""
+
+OTHER = "other"
+"""What no function above accounts for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Seconds of each phase of one run on one thread, and the layers that they are spread over."""
+
+    run: Run
+    seconds: dict[str, float]
+
+    @property
+    def total(self) -> float:
+        """The seconds of the whole run."""
+        return sum(self.seconds.values())
+
+    def milliseconds_a_layer(self, phase: str) -> float:
+        """The milliseconds that a layer spends in a phase."""
+        return 1000 * self.seconds[phase] / self.run.depth
+
+    def share(self, phase: str) -> float:
+        """The part of the run's time that a phase takes."""
+        return self.seconds[phase] / self.total
+
+
+class Clock:
+    """Splits time among phases: a phase within another stops the outer one's time. For one thread."""
+
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        self._now = now
+        self._inside = [OTHER]
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the time so far."""
+        self.seconds = dict.fromkeys((*PHASES, OTHER), 0.0)
+        self._since = self._now()
+
+    def timed(self, phase: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `function` with its time counted as that phase's, but for what is timed within it."""
+
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            self.lap()
+            self._inside.append(phase)
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.lap()
+                self._inside.pop()
+
+        return wrapper
+
+    def lap(self) -> None:
+        """Give the time since the last lap to the innermost phase."""
+        now = self._now()
+        self.seconds[self._inside[-1]] += now - self._since
+        self._since = now
+
+
+def profile(run: Run) -> Profile:
+    """Return where the time of a run on one thread goes."""
+    clock = Clock()
+    act = timed_activation(clock, resolve(run.act))
+    run(act=act, threads=1)  # what is worked out once, such as the activation's traits, is no part of a layer's time
+    with timers(clock):
+        clock.restart()
+        run(act=act, threads=1)
+        clock.lap()
+    return Profile(run, clock.seconds)
+
+
+def timed_activation(clock: Clock, act: Activation) -> Activation:
+    """Return the activation with the time in its functions counted as `activate`."""
+    known = {field.name: getattr(act, field.name) for field in fields(act)}
+    timed: dict[str, Any] = {name: clock.timed("activate", value) for name, value in known.items() if callable(value)}
+    return replace(act, **timed)
+
+
+@contextmanager
+def timers(clock: Clock) -> Iterator[None]:
+    """Put a timer around every function of every phase while the context lasts."""
+    with ExitStack() as patches:
+        for phase, names in PHASES.items():
+            for name in names:
+                function = resolved(name)
+                timed = clock.timed(phase, function)
+                for holder, attribute in _holders(name, function):
+                    patches.enter_context(patch.object(holder, attribute, timed))
+        yield
+
+
+def resolved(name: str) -> Callable[..., Any]:
+    """Return the function of that dotted name.
+
+    Raises:
+        LookupError: There is none, or its call does not last as long as its work.
+    """
+    try:
+        function = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError) as error:
+        message = f"no function {name}, which benchmarks.phases.PHASES names: {error}"
+        raise LookupError(message) from None
+    if not callable(function) or inspect.isclass(function) or inspect.isgeneratorfunction(function):
+        message = f"{name}, which benchmarks.phases.PHASES names, must be a function that returns when it is done"
+        raise LookupError(message)
+    found: Callable[..., Any] = function
+    return found
+
+
+def _holders(name: str, function: Callable[..., Any]) -> Iterator[tuple[Any, str]]:
+    """Yield (object, attribute) for every place that a function is looked up in: its home, and who imported it."""
+    home, _, attribute = name.rpartition(".")
+    owner = pkgutil.resolve_name(home)
+    yield owner, attribute
+    for module_name, module in list(sys.modules.items()):
+        if module_name.partition(".")[0] == "actdiag" and module is not owner:
+            yield from ((module, key) for key, value in list(vars(module).items()) if value is function)

@@ -1,0 +1,117 @@
+"""The rows of the table: what is measured, against what, and how much it may cost."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from benchmarks import memory, peers, timing
+from benchmarks.processes import python
+from benchmarks.runs import Run
+from benchmarks.timing import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        name: What `--only` calls it.
+        work: What is measured, in words.
+        against: What it is compared with, in words.
+        target: What the measured number may be at most.
+        hoped: What it would better be; None where there is no such wish.
+        measure: Called with `rounds`, returns the Result.
+        profiled: The run whose phases say where the time goes; None where there is none.
+        needs: A module without which the row is skipped.
+        unit: Of the measured number; empty for a ratio.
+    """
+
+    name: str
+    work: str
+    against: str
+    target: float
+    hoped: float | None
+    measure: Callable[..., Result]
+    profiled: Run | None = None
+    needs: str | None = None
+    unit: str = ""
+
+
+def timed(
+    name: str,
+    run: Run,
+    peer: Callable[[int, int, int], object],
+    against: str,
+    target: float,
+    hoped: float,
+    needs: str | None = None,
+    repeats: int = 1,
+) -> Row:
+    """Return the row of a run beside a peer that is given its depth, its width and its batch."""
+    theirs = partial(peer, run.depth, run.width, run.batch)
+    measure = partial(timing.compare, run, [theirs], repeats=repeats)
+    return Row(name, str(run), against, target, hoped, measure, profiled=run, needs=needs)
+
+
+def elementwise(act: str, init: str, target: float) -> Row:
+    """Return the row of an activation beside ReLU and the bare value and derivative of that activation."""
+    run = replace(FORWARD, act=act, init=init)
+    ways = peers.evaluations(act, run.depth, (run.batch, run.width))
+    measure = partial(timing.compare_with_fastest, run, FORWARD, ways)
+    return Row(act, str(run), "relu + bare value and derivative", target, None, measure, profiled=run)
+
+
+FORWARD = Run("propagate", "relu", "he", depth=20, width=1024, batch=1024)
+BACKWARD = replace(FORWARD, command="grad_flow")
+HALF = replace(FORWARD, width=512)
+BOOK = Run("propagate", "relu", "he", depth=5, width=100, batch=1000)
+DEEP = Run("propagate", "relu", "he", depth=10_000, width=256, batch=256)
+SHALLOW = replace(DEEP, depth=10)
+BOUNDED = Run("grad_flow", "relu", "he", depth=2, width=256, batch=256, memory="64MiB")
+BOUNDED_DEPTHS = tuple(2**power for power in range(6, 13))
+BOUNDED_HOLDS = 256
+"""The layers of `BOUNDED` whose activations its memory holds."""
+
+_IMPORTS = "import click, numpy, rich.table"
+
+_ROWS = (
+    timed("propagate-1024", FORWARD, peers.bare_forward, "bare matmul + draw", 1.10, 0.95),
+    timed("propagate-512", HALF, peers.bare_forward, "bare matmul + draw", 1.25, 1.10),
+    timed("book", BOOK, peers.book, "textbook script", 0.50, 0.30, repeats=10),
+    timed("torch-forward", FORWARD, peers.torch_forward, "PyTorch, hooks", 0.75, 0.60, needs="torch"),
+    timed("grad-flow-1024", BACKWARD, peers.bare_backward, "3 bare matmuls + draw", 1.15, 1.00),
+    timed("torch-backward", BACKWARD, peers.torch_backward, "PyTorch autograd, hooks", 0.75, 0.60, needs="torch"),
+    elementwise("gelu", "he", 1.15),
+    elementwise("tanh", "xavier", 1.15),
+    elementwise("sigmoid", "xavier", 1.15),
+    Row(
+        name="memory-propagate",
+        work=f"peak memory of {DEEP}",
+        against=f"depth {SHALLOW.depth}",
+        target=48,
+        hoped=None,
+        measure=partial(memory.growth, DEEP, SHALLOW),
+        unit="MiB",
+    ),
+    Row(
+        name="memory-grad-flow",
+        work=f"peak memory of {BOUNDED.command}, {BOUNDED_DEPTHS[0]} to {BOUNDED_DEPTHS[-1]:,}x{BOUNDED.width}, "
+        f"within {BOUNDED.memory}",
+        against=f"depth to a power, fitted over {BOUNDED_HOLDS}",
+        target=0.5,
+        hoped=None,
+        measure=partial(memory.exponent, BOUNDED, BOUNDED_DEPTHS, BOUNDED_HOLDS, (DEEP, SHALLOW)),
+        unit="power",
+    ),
+    Row(
+        name="start",
+        work="python -m actdiag propagate",
+        against=_IMPORTS,
+        target=2.0,
+        hoped=None,
+        measure=partial(
+            timing.compare, partial(python, ["-m", "actdiag", "propagate"]), [partial(python, ["-c", _IMPORTS])]
+        ),
+    ),
+)
+ROWS = {row.name: row for row in _ROWS}

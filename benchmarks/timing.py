@@ -1,0 +1,81 @@
+"""Timing of work beside work: in turns, so that a machine that slows down slows both sides down."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+Work = Callable[[], object]
+
+# After a parallel product idle threads go on spinning for up to 40 milliseconds, at the cost of whoever comes next.
+_PAUSE = 0.06
+_TRIALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was measured of a row.
+
+    Attributes:
+        measured: The number that the target bounds from above.
+        quartiles: Of that number over the rounds; None where there is but one.
+        details: What else the JSON says.
+    """
+
+    measured: float
+    quartiles: tuple[float, float] | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def compare(ours: Work, theirs: Sequence[Work], rounds: int, repeats: int = 1) -> Result:
+    """Return the ratio of the time of `ours` to that of `theirs`, one after the other, over some rounds."""
+    return ratio_result([(mine, sum(others)) for mine, *others in alternate([ours, *theirs], rounds, repeats)])
+
+
+def compare_with_fastest(ours: Work, base: Work, ways: Mapping[str, Work], rounds: int) -> Result:
+    """Return the ratio of the time of `ours` to that of `base` and the fastest of `ways` together."""
+    chosen = fastest(ways)
+    result = compare(ours, [base, ways[chosen]], rounds)
+    return replace(result, details={**result.details, "fastest way": chosen})
+
+
+def ratio_result(pairs: Sequence[tuple[float, float]]) -> Result:
+    """Return the median and the quartiles of ours/theirs, given the seconds (ours, theirs) of each round."""
+    seconds = np.array(pairs)
+    ratios = seconds[:, 0] / seconds[:, 1]
+    lower, median, upper = (float(ratio) for ratio in np.quantile(ratios, (0.25, 0.5, 0.75)))
+    ours, theirs = (float(middle) for middle in np.median(seconds, axis=0))
+    details = {"ratios": ratios.tolist(), "seconds": {"ours": ours, "theirs": theirs}, "rounds": len(pairs)}
+    return Result(median, (lower, upper), details)
+
+
+def alternate(parts: Sequence[Work], rounds: int, repeats: int = 1) -> list[tuple[float, ...]]:
+    """Return the seconds that each part took in each round, after a round that does not count.
+
+    Args:
+        parts: What is timed, in turns; every other round goes through them backwards.
+        rounds: How many rounds count.
+        repeats: How many times a part runs in a round, for parts that are short. The seconds are those of one.
+    """
+    taken: list[tuple[float, ...]] = []
+    for number in range(rounds + 1):
+        order = list(range(len(parts)))[:: 1 if number % 2 else -1]
+        seconds = {part: _seconds(parts[part], repeats) for part in order}
+        taken.append(tuple(seconds[part] for part in range(len(parts))))
+    return taken[1:]
+
+
+def fastest(candidates: Mapping[str, Work]) -> str:
+    """Return the name of the candidate whose best time of a few is the least."""
+    trials = np.array(alternate(list(candidates.values()), _TRIALS))
+    return list(candidates)[int(trials.min(axis=0).argmin())]
+
+
+def _seconds(work: Work, repeats: int) -> float:
+    time.sleep(_PAUSE)
+    start = time.perf_counter()
+    for _ in range(repeats):
+        work()
+    return (time.perf_counter() - start) / repeats
