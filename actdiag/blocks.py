@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Iterator
+from math import prod
 
 import numpy as np
 
 from actdiag.arrays import Array, Doubles
 
-_PIECE = 2**16
-"""Entries that stay in cache in float64 while they are gone over several times."""
+REDUCED, MAPPED = 2**16, 2**14
+"""Entries in a piece: to be gone over several times in cache; to be mapped by functions whose results are fresh memory,
+which the system hands out from some size on page by page."""
 
 
 def cut(total: int, size: int) -> Iterator[slice]:
@@ -17,14 +19,14 @@ def cut(total: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, total))
 
 
-def pieces(x: Array) -> Iterator[slice]:
-    """Yield slices of the rows of `x`, shape (rows, columns), that stay in cache."""
-    return cut(len(x), max(1, _PIECE // x.shape[1]))
+def pieces(x: Array, entries: int) -> Iterator[slice]:
+    """Yield slices of the rows of `x`, shape (rows, columns), of about so many entries."""
+    return cut(len(x), max(1, entries // x.shape[1]))
 
 
 class _Buffers(threading.local):
     def __init__(self) -> None:
-        self.by_use: dict[str, Array] = {}
+        self.by_use: dict[tuple[str, np.dtype[np.floating]], Array] = {}
 
 
 _buffers = _Buffers()
@@ -35,7 +37,7 @@ def scratch(use: str, shape: tuple[int, ...], dtype: str | np.dtype[np.floating]
 
     Fresh memory costs more than most of what is done with it: the system clears and maps every page.
     """
-    size, key = int(np.prod(shape)), f"{use} {np.dtype(dtype).name}"
+    size, key = prod(shape), (use, np.dtype(dtype))
     buffer = _buffers.by_use.get(key)
     if buffer is None or buffer.size < size:
         buffer = _buffers.by_use[key] = np.empty(size, dtype=dtype)
@@ -47,7 +49,7 @@ def in_double(x: Array) -> Iterator[Doubles]:
 
     A piece holds until the next one, of whatever array, is asked for on this thread.
     """
-    for rows in pieces(x):
+    for rows in pieces(x, REDUCED):
         part = x[rows]
         if x.dtype != np.float64:
             part = scratch("double", part.shape, "float64")

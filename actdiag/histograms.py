@@ -127,7 +127,8 @@ class EntryCounts:
         """Return the finite counts under the first edge, in each bin and over the last, exact zeros left out."""
         edges = self.ladder.edges
         above, below = self._decades
-        counts: Counts = np.diff(np.concatenate([below[-1:], self.under[: len(edges)], above[-1:]]))
+        under = np.concatenate([below[-1:], self.under[: len(edges)], above[-1:]])
+        counts: Counts = under[1:] - under[:-1]
         holds_zero = bisect_right(edges, 0) - (edges[-1] == 0)
         counts[holds_zero] -= self.zero
         return counts
@@ -135,7 +136,8 @@ class EntryCounts:
     def decades(self) -> Counts:
         """Return the finite counts in each decade of |x| that the dtype can hold, from `lowest_decade` up."""
         above, below = self._decades
-        counts: Counts = np.diff(above) - np.diff(below)
+        within = above - below
+        counts: Counts = within[1:] - within[:-1]
         return counts
 
 

@@ -98,14 +98,14 @@ class ForwardMeasure:
         """Reduce a block of pre-activations and activations, shapes (rows, columns) and (rows, width), to numbers."""
         act = self._stack.act
         low, high = unit_range(z)
-        of_z, ordered = block_moments(z), in_order(a)
+        of_z, ordered, aligned = block_moments(z), in_order(a), Directions(np.zeros(a.shape[1]))
         return BlockStats(
             z=of_z,
             low=low,
             high=high,
-            a=block_moments(a),
+            a=block_moments(a, also=aligned.add),
             entries=ordered.copy() if self._ladder is None else self._ladder.count(ordered),
-            directions=directions(a),
+            directions=aligned,
             awake=None if act.derivative is None else awake_units(act, z, None if of_z.nonfinite else high),
             saturated=count_saturated(act, z),
         )

@@ -1,6 +1,6 @@
 """Means, stds and norms that no dtype, offset or magnitude can spoil: float64, shifted, scaled, finite entries only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,11 +68,16 @@ class Pooled:
     rms: float | None
 
 
-def block_moments(x: Array) -> BlockMoments:
-    """Return the sums over each column of `x`, shape (rows, units)."""
+def block_moments(x: Array, also: Callable[[Doubles], None] | None = None) -> BlockMoments:
+    """Return the sums over each column of `x`, shape (rows, units).
+
+    Args:
+        x: The array.
+        also: Called with every piece of `x` in float64, which must not be kept.
+    """
     rows = len(x)
     count, origin = np.array([float(rows)]), np.zeros(x.shape[1])
-    sums, squares = _sums(x, origin=None)
+    sums, squares = _sums(x, None, also)
     if _SMALLEST**2 < squares.sum() < _LARGEST**2:
         if (sums * sums > _MOST_CANCELLED * rows * squares).any():
             # With one of the rows as the origin no more than 1 - 1/rows of the squares can cancel, by Cauchy-Schwarz.
@@ -88,13 +93,15 @@ def block_moments(x: Array) -> BlockMoments:
     return BlockMoments(count, origin, values.sum(axis=0), squares, exponent, int(x.size - count.sum()))
 
 
-def _sums(x: Array, origin: Doubles | None) -> tuple[Doubles, Doubles]:
+def _sums(x: Array, origin: Doubles | None, also: Callable[[Doubles], None] | None = None) -> tuple[Doubles, Doubles]:
     """Return the sum of each column's deviations from `origin` (from 0 where None), and that of their squares."""
     sums, squares = np.zeros(x.shape[1]), np.zeros(x.shape[1])
     for values in in_double(x):
         deviations = values if origin is None else values - origin
         sums += np.ones(len(deviations)) @ deviations
         squares += np.einsum("ij,ij->j", deviations, deviations)
+        if also is not None:
+            also(values)
     return sums, squares
 
 
@@ -210,14 +217,6 @@ def merge_squares(parts: Sequence[SquareSum]) -> SquareSum:
     return SquareSum(total, exponent, sum(part.count for part in parts), sum(part.nonfinite for part in parts))
 
 
-@dataclass(frozen=True, slots=True)
-class Directions:
-    """The sum of some rows' unit vectors, shape (units,), and how many rows have one (finite and not zero)."""
-
-    total: Doubles
-    count: int
-
-
 def column_sums(x: Array) -> Doubles:
     """Return the sum of each column of `x`, shape (rows, columns)."""
     total = np.zeros(x.shape[1])
@@ -226,19 +225,31 @@ def column_sums(x: Array) -> Doubles:
     return total
 
 
-def directions(x: Array) -> Directions:
-    """Return the sum of the directions of the rows of `x`, shape (rows, units)."""
-    total, count = np.zeros(x.shape[1]), 0
-    for values in in_double(x):
+@dataclass(slots=True)
+class Directions:
+    """The sum of some rows' unit vectors, shape (units,), and how many rows have one (finite and not zero)."""
+
+    total: Doubles
+    count: int = 0
+
+    def add(self, values: Doubles) -> None:
+        """Add the directions of the rows of `values`, shape (rows, units)."""
         squares = np.vecdot(values, values)
         if not (squares.min() > _SMALLEST**2 and squares.max() < _LARGEST**2):
             largest = np.abs(values).max(axis=1, keepdims=True)
             usable = np.isfinite(largest[:, 0]) & (largest[:, 0] > 0)
             values = values[usable] / largest[usable]
             squares = np.vecdot(values, values)
-        total += (1 / np.sqrt(squares)) @ values
-        count += len(values)
-    return Directions(total, count)
+        self.total += (1 / np.sqrt(squares)) @ values
+        self.count += len(values)
+
+
+def directions(x: Array) -> Directions:
+    """Return the sum of the directions of the rows of `x`, shape (rows, units)."""
+    found = Directions(np.zeros(x.shape[1]))
+    for values in in_double(x):
+        found.add(values)
+    return found
 
 
 def mean_cosine(parts: Sequence[Directions]) -> float | None:

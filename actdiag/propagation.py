@@ -9,11 +9,11 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array
-from actdiag.blocks import cut, pieces, scratch
+from actdiag.blocks import MAPPED, cut, pieces, scratch
 from actdiag.memory import Plan
 from actdiag.parameters import draw_biases, draw_weights, fit_scale, sample_weights, scale_weights
 from actdiag.stack import Stack
-from actdiag.workers import Workers
+from actdiag.workers import Started, Workers
 
 Seen = TypeVar("Seen")
 
@@ -117,25 +117,22 @@ def forward(
     blocks = stack.row_blocks()
     buffers = _Buffers(stack, max(stack.widths))
     a = stack.inputs()
-    if tape is not None:
-        tape.inputs[0] = a
-    done: ForwardLayer[Seen] = ForwardLayer(0, a, [])
+    running: Started[Seen] = Started([])
     for layer, (weights, biases) in enumerate(drawn, 1):
         scale = 1.0
         if stack.init.fits_batch:
+            running.results()
             scale = fit_scale(weights, biases, a, blocks, workers)
             if tape is not None:
                 tape.scales[layer] = scale
         scale_weights(stack, weights, scale)
-        above = buffers.next(stack.widths[layer - 1])
+        below, above = a, buffers.next(stack.widths[layer - 1])
         kept = _keep(tape, stack, layer, weights)
-        climb_block = partial(climb, below=a, above=above, weights=weights, biases=biases, kept=kept)
-        results = workers.start(climb_block, blocks, meanwhile=drawn)
-        yield done
-        a, done = above, ForwardLayer(layer, above, results())
-        if tape is not None and tape.plan.stride > 1 and layer % tape.plan.stride == 0 and layer < stack.depth:
-            tape.inputs[layer] = a.copy()
-    yield done
+        climb_block = partial(climb, below=below, above=above, weights=weights, biases=biases, kept=kept)
+        following = workers.start(climb_block, blocks, after=running, meanwhile=drawn)
+        yield _finished(stack, layer - 1, below, running, tape)
+        a, running = above, following
+    yield _finished(stack, stack.depth, a, running, tape)
 
 
 def backward(
@@ -158,7 +155,18 @@ def backward(
         kept = tape.weights.pop(layer, None)
         return draw_weights(stack, layer, tape.scales.get(layer, 1.0)) if kept is None else kept
 
-    def descend(rows: slice, z: Array, d_a: Array, d_z: Array, weights: Array, d_below: Array | None) -> Seen:
+    def descend(
+        rows: slice,
+        z: Array,
+        z_below: Array | None,
+        inputs: Array,
+        d_a: Array,
+        d_z: Array,
+        weights: Array,
+        d_below: Array | None,
+    ) -> Seen:
+        if z_below is not None:
+            _activate(stack.act, z_below[rows], inputs[rows])
         _pull_back(stack.act, z[rows], d_a[rows], d_z[rows])
         if d_below is not None:
             np.matmul(d_z[rows], weights.T, out=d_below[rows])
@@ -167,20 +175,26 @@ def backward(
     drawn = workers.ahead(draw, range(stack.depth, 0, -1))
     blocks = stack.row_blocks()
     widest = max(stack.widths)
-    d_a_buffers, d_z_buffers = _Buffers(stack, widest), _Buffers(stack, widest * stack.act.pieces)
-    d_a, done = d_top, None
-    for (layer, z, inputs), weights in zip(_replay(stack, workers, tape), drawn, strict=True):
+    d_a_buffers, input_buffers = _Buffers(stack, widest), _Buffers(stack, widest)
+    d_z_buffers = _Buffers(stack, widest * stack.act.pieces)
+    running: Started[Seen] = Started([])
+    finish: Callable[[list[Seen]], BackwardLayer[Seen]] | None = None
+    d_a = d_top
+    for (layer, z, z_below), weights in zip(_replay(stack, workers, tape, input_buffers), drawn, strict=True):
+        inputs = tape.inputs[layer - 1] if z_below is None else input_buffers.next(stack.fan_in(layer))
         d_z = d_z_buffers.next(stack.columns(layer))
         d_below = d_a_buffers.next(stack.fan_in(layer)) if layer > 1 else None
-        descend_block = partial(descend, z=z, d_a=d_a, d_z=d_z, weights=weights, d_below=d_below)
-        results = workers.start(descend_block, blocks, meanwhile=drawn)
-        if done is not None:
-            yield done
-        done = BackwardLayer(layer, inputs, weights, z, d_z, results())
+        descend_block = partial(
+            descend, z=z, z_below=z_below, inputs=inputs, d_a=d_a, d_z=d_z, weights=weights, d_below=d_below
+        )
+        following = workers.start(descend_block, blocks, after=running, meanwhile=drawn)
+        if finish is not None:
+            yield finish(running.results())
+        running, finish = following, partial(BackwardLayer, layer, inputs, weights, z, d_z)
         if d_below is not None:
             d_a = d_below
-    assert done is not None
-    yield done
+    assert finish is not None
+    yield finish(running.results())
 
 
 def weight_gradients(layer: BackwardLayer[Any], workers: Workers, visit: Callable[[slice, Array], Seen]) -> list[Seen]:
@@ -207,14 +221,26 @@ def _multiply(inputs: Array, weights: Array, biases: Array | None, z: Array) -> 
 
 def _activate(act: Activation, z: Array, a: Array) -> None:
     """Fill `a` with the activations of `z`, a few rows at a time, so that what `value` needs on the way stays small."""
-    for rows in pieces(z):
+    for rows in pieces(z, MAPPED):
         a[rows] = act.value(z[rows])
 
 
 def _pull_back(act: Activation, z: Array, d_a: Array, d_z: Array) -> None:
     """Fill `d_z` with dL/dz, a few rows at a time."""
-    for rows in pieces(z):
+    for rows in pieces(z, MAPPED):
         d_z[rows] = act.pull_back(z[rows], d_a[rows])
+
+
+def _finished(
+    stack: Stack, layer: int, activations: Array, running: Started[Seen], tape: Tape | None
+) -> ForwardLayer[Seen]:
+    """Wait for a layer, and keep its activations where the plan says so."""
+    seen = running.results()
+    if tape is not None and layer == 0:
+        tape.inputs[0] = activations
+    elif tape is not None and tape.plan.stride > 1 and layer % tape.plan.stride == 0 and layer < stack.depth:
+        tape.inputs[layer] = activations.copy()
+    return ForwardLayer(layer, activations, seen)
 
 
 def _keep(tape: Tape | None, stack: Stack, layer: int, weights: Array) -> Array | None:
@@ -227,14 +253,11 @@ def _keep(tape: Tape | None, stack: Stack, layer: int, weights: Array) -> Array 
     return tape.pre_activations[layer]
 
 
-def _replay(stack: Stack, workers: Workers, tape: Tape) -> Iterator[tuple[int, Array, Array]]:
-    """Yield (layer, z, input of the layer) from the last layer to the first, computing again what was not kept."""
+def _replay(stack: Stack, workers: Workers, tape: Tape, buffers: _Buffers) -> Iterator[tuple[int, Array, Array | None]]:
+    """Yield (layer, its z, z of the layer below) from the last layer to the first, computing again what was not kept.
 
-    def activate(rows: slice, z: Array, a: Array) -> None:
-        _activate(stack.act, z[rows], a[rows])
-
-    blocks = stack.row_blocks()
-    buffers = _Buffers(stack, max(stack.widths))
+    Where the tape has the layer's input, the z below is None.
+    """
     recompute = tape.plan.stride > 1
     stride = tape.plan.stride if recompute else stack.depth
     for start in reversed(range(0, stack.depth, stride)):
@@ -242,12 +265,8 @@ def _replay(stack: Stack, workers: Workers, tape: Tape) -> Iterator[tuple[int, A
         if recompute:
             _recompute(stack, workers, tape, layers, buffers)
         for layer in reversed(layers):
-            if layer == layers[0]:
-                inputs = tape.inputs[start]
-            else:
-                inputs = buffers.next(stack.fan_in(layer))
-                workers.map(partial(activate, z=tape.pre_activations[layer - 1], a=inputs), blocks)
-            yield layer, tape.pre_activations.pop(layer), inputs
+            below = None if layer == layers[0] else tape.pre_activations[layer - 1]
+            yield layer, tape.pre_activations.pop(layer), below
 
 
 def _recompute(stack: Stack, workers: Workers, tape: Tape, layers: range, buffers: _Buffers) -> None:
@@ -268,7 +287,7 @@ def _recompute(stack: Stack, workers: Workers, tape: Tape, layers: range, buffer
         z = np.empty((stack.batch, stack.columns(layer)), dtype=stack.dtype)
         above = buffers.next(stack.widths[layer - 1]) if layer != layers[-1] else None
         climb_block = partial(climb, below=a, above=above, weights=weights, biases=biases, z=z)
-        workers.map(climb_block, blocks, meanwhile=drawn)
+        workers.start(climb_block, blocks, meanwhile=drawn).results()
         tape.pre_activations[layer] = z
         if above is not None:
             a = above

@@ -17,6 +17,9 @@ from actdiag.workers import MOST_THREADS, Workers
 
 MOST_BINS = 10_000
 
+_LEAST_SHARED = 2**24
+"""Multiplications a layer from which on a second thread was measured to help."""
+
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
@@ -53,6 +56,12 @@ def run_settings(
     return RunSettings(Axis(bins, range), threads, progress or _silent)
 
 
+def _useful_threads(stack: Stack) -> int | None:
+    """Return 1 for a stack whose layers take a thread less time than to share them out, else None: all there are."""
+    layers = {(stack.fan_in(layer), stack.columns(layer)) for layer in range(1, stack.depth + 1)}
+    return 1 if stack.batch * max(fan_in * columns for fan_in, columns in layers) < _LEAST_SHARED else None
+
+
 def _silent(done: int, total: int) -> None:
     """Tell nobody."""
 
@@ -63,7 +72,7 @@ def run_propagate(stack: Stack, settings: RunSettings) -> Report:
     measure = ForwardMeasure(stack, settings.axis)
     layers: list[LayerStats] = []
     cosine = None
-    with Workers(settings.threads) as workers:
+    with Workers(settings.threads or _useful_threads(stack)) as workers:
         for layer in forward(stack, workers, measure.visit):
             if layer.number == 0:
                 cosine = cosine_of(stack, layer, workers)
@@ -83,7 +92,7 @@ def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, 
     steps = 2 * stack.depth
     layers: list[LayerStats] = []
     cosine = None
-    with Workers(settings.threads) as workers:
+    with Workers(settings.threads or _useful_threads(stack)) as workers:
         for ascending in forward(stack, workers, measure.visit, tape):
             top = ascending.activations
             if ascending.number == 0:

@@ -20,7 +20,7 @@ DTYPES = ("float32", "float64")
 
 # A block should be large enough for the matrix product (which copies the weights once a block) and for Python's part of
 # the work to vanish, small enough to stay in cache, and there should be one for each of a few threads.
-_LEAST_ENTRIES, _MOST_ENTRIES = 2**16, 2**19
+_LEAST_ENTRIES, _MOST_ENTRIES = 2**17, 2**19
 _FEWEST_ROWS = 512
 _BLOCKS_WANTED = 4
 

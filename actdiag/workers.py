@@ -38,6 +38,18 @@ def _silence() -> None:
     np.seterr(all="ignore")
 
 
+def _follow(work: Callable[[Item], Result], item: Item, before: Future[Any] | None) -> Result:
+    if before is not None:
+        before.result()
+    return work(item)
+
+
+def _done(result: Result) -> Future[Result]:
+    future: Future[Result] = Future()
+    future.set_result(result)
+    return future
+
+
 class Ahead(Iterator[Result], Generic[Item, Result]):
     """`work(item)` for each item, in order; where there are threads, some are computed before they are asked for."""
 
@@ -71,6 +83,17 @@ class Ahead(Iterator[Result], Generic[Item, Result]):
             self._pending.append(self._pool.submit(self._work, item))
 
 
+class Started(Generic[Result]):
+    """Work that was started on some items."""
+
+    def __init__(self, futures: list[Future[Result]]) -> None:
+        self.futures = futures
+
+    def results(self) -> list[Result]:
+        """Return the results in the order of the items, waiting for them where need be."""
+        return [future.result() for future in self.futures]
+
+
 class Workers:
     """A context in which `map` runs on `threads` threads (all processors where None).
 
@@ -100,23 +123,34 @@ class Workers:
         """Stop the threads and give BLAS back."""
         self._exits.__exit__(kind, error, trace)
 
-    def map(
-        self, work: Callable[[Item], Result], items: Sequence[Item], meanwhile: Ahead[Any, Any] | None = None
-    ) -> list[Result]:
-        """Return `[work(item) for item in items]`; threads that have no item left go on with `meanwhile`."""
-        return self.start(work, items, meanwhile)()
+    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """Return `[work(item) for item in items]`."""
+        return self.start(work, items).results()
 
     def start(
-        self, work: Callable[[Item], Result], items: Sequence[Item], meanwhile: Ahead[Any, Any] | None = None
-    ) -> Callable[[], list[Result]]:
-        """Start what `map` does, and return what waits for its results; without threads they are there already."""
+        self,
+        work: Callable[[Item], Result],
+        items: Sequence[Item],
+        after: "Started[Any] | None" = None,
+        meanwhile: Ahead[Any, Any] | None = None,
+    ) -> "Started[Result]":
+        """Start `work` on each of `items`; without threads it is done when this returns.
+
+        Args:
+            work: What to do.
+            items: With what.
+            after: Work on as many items, or none; each waits for its counterpart there.
+            meanwhile: What threads go on with that have no item left.
+        """
         if self._pool is None:
-            results = [work(item) for item in items]
-            return lambda: results
-        futures = [self._pool.submit(work, item) for item in items]
+            return Started([_done(work(item)) for item in items])
+        # Threads take work in the order that it was started, so that what an item waits for never waits behind it.
+        before = after.futures if after is not None and after.futures else [None] * len(items)
+        pairs = zip(items, before, strict=True)
+        futures = [self._pool.submit(_follow, work, item, other) for item, other in pairs]
         if meanwhile is not None:
             meanwhile.top_up()
-        return lambda: [future.result() for future in futures]
+        return Started(futures)
 
     def ahead(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Ahead[Item, Result]:
         """Return an iterator over `work(item)`, in order, that idle threads compute ahead."""

@@ -33,6 +33,7 @@ PHASES: dict[str, tuple[str, ...]] = {
         "actdiag.moments.unit_range",
         "actdiag.moments.column_sums",
         "actdiag.moments.directions",
+        "actdiag.moments.Directions.add",
         "actdiag.moments.square_sum",
         "actdiag.measure.awake_units",
         "actdiag.measure.count_saturated",

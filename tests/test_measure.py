@@ -212,11 +212,11 @@ def test_change_per_layer_takes_two_points(gradient_layers):
 @pytest.mark.parametrize(
     ("act", "init", "options"),
     [
-        ("relu", "he", {"batch": 1000}),
-        ("tanh", "lsuv", {"batch": 777, "bias_std": 0.3}),
-        ("prelu", "torch_linear", {"widths": [50, 300, 20], "batch": 600}),
-        ("swiglu", "xavier", {"batch": 733}),
-        ("relu", "std=1e6", {"depth": 9, "batch": 1300}),
+        ("relu", "he", {"batch": 3000}),
+        ("tanh", "lsuv", {"batch": 2777, "bias_std": 0.3}),
+        ("prelu", "torch_linear", {"widths": [50, 300, 20], "batch": 2600}),
+        ("swiglu", "xavier", {"batch": 2733}),
+        ("relu", "std=1e6", {"depth": 9, "batch": 2900}),
     ],
 )
 def test_threads_do_not_change_a_bit(act, init, options):

@@ -12,6 +12,7 @@ _RELU_KURTOSIS = 5.0
 _REACH = 8.0
 
 
+@lru_cache(maxsize=4)
 def _normal_grid(points: int) -> tuple[Doubles, Doubles]:
     """Return points of a standard normal and their weights; enough digits for limits that are rules of thumb."""
     y = np.linspace(-_REACH, _REACH, points)

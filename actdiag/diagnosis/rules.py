@@ -264,6 +264,8 @@ def _change(run: Run, rms: dict[int, float], what: Literal["signal", "gradient"]
     start, end = next(iter(rms)), list(rms)[-1]
     ratio = rms[end] / rms[start] if rms[start] else 0.0
     vanishing = ratio < 1
+    if 1 / FOLD <= ratio <= FOLD:  # the limit is never under that
+        return
     fold = _explained_fold(run, min(start, end), what, vanishing)
     if 1 / fold <= ratio <= fold:
         return
