@@ -1,5 +1,6 @@
 """Inputs and labels: drawn from the seed, or read from .npy and .npz files."""
 
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,22 @@ from typing import Any
 import numpy as np
 
 from actdiag.arrays import Array, Counts, Numbers
+from actdiag.blocks import cut
 from actdiag.errors import InvalidField
 from actdiag.initializers.draws import draw_normal, draw_uniform
 
 RANDOM_INPUTS = ("normal", "uniform")
 DEFAULT_ROWS = 1000
+
+_ROWS_OF_A_STREAM = 256
+
+Over = Callable[[Callable[[slice], None], Sequence[slice]], object]
+
+
+def in_turn(work: Callable[[slice], None], items: Sequence[slice]) -> None:
+    """Call `work` with each item, one after the other."""
+    for item in items:
+        work(item)
 
 
 class Stream(IntEnum):
@@ -26,16 +38,35 @@ class Stream(IntEnum):
 
 
 def stream(seed: int, purpose: Stream, layer: int = 0) -> np.random.Generator:
-    """Return the random numbers of (seed, purpose, layer), the same whatever else is drawn."""
+    """Return the random numbers of (seed, purpose, layer or part), the same whatever else is drawn."""
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, int(purpose), layer))))
 
 
-def random_input(kind: str, seed: int, batch: int, width: int, dtype: str) -> Array:
-    """Return inputs of mean 0 and variance 1, shape (batch, width): N(0, 1) or U(-sqrt 3, sqrt 3)."""
-    rng = stream(seed, Stream.INPUT)
-    if kind == "normal":
-        return draw_normal(rng, (batch, width), dtype)
-    return draw_uniform(rng, (batch, width), 3**0.5, dtype)
+def random_rows(
+    purpose: Stream, kind: str, seed: int, shape: tuple[int, int], dtype: str, over: Over = in_turn
+) -> Array:
+    """Return numbers of mean 0 and variance 1, shape (batch, width): N(0, 1) or U(-sqrt 3, sqrt 3).
+
+    Every 256 rows have a stream of their own: a smaller batch is the start of a larger one, and threads may share it.
+
+    Args:
+        purpose: What the rows are for.
+        kind: `normal` or `uniform`.
+        seed: The seed.
+        shape: (batch, width).
+        dtype: `float32` or `float64`.
+        over: Calls a function with each of a sequence of items, like `Workers.map`.
+    """
+    x = np.empty(shape, dtype=dtype)
+
+    def draw(rows: slice) -> None:
+        rng, part = stream(seed, purpose, rows.start // _ROWS_OF_A_STREAM), x[rows]
+        part[...] = (
+            draw_normal(rng, part.shape, dtype) if kind == "normal" else draw_uniform(rng, part.shape, 3**0.5, dtype)
+        )
+
+    over(draw, list(cut(shape[0], _ROWS_OF_A_STREAM)))
+    return x
 
 
 def random_labels(seed: int, batch: int, classes: int) -> Counts:

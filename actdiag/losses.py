@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from actdiag.arrays import Array, Counts, Numbers
-from actdiag.data import Stream, checked_labels, random_labels, stream
+from actdiag.data import Stream, checked_labels, random_labels, random_rows, stream
 from actdiag.errors import InvalidField, check_choice, check_integer
-from actdiag.initializers.draws import draw_normal
 from actdiag.parameters import fit_scale
 from actdiag.stack import Stack
 from actdiag.workers import Workers
@@ -81,7 +80,8 @@ def loss_and_gradient(stack: Stack, loss: Loss, top: Array, workers: Workers) ->
     """
     labels = labels_of(stack, loss)
     if labels is None:
-        target = draw_normal(stream(stack.seed, Stream.TARGET), top.shape, stack.dtype)
+        shape = (stack.batch, stack.widths[-1])
+        target = random_rows(Stream.TARGET, "normal", stack.seed, shape, stack.dtype, workers.map)
     else:
         weights, biases = readout(stack, loss, top, workers)
     d_top = np.empty_like(top)

@@ -114,9 +114,9 @@ def forward(
         return visit(z, above[rows])
 
     drawn = workers.ahead(draw, range(1, stack.depth + 1))
+    a = stack.inputs(workers.map)
     blocks = stack.row_blocks()
     buffers = _Buffers(stack, max(stack.widths))
-    a = stack.inputs()
     running: Started[Seen] = Started([])
     for layer, (weights, biases) in enumerate(drawn, 1):
         scale = 1.0

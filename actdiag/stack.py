@@ -8,7 +8,7 @@ import numpy as np
 from actdiag.activations import Activation
 from actdiag.arrays import Array
 from actdiag.blocks import cut
-from actdiag.data import RANDOM_INPUTS, random_input
+from actdiag.data import RANDOM_INPUTS, Over, Stream, in_turn, random_rows
 from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.initializers import LARGEST_SCALE, Initializer
 
@@ -112,14 +112,18 @@ class Stack:
             return 0.0, math.sqrt(self.init.bias_variance(self.fan_in(layer), self.columns(layer)))
         return self.bias_mean or 0.0, self.bias_std or 0.0
 
-    def inputs(self) -> Array:
+    def inputs(self, over: Over = in_turn) -> Array:
         """The inputs in the stack's dtype, shape (batch, input_width).
+
+        Args:
+            over: Calls a function with each of a sequence of items, like `Workers.map`.
 
         Raises:
             InvalidField: A given input does not fit the dtype.
         """
         if self.data is None:
-            return random_input(self.input, self.seed, self.batch, self.input_width, self.dtype)
+            shape = (self.batch, self.input_width)
+            return random_rows(Stream.INPUT, self.input, self.seed, shape, self.dtype, over)
         with np.errstate(over="ignore"):
             inputs: Array = np.ascontiguousarray(self.data, dtype=self.dtype)
         if not np.isfinite(inputs).all():

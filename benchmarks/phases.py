@@ -19,7 +19,7 @@ PHASES: dict[str, tuple[str, ...]] = {
         "actdiag.parameters.sample_weights",
         "actdiag.parameters.draw_weights",
         "actdiag.parameters.draw_biases",
-        "actdiag.data.random_input",
+        "actdiag.data.random_rows",
         "actdiag.initializers.draws.draw_normal",
     ),
     "multiply": (

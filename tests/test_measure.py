@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from actdiag.api import grad_flow, make_stack, propagate
-from actdiag.data import random_input
+from actdiag.data import Stream, random_rows
 from actdiag.measure import change_per_layer
 from actdiag.parameters import draw_biases, draw_weights
 from actdiag.propagation import forward
@@ -249,10 +249,10 @@ def test_the_first_layers_of_a_deeper_stack_are_the_same(init):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", ["normal", "uniform"])
 def test_a_larger_batch_begins_with_the_smaller(kind, dtype):
-    small, large = random_input(kind, 5, 7, 13, dtype), random_input(kind, 5, 700, 13, dtype)
+    small, large = (random_rows(Stream.INPUT, kind, 5, (batch, 13), dtype) for batch in (300, 700))
     assert small.dtype == dtype
-    assert np.array_equal(small, large[:7])
+    assert np.array_equal(small, large[:300])
     assert large.mean() == pytest.approx(0, abs=4 / 9100**0.5)
     assert large.var() == pytest.approx(1, abs=4 * (2 / 9100) ** 0.5)
     assert (np.abs(large).max() <= 3**0.5 * (1 + 1e-6)) == (kind == "uniform")
-    assert not np.array_equal(small, random_input(kind, 6, 7, 13, dtype))
+    assert not np.array_equal(small, random_rows(Stream.INPUT, kind, 6, (300, 13), dtype))
