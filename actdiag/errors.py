@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from numbers import Integral, Real
 
 
@@ -62,5 +61,7 @@ def check_choice(field: str, value: object, choices: Sequence[str]) -> str:
 
 def did_you_mean(value: object, known: Iterable[str]) -> str:
     """Return a clause that offers the names of `known` nearest to `value`, or nothing where none is near."""
+    from difflib import get_close_matches
+
     near = get_close_matches(str(value).lower(), list(known), n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf, isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,8 +40,7 @@ class Histogram:
     inf: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ladder:
+class Ladder(NamedTuple):
     """The numbers that entries are compared with.
 
     Attributes:
@@ -53,7 +52,7 @@ class Ladder:
     edges: tuple[float, ...]
     rungs: Array
 
-    def count(self, ordered: Array) -> "EntryCounts":
+    def tally(self, ordered: Array) -> "EntryCounts":
         """Count the entries of `ordered`, which ascend with NaN at their end, shape (entries,)."""
         under = ordered.searchsorted(self.rungs)
         ends = float(ordered[0]), float(ordered[-1])
@@ -77,8 +76,7 @@ def ladder(edges: tuple[float, ...], dtype: str) -> Ladder:
     return Ladder(edges, np.concatenate([bins, decades, at_or_under, others]))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EntryCounts:
+class EntryCounts(NamedTuple):
     """What some entries add to the histograms of their layer: how many lie under each rung of a ladder.
 
     Attributes:
@@ -143,7 +141,7 @@ class EntryCounts:
 
 def count_entries(x: Array, edges: tuple[float, ...] = ()) -> EntryCounts:
     """Count the entries of `x`, of any shape, in the bins between `edges` (if given) and by decade."""
-    return ladder(edges, x.dtype.name).count(in_order(x))
+    return ladder(edges, x.dtype.name).tally(in_order(x))
 
 
 def merge_counts(parts: Sequence[EntryCounts]) -> EntryCounts:

@@ -1,9 +1,9 @@
 """How a layer is measured: blocks of rows to numbers, numbers to the statistics of a layer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite, log
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,16 +53,14 @@ Flags = NDArray[np.bool_]
 _ROWS_THAT_WAKE_MOST = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(NamedTuple):
     """The bins of the activation histograms: how many, and their range where it is not left to the data."""
 
     bins: int = 30
     range: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BlockStats:
+class BlockStats(NamedTuple):
     """What a block of rows contributes to the statistics of its layer.
 
     Attributes:
@@ -104,7 +102,7 @@ class ForwardMeasure:
             low=low,
             high=high,
             a=block_moments(a, also=aligned.add),
-            entries=ordered.copy() if self._ladder is None else self._ladder.count(ordered),
+            entries=ordered.copy() if self._ladder is None else self._ladder.tally(ordered),
             directions=aligned,
             awake=None if act.derivative is None else awake_units(act, z, None if of_z.nonfinite else high),
             saturated=count_saturated(act, z),
@@ -117,7 +115,7 @@ class ForwardMeasure:
         if self._ladder is None:  # layer 1 sets the axis
             self._ladder = ladder(axis_edges(ordered, stack.act.bounds, self._axis.bins), stack.dtype)
         counts = merge_counts(
-            [self._ladder.count(part) for part in ordered]
+            [self._ladder.tally(part) for part in ordered]
             + [block.entries for block in blocks if isinstance(block.entries, EntryCounts)]
         )
         width = stack.widths[layer.number - 1]
@@ -198,8 +196,7 @@ def cosine_of(stack: Stack, layer: ForwardLayer[Any], workers: Workers) -> float
     return mean_cosine(workers.map(lambda rows: directions(layer.activations[rows]), stack.row_blocks()))
 
 
-@dataclass(frozen=True, slots=True)
-class BlockGradients:
+class BlockGradients(NamedTuple):
     """What a block of rows contributes to the gradient statistics of its layer."""
 
     squares: SquareSum

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -20,8 +20,7 @@ Seen = TypeVar("Seen")
 _GRADIENT_BLOCK = 512
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardLayer(Generic[Seen]):
+class ForwardLayer(NamedTuple, Generic[Seen]):
     """A layer on the way up.
 
     Attributes:
@@ -35,8 +34,7 @@ class ForwardLayer(Generic[Seen]):
     blocks: list[Seen]
 
 
-@dataclass(frozen=True, slots=True)
-class BackwardLayer(Generic[Seen]):
+class BackwardLayer(NamedTuple, Generic[Seen]):
     """A layer on the way down. The arrays hold until the next layer is asked for.
 
     Attributes:
@@ -117,7 +115,7 @@ def forward(
     a = stack.inputs(workers.map)
     blocks = stack.row_blocks()
     buffers = _Buffers(stack, max(stack.widths))
-    running: Started[Seen] = Started([])
+    running: Started[Seen] = Started()
     for layer, (weights, biases) in enumerate(drawn, 1):
         scale = 1.0
         if stack.init.fits_batch:
@@ -177,7 +175,7 @@ def backward(
     widest = max(stack.widths)
     d_a_buffers, input_buffers = _Buffers(stack, widest), _Buffers(stack, widest)
     d_z_buffers = _Buffers(stack, widest * stack.act.pieces)
-    running: Started[Seen] = Started([])
+    running: Started[Seen] = Started()
     finish: Callable[[list[Seen]], BackwardLayer[Seen]] | None = None
     d_a = d_top
     for (layer, z, z_below), weights in zip(_replay(stack, workers, tape, input_buffers), drawn, strict=True):

@@ -1,6 +1,5 @@
 """The Report: all that one run found, as typed fields, as a dict, as JSON and as rows."""
 
-import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -92,6 +91,8 @@ def runs_to_dict(reports: Sequence[Report]) -> dict[str, Any]:
 
 def as_json(document: dict[str, Any]) -> str:
     """Return a dict as JSON text, refusing anything that JSON has no word for."""
+    import json
+
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 

@@ -1,8 +1,8 @@
 """One run: a Stack in, its Report out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import isfinite
+from typing import NamedTuple
 
 from actdiag.diagnosis import Run, diagnose
 from actdiag.errors import InvalidField, check_integer, check_real
@@ -24,8 +24,7 @@ Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunSettings:
+class RunSettings(NamedTuple):
     """How to run, none of which changes a statistic but the histogram's axis."""
 
     axis: Axis

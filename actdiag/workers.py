@@ -3,16 +3,18 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import cache
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from actdiag.errors import check_integer
+
+if TYPE_CHECKING:  # a run on one thread does without
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,23 +40,17 @@ def _silence() -> None:
     np.seterr(all="ignore")
 
 
-def _follow(work: Callable[[Item], Result], item: Item, before: Future[Any] | None) -> Result:
+def _follow(work: Callable[[Item], Result], item: Item, before: "Future[Any] | None") -> Result:
     if before is not None:
         before.result()
     return work(item)
-
-
-def _done(result: Result) -> Future[Result]:
-    future: Future[Result] = Future()
-    future.set_result(result)
-    return future
 
 
 class Ahead(Iterator[Result], Generic[Item, Result]):
     """`work(item)` for each item, in order; where there are threads, some are computed before they are asked for."""
 
     def __init__(
-        self, work: Callable[[Item], Result], items: Iterable[Item], pool: ThreadPoolExecutor | None, most: int
+        self, work: Callable[[Item], Result], items: Iterable[Item], pool: "ThreadPoolExecutor | None", most: int
     ) -> None:
         self._work = work
         self._items = iter(items)
@@ -86,12 +82,13 @@ class Ahead(Iterator[Result], Generic[Item, Result]):
 class Started(Generic[Result]):
     """Work that was started on some items."""
 
-    def __init__(self, futures: list[Future[Result]]) -> None:
-        self.futures = futures
+    def __init__(self, done: "list[Result] | None" = None, futures: "list[Future[Result]] | None" = None) -> None:
+        self._done = done or []
+        self.futures = futures or []
 
     def results(self) -> list[Result]:
         """Return the results in the order of the items, waiting for them where need be."""
-        return [future.result() for future in self.futures]
+        return self._done + [future.result() for future in self.futures]
 
 
 class Workers:
@@ -112,6 +109,8 @@ class Workers:
             exits.enter_context(_blas().limit(limits=1, user_api="blas"))
             exits.enter_context(np.errstate(all="ignore"))
             if self.threads > 1:
+                from concurrent.futures import ThreadPoolExecutor
+
                 self._pool = ThreadPoolExecutor(self.threads, initializer=_silence)
                 exits.callback(self._pool.shutdown, cancel_futures=True)
             self._exits = exits.pop_all()
@@ -143,14 +142,14 @@ class Workers:
             meanwhile: What threads go on with that have no item left.
         """
         if self._pool is None:
-            return Started([_done(work(item)) for item in items])
+            return Started(done=[work(item) for item in items])
         # Threads take work in the order that it was started, so that what an item waits for never waits behind it.
         before = after.futures if after is not None and after.futures else [None] * len(items)
         pairs = zip(items, before, strict=True)
         futures = [self._pool.submit(_follow, work, item, other) for item, other in pairs]
         if meanwhile is not None:
             meanwhile.top_up()
-        return Started(futures)
+        return Started(futures=futures)
 
     def ahead(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Ahead[Item, Result]:
         """Return an iterator over `work(item)`, in order, that idle threads compute ahead."""

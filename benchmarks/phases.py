@@ -42,7 +42,7 @@ PHASES: dict[str, tuple[str, ...]] = {
     ),
     "bin": (
         "actdiag.histograms.count_entries",
-        "actdiag.histograms.Ladder.count",
+        "actdiag.histograms.Ladder.tally",
         "actdiag.blocks.in_order",
         "numpy.sort",
     ),

@@ -1,7 +1,6 @@
 """Where answers go: the terminal, and files that are whole or not there."""
 
 import contextlib
-import csv
 import io
 import os
 import sys
@@ -155,6 +154,8 @@ def picture_bytes(figure: "Figure", suffix: str) -> bytes:
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:
     """Return rows of equal keys as CSV with a header; None is an empty field."""
+    import csv
+
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()

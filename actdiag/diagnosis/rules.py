@@ -1,9 +1,9 @@
 """The rules: each looks at one run and returns what it found, if anything. Thresholds stand here, named."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import exp, sqrt
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from actdiag.activations import traits
 from actdiag.diagnosis.expectations import degree, expected_dead_fraction, log_variance
@@ -50,8 +50,7 @@ _LEAST_RMS, _MOST_RMS = 1e-150, 1e150
 """Beyond these a square leaves float64; no activation tells numbers out there apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """What the rules look at.
 
     Attributes:
