@@ -14,9 +14,12 @@ from actdiag.stack import Stack
 from actdiag.workers import available_threads
 
 DEFAULT_BUDGET = 2**30
+MOST_AHEAD = 4
+
+_BYTES_AHEAD = 2**26
 
 # Peaks that were measured, in arrays of the size of a layer's activations, and rounded up.
-_FORWARD_ARRAYS, _BACKWARD_ARRAYS = 5, 9
+_FORWARD_ARRAYS, _BACKWARD_ARRAYS = 6, 10
 _BYTES_OF_STATISTICS = 3072
 _BYTES_OF_A_BIN = 40
 _UNITS = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -104,8 +107,9 @@ def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = 30) ->
     fan_in, columns = max(set(_shapes(stack)), key=lambda shape: shape[0] * shape[1])
     widest = max(stack.input_width, *(stack.columns(layer) for layer in range(1, stack.depth + 1)))
     arrays = _BACKWARD_ARRAYS if kept else _FORWARD_ARRAYS
+    at_once = min(draws_ahead(stack), available_threads())
     asked = {
-        "width": stack.init.copies * item * fan_in * columns,
+        "width": (stack.init.copies * at_once + 1) * item * fan_in * columns,
         "batch": arrays * item * stack.batch * widest + kept,
         "classes": 3 * item * classes * (stack.widths[-1] + _rows_at_once(stack)),
         "depth": (_BYTES_OF_STATISTICS + _BYTES_OF_A_BIN * bins) * stack.depth,
@@ -116,6 +120,12 @@ def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = 30) ->
         got = {"width": max(fan_in, columns), "batch": stack.batch, "classes": classes, "depth": stack.depth}[field]
         estimate = f"the stack needs about {readable_size(needed)} and {readable_size(available)} is available"
         raise InvalidField(field, f"must be smaller, {estimate}, got {got}")
+
+
+def draws_ahead(stack: Stack) -> int:
+    """Return how many layers' weights may be drawn before their turn: a few, but no great part of the memory."""
+    largest = max(fan_in * columns for fan_in, columns in set(_shapes(stack)))
+    return min(max(_BYTES_AHEAD // (np.dtype(stack.dtype).itemsize * largest), 1), MOST_AHEAD)
 
 
 def _rows_at_once(stack: Stack) -> int:

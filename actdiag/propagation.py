@@ -10,7 +10,7 @@ import numpy as np
 from actdiag.activations import Activation
 from actdiag.arrays import Array
 from actdiag.blocks import MAPPED, cut, pieces, scratch
-from actdiag.memory import Plan
+from actdiag.memory import Plan, draws_ahead
 from actdiag.parameters import draw_biases, draw_weights, fit_scale, sample_weights, scale_weights
 from actdiag.stack import Stack
 from actdiag.workers import Started, Workers
@@ -111,7 +111,7 @@ def forward(
         _activate(stack.act, z, above[rows])
         return visit(z, above[rows])
 
-    drawn = workers.ahead(draw, range(1, stack.depth + 1))
+    drawn = workers.ahead(draw, range(1, stack.depth + 1), draws_ahead(stack))
     a = stack.inputs(workers.map)
     blocks = stack.row_blocks()
     buffers = _Buffers(stack, max(stack.widths))
@@ -170,7 +170,7 @@ def backward(
             np.matmul(d_z[rows], weights.T, out=d_below[rows])
         return visit(z[rows], d_a[rows], d_z[rows])
 
-    drawn = workers.ahead(draw, range(stack.depth, 0, -1))
+    drawn = workers.ahead(draw, range(stack.depth, 0, -1), draws_ahead(stack))
     blocks = stack.row_blocks()
     widest = max(stack.widths)
     d_a_buffers, input_buffers = _Buffers(stack, widest), _Buffers(stack, widest)
@@ -280,7 +280,7 @@ def _recompute(stack: Stack, workers: Workers, tape: Tape, layers: range, buffer
         if above is not None:
             _activate(stack.act, z[rows], above[rows])
 
-    drawn = workers.ahead(draw, layers)
+    drawn = workers.ahead(draw, layers, draws_ahead(stack))
     for layer, (weights, biases) in zip(layers, drawn, strict=True):
         z = np.empty((stack.batch, stack.columns(layer)), dtype=stack.dtype)
         above = buffers.next(stack.widths[layer - 1]) if layer != layers[-1] else None

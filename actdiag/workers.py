@@ -20,8 +20,6 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_THREADS = 1024
-MOST_AHEAD = 4
-"""How many results `Workers.ahead` computes before they are asked for, at most: they all take memory."""
 
 
 def available_threads() -> int:
@@ -151,6 +149,6 @@ class Workers:
             meanwhile.top_up()
         return Started(futures=futures)
 
-    def ahead(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Ahead[Item, Result]:
-        """Return an iterator over `work(item)`, in order, that idle threads compute ahead."""
-        return Ahead(work, items, self._pool, min(self.threads, MOST_AHEAD))
+    def ahead(self, work: Callable[[Item], Result], items: Iterable[Item], most: int) -> Ahead[Item, Result]:
+        """Return an iterator over `work(item)`, in order, that idle threads compute up to `most` items ahead."""
+        return Ahead(work, items, self._pool, min(self.threads, most))

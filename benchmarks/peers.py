@@ -85,6 +85,7 @@ def torch_backward(depth: int, width: int, batch: int) -> tuple[list[dict[str, A
         for name, parameter in (("weight_norm", linear.weight), ("bias_norm", linear.bias)):
             assert parameter.grad is not None
             stats[name] = parameter.grad.norm().item()
+        stats["weight_ratio"] = stats["weight_norm"] / linear.weight.norm().item()
     return seen, gradients
 
 
@@ -137,6 +138,7 @@ def _gradient_statistics(d_z: torch.Tensor) -> dict[str, Any]:
     return {
         "rms": d_z.square().mean().sqrt().item(),
         "zero_fraction": (d_z == 0).float().mean().item(),
+        "nonfinite_fraction": (~d_z.isfinite()).float().mean().item(),
         "counts": d_z[d_z != 0].abs().log10().histc(45, -45, 0).tolist(),
     }
 
