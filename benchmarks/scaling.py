@@ -16,7 +16,7 @@ from actdiag.errors import InvalidField
 from benchmarks import peers, timing
 from benchmarks.memory import MIB
 from benchmarks.processes import peak_memory
-from benchmarks.rows import BOUNDED, BOUNDED_DEPTHS, DEEP, FORWARD, SHALLOW
+from benchmarks.rows import BOUNDED, BOUNDED_DEPTHS, BOUNDED_HOLDS, DEEP, FORWARD, SHALLOW
 from benchmarks.runs import Run
 
 # The colours of actdiag's own pictures.
@@ -96,6 +96,10 @@ def draw(scaling: Scaling) -> Figure:
     peak = max(scaling.grad_flow, key=lambda depth: scaling.grad_flow[depth])
     side: Literal["left", "right"] = "left" if peak > _middle(scaling.grad_flow) else "right"
     _name(right, scaling.grad_flow, peak, f"grad-flow --memory {BOUNDED.memory}", _ORANGE, side, up=True)
+    root = root_curve(scaling.grad_flow, BOUNDED_HOLDS)
+    if root:
+        _curve(right, root, _GREY, "--")
+        _name(right, root, max(root), "√depth", _GREY, "right", up=True)
     right.set_xscale("log")
     right.set_ylim(bottom=min(0, *scaling.propagate.values()), top=1.15 * right.get_ylim()[1])
     right.set_title(f"Peak memory, width {DEEP.width}, batch {DEEP.batch}", fontsize=11)
@@ -108,6 +112,12 @@ def draw(scaling: Scaling) -> Figure:
         axes.grid(True, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def root_curve(points: Curve, beyond: int) -> Curve:
+    """Return what the points over the depth `beyond` would be if they grew as the root of it from their first one."""
+    depths = [depth for depth in points if depth > beyond]
+    return {depth: points[depths[0]] * (depth / depths[0]) ** 0.5 for depth in depths}
 
 
 def _middle(points: Curve) -> int:
