@@ -24,12 +24,16 @@ def pieces(x: Array, entries: int) -> Iterator[slice]:
     return cut(len(x), max(1, entries // x.shape[1]))
 
 
-class _Buffers(threading.local):
+_KEPT = 2**20
+"""Bytes of an array that a thread keeps for its next run."""
+
+
+class _Scratch(threading.local):
     def __init__(self) -> None:
         self.by_use: dict[tuple[str, np.dtype[np.floating]], Array] = {}
 
 
-_buffers = _Buffers()
+_scratch = _Scratch()
 
 
 def scratch(use: str, shape: tuple[int, ...], dtype: str | np.dtype[np.floating]) -> Array:
@@ -38,23 +42,29 @@ def scratch(use: str, shape: tuple[int, ...], dtype: str | np.dtype[np.floating]
     Fresh memory costs more than most of what is done with it: the system clears and maps every page.
     """
     size, key = prod(shape), (use, np.dtype(dtype))
-    buffer = _buffers.by_use.get(key)
+    buffer = _scratch.by_use.get(key)
     if buffer is None or buffer.size < size:
-        buffer = _buffers.by_use[key] = np.empty(size, dtype=dtype)
+        buffer = _scratch.by_use[key] = np.empty(size, dtype=dtype)
     return buffer[:size].reshape(shape)
+
+
+def release() -> None:
+    """Give back the large arrays that this thread has for reuse."""
+    _scratch.by_use = {use: array for use, array in _scratch.by_use.items() if array.nbytes <= _KEPT}
 
 
 def in_double(x: Array) -> Iterator[Doubles]:
     """Yield the rows of `x`, shape (rows, columns), in float64, piece by piece.
 
-    A piece holds until the next one, of whatever array, is asked for on this thread.
+    A piece may be a view of `x`, so it is not to be written to. It holds until the next one, of whatever array, is
+    asked for on this thread.
     """
     for rows in pieces(x, REDUCED):
         part = x[rows]
         if x.dtype != np.float64:
             part = scratch("double", part.shape, "float64")
             np.copyto(part, x[rows])
-        yield part.astype(np.float64, copy=False)
+        yield part.astype(np.float64, copy=False)  # which it is: this tells the type checker
 
 
 def in_order(x: Array) -> Array:

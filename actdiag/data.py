@@ -37,9 +37,12 @@ class Stream(IntEnum):
     TARGET = 5
 
 
-def stream(seed: int, purpose: Stream, layer: int = 0) -> np.random.Generator:
-    """Return the random numbers of (seed, purpose, layer or part), the same whatever else is drawn."""
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, int(purpose), layer))))
+def stream(seed: int, purpose: Stream, part: int = 0) -> np.random.Generator:
+    """Return the random numbers of (seed, purpose, part), the same whatever else is drawn.
+
+    A part is a layer, by its number, or a group of rows.
+    """
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, int(purpose), part))))
 
 
 def random_rows(

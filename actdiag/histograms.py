@@ -40,13 +40,17 @@ class Histogram:
     inf: int
 
 
+_NEGATIVE_NORMAL, _UP_TO_ZERO, _NEGATIVE, _UNDER_NORMAL, _NUMBER = -5, -4, -3, -2, -1
+"""Where the last rungs of a ladder stand: what they are above."""
+
+
 class Ladder(NamedTuple):
     """The numbers that entries are compared with.
 
     Attributes:
         edges: The bins' edges; none where entries are counted by decade only.
-        rungs: One number of the entries' dtype for each edge, two for each limit of a decade, then for the zeros, for
-            the subnormal numbers and for NaN.
+        rungs: Numbers of the entries' dtype: the edges; the limits of the decades above 0; those below 0, each the next
+            number up; then the next after -tiny, the next after 0, 0, tiny (the smallest normal number) and NaN.
     """
 
     edges: tuple[float, ...]
@@ -63,6 +67,7 @@ class Ladder(NamedTuple):
 
 
 @lru_cache(maxsize=16)
+@np.errstate(over="ignore")  # an edge may lie beyond the dtype
 def ladder(edges: tuple[float, ...], dtype: str) -> Ladder:
     """Return the ladder of the bins between `edges`, if any, and of the decades of `dtype`."""
     kind = np.dtype(dtype).type
@@ -103,23 +108,23 @@ class EntryCounts(NamedTuple):
     @property
     def nan(self) -> int:
         """Entries that are not a number."""
-        return self.size - int(self.under[-1])
+        return self.size - int(self.under[_NUMBER])
 
     @property
     def inf(self) -> int:
         """Infinite entries of both signs."""
         above, below = self._decades
-        return int(self.under[-1] - above[-1] + below[-1])
+        return int(self.under[_NUMBER] - above[-1] + below[-1])
 
     @property
     def zero(self) -> int:
         """Exact zeros."""
-        return int(self.under[-4] - self.under[-3])
+        return int(self.under[_UP_TO_ZERO] - self.under[_NEGATIVE])
 
     @property
     def subnormal(self) -> int:
         """Entries other than zero that are nearer to it than the smallest normal number."""
-        return int(self.under[-2] - self.under[-5]) - self.zero
+        return int(self.under[_UNDER_NORMAL] - self.under[_NEGATIVE_NORMAL]) - self.zero
 
     def bins(self) -> Counts:
         """Return the finite counts under the first edge, in each bin and over the last, exact zeros left out."""
@@ -215,7 +220,8 @@ def axis_edges(ordered: Sequence[Array], bounds: tuple[float, float], bins: int)
 
 def _percentile_of_magnitudes(ordered: Sequence[Array], percent: float) -> float:
     """Return the linear percentile of |x| over the finite entries of all parts, 0 where there are none."""
-    finite = [part[np.searchsorted(part, -np.inf, "right") : np.searchsorted(part, np.inf)] for part in ordered]
+    infinity = ordered[0].dtype.type(np.inf)  # in the entries' dtype, else numpy converts them all to look for it
+    finite = [part[part.searchsorted(-infinity, "right") : part.searchsorted(infinity)] for part in ordered]
     count = sum(len(part) for part in finite)
     if not count:
         return 0.0

@@ -96,14 +96,15 @@ class ForwardMeasure:
         """Reduce a block of pre-activations and activations, shapes (rows, columns) and (rows, width), to numbers."""
         act = self._stack.act
         low, high = unit_range(z)
-        of_z, ordered, aligned = block_moments(z), in_order(a), Directions(np.zeros(a.shape[1]))
+        ordered, pointing = in_order(a), Directions(np.zeros(a.shape[1]))
+        of_z, of_a = block_moments(z), block_moments(a, also=pointing.add)
         return BlockStats(
             z=of_z,
             low=low,
             high=high,
-            a=block_moments(a, also=aligned.add),
+            a=of_a,
             entries=ordered.copy() if self._ladder is None else self._ladder.tally(ordered),
-            directions=aligned,
+            directions=pointing,
             awake=None if act.derivative is None else awake_units(act, z, None if of_z.nonfinite else high),
             saturated=count_saturated(act, z),
         )
@@ -111,15 +112,14 @@ class ForwardMeasure:
     def summarize(self, layer: ForwardLayer[BlockStats]) -> LayerStats:
         """Return the statistics of a layer from those of its blocks."""
         stack, blocks = self._stack, layer.blocks
-        ordered = [block.entries for block in blocks if isinstance(block.entries, np.ndarray)]
         if self._ladder is None:  # layer 1 sets the axis
+            ordered = [block.entries for block in blocks if isinstance(block.entries, np.ndarray)]
             self._ladder = ladder(axis_edges(ordered, stack.act.bounds, self._axis.bins), stack.dtype)
-        counts = merge_counts(
-            [self._ladder.tally(part) for part in ordered]
-            + [block.entries for block in blocks if isinstance(block.entries, EntryCounts)]
-        )
+        tally = self._ladder.tally  # some blocks of layer 2 may have been visited before there was an axis
+        entries = [block.entries for block in blocks]
+        counts = merge_counts([tally(part) if isinstance(part, np.ndarray) else part for part in entries])
         width = stack.widths[layer.number - 1]
-        entries = stack.batch * width
+        size = stack.batch * width
         z, a = merge_moments([block.z for block in blocks]), merge_moments([block.a for block in blocks])
         pooled_z, pooled_a = pool(z), pool(a)
         awake = [block.awake for block in blocks if block.awake is not None]
@@ -133,11 +133,11 @@ class ForwardMeasure:
             min=_finite(counts.least),
             max=_finite(counts.greatest),
             unit_std=mean_unit_std(a),
-            zero_fraction=counts.zero / entries,
+            zero_fraction=counts.zero / size,
             dead_fraction=int(np.count_nonzero(~np.logical_or.reduce(awake))) / width if awake else None,
-            saturated_fraction=sum(saturated) / entries if saturated else None,
-            nonfinite_fraction=(counts.nan + counts.inf) / entries,
-            subnormal_fraction=counts.subnormal / entries,
+            saturated_fraction=sum(saturated) / size if saturated else None,
+            nonfinite_fraction=(counts.nan + counts.inf) / size,
+            subnormal_fraction=counts.subnormal / size,
             cosine=mean_cosine([block.directions for block in blocks]),
             pre_activation=PreActivationStats(
                 mean=pooled_z.mean,

@@ -1,4 +1,4 @@
-"""How much memory a run needs, how much there is, and what of the forward pass the backward pass can keep."""
+"""How much memory and how many threads a run is worth, and what of the forward pass the backward pass can keep."""
 
 import os
 import re
@@ -15,11 +15,19 @@ from actdiag.workers import available_threads
 
 DEFAULT_BUDGET = 2**30
 MOST_AHEAD = 4
+"""How many layers' weights are drawn before their turn, at most."""
 
 _BYTES_AHEAD = 2**26
+"""What weights that were drawn ahead may take together."""
+
+_LEAST_SHARED = 2**24
+"""Multiplications a layer from which on a second thread was measured to help."""
+
+_NEVER_REFUSED = 2**24
+"""Less than the interpreter has taken itself: to ask the system what is left would take longer than the run."""
 
 # Peaks that were measured, in arrays of the size of a layer's activations, and rounded up.
-_FORWARD_ARRAYS, _BACKWARD_ARRAYS = 6, 10
+_FORWARD_ARRAYS, _BACKWARD_ARRAYS = 7, 13
 _BYTES_OF_STATISTICS = 3072
 _BYTES_OF_A_BIN = 40
 _UNITS = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -100,11 +108,8 @@ def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = 30) ->
     Raises:
         InvalidField: It does not fit; the field is the one that asks for the most.
     """
-    available = available_memory()
-    if available is None:
-        return
     item = np.dtype(stack.dtype).itemsize
-    fan_in, columns = max(set(_shapes(stack)), key=lambda shape: shape[0] * shape[1])
+    fan_in, columns = _widest_shape(stack)
     widest = max(stack.input_width, *(stack.columns(layer) for layer in range(1, stack.depth + 1)))
     arrays = _BACKWARD_ARRAYS if kept else _FORWARD_ARRAYS
     at_once = min(draws_ahead(stack), available_threads())
@@ -115,7 +120,8 @@ def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = 30) ->
         "depth": (_BYTES_OF_STATISTICS + _BYTES_OF_A_BIN * bins) * stack.depth,
     }
     needed = sum(asked.values())
-    if needed > available:
+    available = available_memory() if needed > _NEVER_REFUSED else None
+    if available is not None and needed > available:
         field = max(asked, key=lambda name: asked[name])
         got = {"width": max(fan_in, columns), "batch": stack.batch, "classes": classes, "depth": stack.depth}[field]
         estimate = f"the stack needs about {readable_size(needed)} and {readable_size(available)} is available"
@@ -124,8 +130,18 @@ def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = 30) ->
 
 def draws_ahead(stack: Stack) -> int:
     """Return how many layers' weights may be drawn before their turn: a few, but no great part of the memory."""
-    largest = max(fan_in * columns for fan_in, columns in set(_shapes(stack)))
-    return min(max(_BYTES_AHEAD // (np.dtype(stack.dtype).itemsize * largest), 1), MOST_AHEAD)
+    fan_in, columns = _widest_shape(stack)
+    return min(max(_BYTES_AHEAD // (np.dtype(stack.dtype).itemsize * fan_in * columns), 1), MOST_AHEAD)
+
+
+def useful_threads(stack: Stack) -> int | None:
+    """Return 1 for a stack whose layers take a thread less time than to share them out, else None: all there are."""
+    fan_in, columns = _widest_shape(stack)
+    return 1 if stack.batch * fan_in * columns < _LEAST_SHARED else None
+
+
+def _widest_shape(stack: Stack) -> tuple[int, int]:
+    return max(set(_shapes(stack)), key=lambda shape: shape[0] * shape[1])
 
 
 def _rows_at_once(stack: Stack) -> int:

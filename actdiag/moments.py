@@ -12,8 +12,8 @@ from actdiag.blocks import in_double
 _LEAST_EXPONENT = -1100
 """Under the exponent of every float64 above 0."""
 
-_SMALLEST, _LARGEST = 1e-100, 1e100
-"""Sums of squares of what lies between stay far from both ends of float64; other values are scaled first."""
+_LEAST_SQUARE, _MOST_SQUARE = 1e-200, 1e200
+"""Sums of squares between these keep their digits in float64; other values are scaled first."""
 
 
 _MOST_CANCELLED = 1 - 1e-7
@@ -78,12 +78,13 @@ def block_moments(x: Array, also: Callable[[Doubles], None] | None = None) -> Bl
     rows = len(x)
     count, origin = np.array([float(rows)]), np.zeros(x.shape[1])
     sums, squares = _sums(x, None, also)
-    if _SMALLEST**2 < squares.sum() < _LARGEST**2:
+    if _LEAST_SQUARE < squares.sum() < _MOST_SQUARE:
         if (sums * sums > _MOST_CANCELLED * rows * squares).any():
             # With one of the rows as the origin no more than 1 - 1/rows of the squares can cancel, by Cauchy-Schwarz.
             origin = x[0].astype(np.float64)
             sums, squares = _sums(x, origin)
         return BlockMoments(count, origin, sums, squares)
+    # Something is not finite, or squares would leave float64: scaled, and from an origin of each unit's own.
     seen = np.isfinite(x)
     values, exponent = _scaled(np.where(seen, x, 0))
     origin = np.take_along_axis(values, seen.argmax(axis=0)[np.newaxis], axis=0)[0]
@@ -202,7 +203,7 @@ class SquareSum:
 def square_sum(x: Array) -> SquareSum:
     """Return the sum of the squares of the finite entries of `x`, shape (rows, columns)."""
     total = sum(float(np.vdot(values, values)) for values in in_double(x))
-    if _SMALLEST**2 < total < _LARGEST**2:
+    if _LEAST_SQUARE < total < _MOST_SQUARE:
         return SquareSum(total, 0, x.size, 0)
     kept, exponent = _scaled(x[np.isfinite(x)])
     return SquareSum(float(np.dot(kept, kept)), exponent, kept.size, x.size - kept.size)
@@ -235,7 +236,7 @@ class Directions:
     def add(self, values: Doubles) -> None:
         """Add the directions of the rows of `values`, shape (rows, units)."""
         squares = np.vecdot(values, values)
-        if not (squares.min() > _SMALLEST**2 and squares.max() < _LARGEST**2):
+        if not (squares.min() > _LEAST_SQUARE and squares.max() < _MOST_SQUARE):
             largest = np.abs(values).max(axis=1, keepdims=True)
             usable = np.isfinite(largest[:, 0]) & (largest[:, 0] > 0)
             values = values[usable] / largest[usable]

@@ -74,15 +74,24 @@ class Tape:
 
 
 class _Buffers:
-    """Two arrays that take turns, so that a stream of layers reuses its memory."""
+    """Arrays that take turns, so that a stream of layers reuses its memory."""
 
-    def __init__(self, stack: Stack, columns: int) -> None:
+    def __init__(self, stack: Stack, columns: int, count: int = 2) -> None:
         self._batch = stack.batch
-        self._arrays = [np.empty(stack.batch * columns, dtype=stack.dtype) for _ in range(2)]
+        self._arrays = [np.empty(stack.batch * columns, dtype=stack.dtype) for _ in range(count)]
 
     def next(self, columns: int) -> Array:
         self._arrays.append(self._arrays.pop(0))
         return self._arrays[0][: self._batch * columns].reshape(self._batch, columns)
+
+
+def _turns(stack: Stack) -> int:
+    """Return how many buffers a stream needs whose blocks go on before their layer is done.
+
+    A block may overwrite what the same block of the layer before has read. Where widths differ its rows lie elsewhere,
+    in what other blocks may still read, and a third buffer keeps them apart.
+    """
+    return 2 if len(set(stack.widths)) == 1 else 3
 
 
 def forward(
@@ -114,7 +123,7 @@ def forward(
     drawn = workers.ahead(draw, range(1, stack.depth + 1), draws_ahead(stack))
     a = stack.inputs(workers.map)
     blocks = stack.row_blocks()
-    buffers = _Buffers(stack, max(stack.widths))
+    buffers = _Buffers(stack, max(stack.widths), _turns(stack))
     running: Started[Seen] = Started()
     for layer, (weights, biases) in enumerate(drawn, 1):
         scale = 1.0
@@ -173,32 +182,32 @@ def backward(
     drawn = workers.ahead(draw, range(stack.depth, 0, -1), draws_ahead(stack))
     blocks = stack.row_blocks()
     widest = max(stack.widths)
-    d_a_buffers, input_buffers = _Buffers(stack, widest), _Buffers(stack, widest)
+    d_a_buffers, input_buffers = _Buffers(stack, widest, _turns(stack)), _Buffers(stack, widest)
     d_z_buffers = _Buffers(stack, widest * stack.act.pieces)
     running: Started[Seen] = Started()
-    finish: Callable[[list[Seen]], BackwardLayer[Seen]] | None = None
+    held: BackwardLayer[Seen] | None = None
     d_a = d_top
     for (layer, z, z_below), weights in zip(_replay(stack, workers, tape, input_buffers), drawn, strict=True):
-        inputs = tape.inputs[layer - 1] if z_below is None else input_buffers.next(stack.fan_in(layer))
+        inputs = tape.inputs.pop(layer - 1) if z_below is None else input_buffers.next(stack.fan_in(layer))
         d_z = d_z_buffers.next(stack.columns(layer))
         d_below = d_a_buffers.next(stack.fan_in(layer)) if layer > 1 else None
         descend_block = partial(
             descend, z=z, z_below=z_below, inputs=inputs, d_a=d_a, d_z=d_z, weights=weights, d_below=d_below
         )
         following = workers.start(descend_block, blocks, after=running, meanwhile=drawn)
-        if finish is not None:
-            yield finish(running.results())
-        running, finish = following, partial(BackwardLayer, layer, inputs, weights, z, d_z)
+        if held is not None:
+            yield held._replace(blocks=running.results())
+        running, held = following, BackwardLayer(layer, inputs, weights, z, d_z, [])
         if d_below is not None:
             d_a = d_below
-    assert finish is not None
-    yield finish(running.results())
+    assert held is not None
+    yield held._replace(blocks=running.results())
 
 
 def weight_gradients(layer: BackwardLayer[Any], workers: Workers, visit: Callable[[slice, Array], Seen]) -> list[Seen]:
     """Return what `visit` makes of each block of rows of dL/dW, shape (rows, columns), in the order of the rows.
 
-    It must not keep the block, whose memory is reused.
+    `visit` must not keep the block, whose memory is reused.
     The blocks are over fan_in, so that each sums over the whole batch at once and dL/dW is never held as a whole.
     """
 
@@ -260,7 +269,7 @@ def _replay(stack: Stack, workers: Workers, tape: Tape, buffers: _Buffers) -> It
     stride = tape.plan.stride if recompute else stack.depth
     for start in reversed(range(0, stack.depth, stride)):
         layers = range(start + 1, min(start + stride, stack.depth) + 1)
-        if recompute:
+        if recompute:  # no block that still runs reads these buffers: the layer above has its input on the tape
             _recompute(stack, workers, tape, layers, buffers)
         for layer in reversed(layers):
             below = None if layer == layers[0] else tape.pre_activations[layer - 1]

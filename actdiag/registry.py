@@ -54,6 +54,7 @@ class Registry(Generic[Entry]):
 
             self._builders[own_name] = named
             self._aliases.update(dict.fromkeys(aliases, own_name))
+            self._named.cache_clear()
             return named
 
         return decorate

@@ -8,7 +8,7 @@ from actdiag.diagnosis import Run, diagnose
 from actdiag.errors import InvalidField, check_integer, check_real
 from actdiag.losses import Loss, labels_of, loss_and_gradient
 from actdiag.measure import Axis, BackwardMeasure, ForwardMeasure, change_per_layer, cosine_of
-from actdiag.memory import check_fits, plan_backward
+from actdiag.memory import check_fits, plan_backward, useful_threads
 from actdiag.propagation import Tape, backward, forward
 from actdiag.report import LossValue, Report
 from actdiag.stack import Stack
@@ -16,9 +16,6 @@ from actdiag.statistics import LayerStats
 from actdiag.workers import MOST_THREADS, Workers
 
 MOST_BINS = 10_000
-
-_LEAST_SHARED = 2**24
-"""Multiplications a layer from which on a second thread was measured to help."""
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
@@ -55,12 +52,6 @@ def run_settings(
     return RunSettings(Axis(bins, range), threads, progress or _silent)
 
 
-def _useful_threads(stack: Stack) -> int | None:
-    """Return 1 for a stack whose layers take a thread less time than to share them out, else None: all there are."""
-    layers = {(stack.fan_in(layer), stack.columns(layer)) for layer in range(1, stack.depth + 1)}
-    return 1 if stack.batch * max(fan_in * columns for fan_in, columns in layers) < _LEAST_SHARED else None
-
-
 def _silent(done: int, total: int) -> None:
     """Tell nobody."""
 
@@ -71,7 +62,7 @@ def run_propagate(stack: Stack, settings: RunSettings) -> Report:
     measure = ForwardMeasure(stack, settings.axis)
     layers: list[LayerStats] = []
     cosine = None
-    with Workers(settings.threads or _useful_threads(stack)) as workers:
+    with Workers(settings.threads or useful_threads(stack)) as workers:
         for layer in forward(stack, workers, measure.visit):
             if layer.number == 0:
                 cosine = cosine_of(stack, layer, workers)
@@ -91,7 +82,7 @@ def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, 
     steps = 2 * stack.depth
     layers: list[LayerStats] = []
     cosine = None
-    with Workers(settings.threads or _useful_threads(stack)) as workers:
+    with Workers(settings.threads or useful_threads(stack)) as workers:
         for ascending in forward(stack, workers, measure.visit, tape):
             top = ascending.activations
             if ascending.number == 0:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from actdiag.blocks import release
 from actdiag.errors import check_integer
 
 if TYPE_CHECKING:  # a run on one thread does without
@@ -78,21 +79,25 @@ class Ahead(Iterator[Result], Generic[Item, Result]):
 
 
 class Started(Generic[Result]):
-    """Work that was started on some items."""
+    """Work that was started on some items, or on none; without threads it is done once its results are asked for."""
 
-    def __init__(self, done: "list[Result] | None" = None, futures: "list[Future[Result]] | None" = None) -> None:
-        self._done = done or []
-        self.futures = futures or []
+    def __init__(self, wait: Callable[[], list[Result]] = list, futures: "Sequence[Future[Result]]" = ()) -> None:
+        self._wait = wait
+        self._results: list[Result] | None = None
+        self.futures = futures
 
     def results(self) -> list[Result]:
         """Return the results in the order of the items, waiting for them where need be."""
-        return self._done + [future.result() for future in self.futures]
+        if self._results is None:
+            self._results = self._wait()
+            self._wait = list  # lets go of what the work holds
+        return self._results
 
 
 class Workers:
-    """A context in which `map` runs on `threads` threads (all processors where None).
+    """A context in which work runs on `threads` threads (all processors where None).
 
-    The results do not depend on the number of threads: what is mapped over is cut beforehand, each piece is worked on
+    The results do not depend on the number of threads: what is worked on is cut beforehand, each piece is worked on
     by one thread with a single-threaded BLAS, and the results come back in the order of the pieces. Within the context
     overflow, underflow and NaN are data: nothing warns of them.
     """
@@ -106,6 +111,7 @@ class Workers:
         with ExitStack() as exits:
             exits.enter_context(_blas().limit(limits=1, user_api="blas"))
             exits.enter_context(np.errstate(all="ignore"))
+            exits.callback(release)
             if self.threads > 1:
                 from concurrent.futures import ThreadPoolExecutor
 
@@ -131,7 +137,7 @@ class Workers:
         after: "Started[Any] | None" = None,
         meanwhile: Ahead[Any, Any] | None = None,
     ) -> "Started[Result]":
-        """Start `work` on each of `items`; without threads it is done when this returns.
+        """Start `work` on each of `items`.
 
         Args:
             work: What to do.
@@ -140,14 +146,14 @@ class Workers:
             meanwhile: What threads go on with that have no item left.
         """
         if self._pool is None:
-            return Started(done=[work(item) for item in items])
+            return Started(lambda: [work(item) for item in items])
         # Threads take work in the order that it was started, so that what an item waits for never waits behind it.
         before = after.futures if after is not None and after.futures else [None] * len(items)
         pairs = zip(items, before, strict=True)
         futures = [self._pool.submit(_follow, work, item, other) for item, other in pairs]
         if meanwhile is not None:
             meanwhile.top_up()
-        return Started(futures=futures)
+        return Started(lambda: [future.result() for future in futures], futures)
 
     def ahead(self, work: Callable[[Item], Result], items: Iterable[Item], most: int) -> Ahead[Item, Result]:
         """Return an iterator over `work(item)`, in order, that idle threads compute up to `most` items ahead."""

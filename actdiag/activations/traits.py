@@ -1,6 +1,6 @@
 """What follows from an activation's value and derivative: the suprema and regions that the statistics refer to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -55,7 +55,7 @@ class Traits:
 def traits(activation: Activation) -> Traits:
     """Derive the traits of `activation` by searching its value and derivative on a grid that reaches 10^9."""
     if activation.derivative is None:
-        return Traits(*[None] * 10)
+        return Traits(*[None] * len(fields(Traits)))
     with np.errstate(all="ignore"):
         x = _search_points(activation)
         slope = activation.derivative(x)
@@ -68,7 +68,7 @@ def traits(activation: Activation) -> Traits:
         odd = bool(np.all(np.abs(value + mirrored)[near] <= 1e-9 * (1 + np.abs(value[near]))))
         left, right = activation.derivative(np.array([-1e-300, 1e-300]))
         dead_below = _edge(activation, downward, dead)
-        awake_over = dead_below if _awake_over(activation, x, slope, dead_below, dead) else None
+        awake_over = dead_below if _awake_only_over(activation, x, slope, dead_below, dead) else None
     return Traits(
         slope_supremum=supremum,
         slope_at_zero=(float(left), float(right)),
@@ -115,7 +115,7 @@ def _refined(activation: Activation, low: float, high: float, sign: int) -> tupl
     return float(points[best]), float(found[best])
 
 
-def _awake_over(activation: Activation, x: Array, slope: Array, edge: float | None, dead: float) -> bool:
+def _awake_only_over(activation: Activation, x: Array, slope: Array, edge: float | None, dead: float) -> bool:
     """Return whether |f'| is above the dead slope wherever x is over `edge`, and wherever it is not, at or under it."""
     if edge is None:
         return False
