@@ -146,7 +146,13 @@ class Workers:
             meanwhile: What threads go on with that have no item left.
         """
         if self._pool is None:
-            return Started(lambda: [work(item) for item in items])
+
+            def in_turn() -> list[Result]:
+                if after is not None:
+                    after.results()
+                return [work(item) for item in items]
+
+            return Started(in_turn)
         # Threads take work in the order that it was started, so that what an item waits for never waits behind it.
         before = after.futures if after is not None and after.futures else [None] * len(items)
         pairs = zip(items, before, strict=True)

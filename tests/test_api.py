@@ -1,5 +1,6 @@
 """The library's front door: what it takes, what it refuses, and that Reports are what they say."""
 
+import concurrent.futures
 import io
 import json
 
@@ -8,7 +9,7 @@ import pytest
 from rich.console import Console
 
 import actdiag
-from actdiag import Activation, InvalidField
+from actdiag import Activation, InvalidField, workers
 from actdiag.initializers import resolve as initializer
 
 SMALL = {"depth": 3, "width": 12, "batch": 40}
@@ -155,3 +156,41 @@ def test_healthy_relu_stacks_are_not_called_dead_at_any_width(width, depth):
     ]
     flagged = sum(finding.rule == "dead_units" for verdict in called for finding in verdict.findings)
     assert flagged <= 3  # the wholly dead layer that a width of 8 to 16 meets now and then is no false alarm
+
+
+@pytest.fixture
+def pools(monkeypatch):
+    """The thread pools that are started on a machine of four processors, by their number of threads."""
+    started, pool = [], concurrent.futures.ThreadPoolExecutor
+
+    def start(threads, **options):
+        started.append(threads)
+        return pool(threads, **options)
+
+    monkeypatch.setattr(workers, "available_threads", lambda: 4)
+    monkeypatch.setattr(concurrent.futures, "ThreadPoolExecutor", start)
+    return started
+
+
+@pytest.mark.parametrize("command", [actdiag.propagate, actdiag.grad_flow])
+def test_a_small_stack_starts_no_thread(command, pools):
+    alone = command(**SMALL)
+    assert pools == []
+    assert command(threads=2, **SMALL).to_json() == alone.to_json()
+    assert pools == [2]
+
+
+@pytest.mark.parametrize(
+    ("options", "threads"),
+    [
+        ({"width": 128, "batch": 1024}, [4]),
+        ({"width": 128, "batch": 1023}, []),
+        ({"width": 128, "batch": 1024, "threads": 1}, []),
+        ({"width": 4, "input_width": 4096, "batch": 1024}, [4]),
+        ({"act": "maxout:2", "width": 64, "input_width": 128, "batch": 1024}, [4]),
+        ({"widths": [8, 128, 128, 8], "batch": 1024}, [4]),
+    ],
+)
+def test_threads_are_started_where_they_help(options, threads, pools):
+    actdiag.propagate(**{"depth": 1, **options} if "width" in options else options)
+    assert pools == threads

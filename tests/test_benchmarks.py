@@ -284,7 +284,7 @@ def test_the_picture_draws_what_it_is_given_within_its_page():
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     left, right = figure.axes
-    assert [len(axes.lines) for axes in (left, right)] == [2, 2]
+    assert [len(axes.lines) for axes in (left, right)] == [2, 3]
     assert list(left.lines[1].get_ydata()) == list(made_up_scaling().bare.values())
     assert all(axes.get_xlabel() and axes.get_ylabel() and axes.get_title() for axes in (left, right))
     for axes in (left, right):

@@ -6,8 +6,19 @@ import numpy as np
 import pytest
 
 from actdiag.api import grad_flow, make_stack, propagate
-from actdiag.data import checked_labels, flatten_input, load_input, load_labels, standardized
+from actdiag.data import (
+    Stream,
+    checked_labels,
+    flatten_input,
+    load_input,
+    load_labels,
+    random_rows,
+    standardized,
+    stream,
+)
 from actdiag.errors import InvalidField
+from actdiag.initializers.draws import draw_normal, draw_uniform
+from actdiag.workers import Workers
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.standard_normal((12, 5))
@@ -286,3 +297,43 @@ def test_bad_labels_in_a_file_are_refused(saved, labels):
         grad_flow(labels=saved(labels), loss="mse", classes=3, depth=1, width=4, batch=3)
     with pytest.raises(InvalidField, match=r"^labels must"):
         checked_labels(load_labels(saved(labels)), 3, 3)
+
+
+each_draw = pytest.mark.parametrize(
+    ("kind", "dtype"), [(kind, dtype) for kind in ("normal", "uniform") for dtype in ("float32", "float64")]
+)
+
+
+@each_draw
+@pytest.mark.parametrize("batch", [1, 255, 256, 257, 1000])
+def test_threads_draw_the_same_rows(kind, dtype, batch):
+    drawn = random_rows(Stream.INPUT, kind, 3, (batch, 7), dtype)
+    assert (drawn.shape, drawn.dtype) == ((batch, 7), dtype)
+    for threads in (1, 2, 3):
+        with Workers(threads) as workers:
+            assert np.array_equal(random_rows(Stream.INPUT, kind, 3, (batch, 7), dtype, workers.map), drawn)
+
+
+@each_draw
+def test_every_256_rows_have_a_stream_of_their_own(kind, dtype):
+    drawn = random_rows(Stream.TARGET, kind, 3, (700, 7), dtype)
+    for part, first in enumerate(range(0, 700, 256)):
+        rows = drawn[first : first + 256]
+        rng = stream(3, Stream.TARGET, part)
+        expected = (
+            draw_normal(rng, rows.shape, dtype) if kind == "normal" else draw_uniform(rng, rows.shape, 3**0.5, dtype)
+        )
+        assert np.array_equal(rows, expected)
+    for batch in (1, 100, 256, 257, 512, 699):
+        assert np.array_equal(random_rows(Stream.TARGET, kind, 3, (batch, 7), dtype), drawn[:batch])
+
+
+@each_draw
+def test_no_two_streams_are_alike(kind, dtype):
+    drawn = {
+        row.tobytes()
+        for purpose in Stream
+        for seed in (0, 1)
+        for row in random_rows(purpose, kind, seed, (600, 7), dtype)
+    }
+    assert len(drawn) == len(Stream) * 2 * 600

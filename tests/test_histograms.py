@@ -13,6 +13,7 @@ from actdiag.activations import resolve
 from actdiag.histograms import (
     axis_edges,
     count_entries,
+    ladder,
     linear_histogram,
     magnitude_histogram,
     merge_counts,
@@ -176,6 +177,40 @@ def test_subnormals_are_what_lies_between_zero_and_the_smallest_normal(dtype):
     below = np.nextafter(tiny, np.zeros((), dtype))
     x = np.array([0, -0.0, smallest, -smallest, below, -below, tiny, -tiny, 1, nan, inf], dtype)
     assert count_entries(x).subnormal == 4
+
+
+ENDS = {
+    "finite": ([3, -2, 0, 1], -2, 3),
+    "one": ([-0.25], -0.25, -0.25),
+    "NaN": ([nan, 1, -4, nan], -4, 1),
+    "inf": ([inf, 1, 2], 1, 2),
+    "-inf": ([2, -inf, -1], -1, 2),
+    "both infinities": ([inf, 5, -inf, 7, -inf], 5, 7),
+    "all kinds": ([nan, inf, -3, nan, -inf, -8], -8, -3),
+    "only zeros": ([0, -0.0], 0, 0),
+    "only NaN": ([nan, nan], inf, -inf),
+    "only infinities": ([inf, -inf], inf, -inf),
+    "none finite": ([-inf, nan, inf], inf, -inf),
+}
+
+
+@pytest.mark.parametrize("edges", [(), (-1.0, 0.0, 1.0)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("entries", "least", "greatest"), ENDS.values(), ids=ENDS)
+def test_the_least_and_greatest_are_finite(entries, least, greatest, dtype, edges):
+    x = np.array(entries, dtype)
+    counted = ladder(edges, dtype).tally(np.sort(x))
+    assert (counted.least, counted.greatest, counted.size) == (least, greatest, len(x))
+    assert (count_entries(x, edges).least, count_entries(x, edges).greatest) == (least, greatest)
+    merged = merge_counts([count_entries(x[:1], edges), count_entries(x[-1:], edges), counted])
+    assert (merged.least, merged.greatest, merged.size) == (least, greatest, len(x) + 2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_ends_of_the_dtype_are_its_least_and_greatest(dtype):
+    largest = np.finfo(dtype).max
+    counted = count_entries(np.array([largest, -largest, nan, inf], dtype))
+    assert (counted.least, counted.greatest) == (-largest, largest)
 
 
 UNBOUNDED = np.array([[-3.0, 1.0, 0.5, 2.0]], "f4")

@@ -10,7 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from actdiag.blocks import REDUCED
 from actdiag.moments import (
+    Directions,
     block_moments,
     directions,
     mean_cosine,
@@ -97,6 +99,10 @@ def near(expected, scale):
     return expected if expected is None else pytest.approx(float(expected), rel=1e-6, abs=max(1e-13 * scale, 1e-323))
 
 
+def near_each(values):
+    return pytest.approx([float(value) for value in values], rel=1e-6)
+
+
 def measured(x, *cuts):
     with np.errstate(all="ignore"):  # as the workers have it: overflow and NaN are data
         moments = merge_moments([block_moments(part) for part in np.split(x, cuts) if len(part)])
@@ -151,6 +157,40 @@ def test_a_constant_has_no_spread(dtype, value, cuts):
 def test_a_mean_of_many_ones_is_one():
     ones = np.broadcast_to(np.float32(1), (2**25, 1))  # where a float32 sum stands still at 2^24
     assert pool(merge_moments([block_moments(ones)])).mean == 1
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("ratio", [1, 10, 1e2, 1e3, 2e3, 3e3, 4e3, 1e4, 1e5, 1e6, 1e7])
+@pytest.mark.parametrize("cuts", [(), (1, 17)])
+def test_a_spread_far_under_the_mean_is_exact(ratio, dtype, cuts):
+    for scale in (1, 1e-30, -1e20):
+        x = normal(dtype, scale, offset=scale * ratio)
+        check(x, *cuts)
+        x[0] = 0  # the row that becomes the origin lies away from all others
+        check(x, *cuts)
+
+
+@pytest.mark.parametrize("ratio", [1e9, 1e12])
+def test_a_spread_near_the_rounding_of_the_mean_is_exact(ratio):
+    check(normal("f8", 1, offset=ratio), 13)
+
+
+def test_a_unit_far_from_zero_does_not_disturb_the_others():
+    x = normal("f8", 1) * [1, 1e-3, 1, 1e3, 1] + [0, 0, 1e7, 0, -1e6]
+    check(x)
+    stds = np.sqrt(measured(x)[0].squares / len(x))
+    assert stds.tolist() == near_each([exact(unit)[1] for unit in x.T])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("ratio", [0, 1, 1e3, 1e4, 1e6])
+def test_pieces_do_not_matter(ratio, dtype):
+    low, high = np.array([ratio - 1, ratio + 1], dtype)  # exact in both dtypes
+    x = np.where(np.arange(1000)[:, np.newaxis] % 2, low, high) * np.ones(200, dtype)
+    assert x.size > 2 * REDUCED
+    moments, pooled, unit_std = measured(x)
+    assert (pooled.mean, pooled.std, unit_std) == pytest.approx((ratio, 1, 1), rel=1e-9, abs=1e-13)
+    assert moments.count.tolist() == [1000] * 200
 
 
 @pytest.mark.parametrize("x", [np.full((3, 2), nan, "f4"), np.full((3, 2), inf), of("f4", [nan, -inf], [inf, nan])])
@@ -270,3 +310,46 @@ def test_cosine_of_any_array(cut):
 def test_cosine_stays_within_one():
     assert cosine(np.full((1000, 3), 0.1, "f4")) == pytest.approx(1, abs=1e-12)
     assert cosine(np.full((1000, 3), 0.1, "f4")) <= 1
+
+
+def long(dtype, exponents):
+    """Several pieces of rows, some of them of zeros, with NaN or inf, or of any magnitude."""
+    x = RNG.standard_normal((700, 200)) + 0.1
+    x[300:400] = np.ldexp(x[300:400], RNG.integers(*exponents, (100, 1)))
+    x[5], x[6, 3], x[350], x[351, 1], x[690:, 7] = 0, nan, 0, -inf, nan
+    return x.astype(dtype)
+
+
+LONG = {"long32": long("f4", (-120, 120)), "long64": long("f8", (-1000, 1000))}
+
+
+def plain_directions(x):
+    """Return the sum of the unit vectors of the rows that have one, row by row, and their number."""
+    rows = [row.astype(np.float64) for row in x if np.isfinite(row).all() and row.any()]
+    rows = [row / np.abs(row).max() for row in rows]
+    return sum(row / np.sqrt((row * row).sum()) for row in rows), len(rows)
+
+
+@pytest.mark.parametrize("x", [*LONG.values(), ARRAYS["mixed64"], ARRAYS["holes64"], COSINES["400 decades apart"]])
+def test_directions_are_those_of_the_rows(x):
+    total, count = plain_directions(x)
+    with np.errstate(all="ignore"):
+        found, alongside = directions(x), Directions(np.zeros(x.shape[1]))
+        block_moments(x, also=alongside.add)
+    for each in (found, alongside):
+        assert each.count == count
+        np.testing.assert_allclose(each.total, total, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("offset", [0, 1e7])
+def test_every_piece_is_shown_once(offset):
+    x, seen = normal("f4", 1, offset, shape=(700, 200)), []
+    block_moments(x, also=lambda values: seen.append(values.copy()))
+    assert len(seen) > 2
+    assert np.array_equal(np.concatenate(seen), x.astype(np.float64))
+
+
+def test_directions_of_nothing_usable():
+    with np.errstate(all="ignore"):
+        found = directions(of("f8", [0, 0], [nan, 1], [inf, 0]))
+    assert (found.total.tolist(), found.count) == ([0, 0], 0)

@@ -2,10 +2,12 @@
 
 from itertools import pairwise
 from math import ceil, sqrt
+from threading import Event, Lock, Semaphore
 
 import numpy as np
 import pytest
 
+from actdiag import propagation
 from actdiag.activations import resolve
 from actdiag.api import grad_flow, make_stack, propagate
 from actdiag.data import Stream, random_labels, stream
@@ -290,3 +292,151 @@ def test_fitting_gives_up_where_there_is_nothing_to_fit():
     zeros = np.zeros((4, 3))
     with Workers(1) as workers:
         assert fit_scale(np.ones((3, 2)), None, zeros, [slice(0, 4)], workers) == 1
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks of 16 rows, so that small stacks have several."""
+    monkeypatch.setattr("actdiag.stack._FEWEST_ROWS", 16)
+    monkeypatch.setattr("actdiag.stack._LEAST_ENTRIES", 1)
+
+
+class Steps:
+    """A `visit` that can be waited for."""
+
+    def __init__(self, stack):
+        self._visited = Semaphore(0)
+        self._blocks = len(stack.row_blocks())
+
+    def __call__(self, *arrays):
+        self._visited.release()
+        return len(arrays[0])
+
+    def wait_for_a_layer(self):
+        assert all(self._visited.acquire(timeout=5) for _ in range(self._blocks))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("init", ["he", "lsuv"])
+def test_the_input_comes_first_and_every_layer_once(init, threads, small_blocks):
+    stack = make_stack("relu", init, widths=[7, 5, 9], input_width=6, batch=50)
+    with Workers(threads) as workers:
+        layers = [
+            (layer.number, layer.activations.shape, layer.blocks)
+            for layer in forward(stack, workers, lambda z, a: (len(z), z.shape[1]))
+        ]
+        first = next(forward(stack, workers, lambda z, a: None))
+        assert np.array_equal(first.activations, stack.inputs())
+    sizes = [16, 16, 16, 2]
+    assert layers[0] == (0, (50, 6), [])
+    assert layers[1:] == [
+        (number, (50, width), [(rows, width) for rows in sizes]) for number, width in enumerate((7, 5, 9), 1)
+    ]
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("init", ["he", "lsuv"])
+def test_activations_hold_while_the_next_layer_is_computed(init, threads, small_blocks):
+    stack = make_stack("tanh", init, depth=6, width=12, batch=64)
+    steps = Steps(stack)
+    with Workers(threads) as workers:
+        for layer in forward(stack, workers, steps):
+            received = layer.activations.copy()
+            if layer.number < stack.depth:
+                steps.wait_for_a_layer()
+            assert np.array_equal(layer.activations, received)
+            assert layer.number == 0 or layer.blocks == [16] * 4
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("plan", [KEEP_ALL, Plan(False, 1), Plan(False, 2), Plan(False, 3), Plan(False, 7)])
+def test_arrays_hold_while_the_gradient_goes_on(plan, threads, small_blocks):
+    stack = make_stack("tanh", "he", depth=7, width=12, batch=64)
+    steps, tape, numbers = Steps(stack), Tape(plan), []
+    with Workers(threads) as workers:
+        for layer in forward(stack, workers, lambda z, a: None, tape):
+            top = layer.activations
+        for layer in backward(stack, workers, tape, np.ones_like(top), steps):
+            arrays = (layer.inputs, layer.weights, layer.z, layer.d_z)
+            received = [array.copy() for array in arrays]
+            if not numbers:
+                steps.wait_for_a_layer()  # the one that is received
+            if layer.number > 1:
+                steps.wait_for_a_layer()
+            assert all(np.array_equal(array, copy) for array, copy in zip(arrays, received, strict=True))
+            numbers.append(layer.number)
+    assert numbers == [7, 6, 5, 4, 3, 2, 1]
+
+
+class Straggler:
+    """Holds up the second of two blocks of a layer until blocks of a later one overtook it, or would have.
+
+    Layers are told by their columns: `held` those of the layer, `counted` those of the one that may overtake it, of
+    which it takes so many blocks as `enough` says.
+    """
+
+    def __init__(self, held, counted, enough):
+        self._held, self._counted = held, counted
+        self._left, self._enough = 2, enough
+        self._lock, self._overtaken = Lock(), Event()
+
+    def hold(self, columns):
+        with self._lock:
+            self._left -= columns == self._held
+            second = columns == self._held and self._left == 0
+        if second:
+            self._overtaken.wait(0.1)
+
+    def visited(self, columns):
+        with self._lock:
+            self._enough -= columns == self._counted
+            if self._enough == 0:
+                self._overtaken.set()
+
+
+@pytest.mark.parametrize(("widths", "enough"), [([8, 20, 8], 4), ([8, 20, 40], 1)])
+def test_a_block_up_that_overtakes_leaves_what_others_read(widths, enough, small_blocks, monkeypatch):
+    stack, multiply = make_stack("tanh", "he", widths=widths, input_width=6, batch=32), propagation._multiply
+
+    def pre_activations(threads, straggler):
+        def slow(inputs, weights, biases, z):
+            straggler.hold(weights.shape[1])
+            multiply(inputs, weights, biases, z)
+
+        def visit(z, a):
+            straggler.visited(z.shape[1])
+            return z.copy()
+
+        monkeypatch.setattr(propagation, "_multiply", slow)
+        with Workers(threads) as workers:
+            return [np.concatenate(layer.blocks) for layer in forward(stack, workers, visit) if layer.number]
+
+    expected = pre_activations(1, Straggler(0, 0, 0))
+    found = pre_activations(2, Straggler(widths[1], widths[2], enough))
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize(("widths", "enough"), [([8, 20, 8, 10], 2), ([40, 20, 8, 10], 1)])
+def test_a_block_down_that_overtakes_leaves_what_others_read(widths, enough, small_blocks, monkeypatch):
+    stack, pull_back = make_stack("tanh", "he", widths=widths, input_width=6, batch=32), propagation._pull_back
+
+    def gradients(threads, straggler):
+        def slow(act, z, d_a, d_z):
+            straggler.hold(z.shape[1])
+            pull_back(act, z, d_a, d_z)
+
+        def visit(z, d_a, d_z):
+            straggler.visited(z.shape[1])
+            return d_z.copy()
+
+        monkeypatch.setattr(propagation, "_pull_back", slow)
+        tape = Tape(KEEP_ALL)
+        with Workers(threads) as workers:
+            for layer in forward(stack, workers, lambda z, a: None, tape):
+                top = layer.activations
+            layers = backward(stack, workers, tape, np.ones_like(top), visit)
+            return [np.concatenate(layer.blocks) for layer in layers]
+
+    expected = gradients(1, Straggler(0, 0, 0))
+    found = gradients(2, Straggler(widths[2], widths[1], enough))
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(found, expected, strict=True))

@@ -2,6 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
+import actdiag
 from actdiag.errors import InvalidField, check_integer, check_real
 from actdiag.registry import Registry
 
@@ -87,6 +88,34 @@ def test_parameters_reach_the_builder_in_their_types(fruits):
 
 def test_a_builder_called_directly_names_its_entry_too(fruits):
     assert fruits["apple"](2.0, word="green").name == "apple:2:word=green"
+
+
+@pytest.mark.parametrize("spec", ["apple", "pomme", "apple:3:word=green", "melon=4", "4", "kaki"])
+def test_one_text_is_one_entry(fruits, spec):
+    assert fruits.resolve(spec) is fruits.resolve(spec)
+
+
+def test_one_number_is_one_entry(fruits):
+    assert fruits.resolve(4) is fruits.resolve("4")
+    assert fruits.resolve(4).name == "melon=4"
+
+
+def test_every_registry_keeps_to_its_own(fruits):
+    other = Registry(field="fruit", kind="orchard")
+    other.register(name="kaki")(lambda: Fruit("", 7.0))
+    assert (fruits.resolve("kaki").weight, other.resolve("kaki").weight) == (0.0, 7.0)
+
+
+@pytest.mark.parametrize("resolve", [actdiag.ACTIVATIONS.resolve, actdiag.INITIALIZERS.resolve])
+def test_the_registered_ones_resolve_once(resolve):
+    spec = "leaky_relu:0.2" if resolve == actdiag.ACTIVATIONS.resolve else "std=0.02"
+    assert resolve(spec) is resolve(spec)
+
+
+def test_a_bad_name_stays_bad(fruits):
+    for _ in range(2):
+        with pytest.raises(InvalidField, match="must name an orchard"):
+            fruits.resolve("zzz")
 
 
 def test_an_entry_passes_through(fruits):

@@ -68,7 +68,7 @@ def traits(activation: Activation) -> Traits:
         odd = bool(np.all(np.abs(value + mirrored)[near] <= 1e-9 * (1 + np.abs(value[near]))))
         left, right = activation.derivative(np.array([-1e-300, 1e-300]))
         dead_below = _edge(activation, downward, dead)
-        awake_over = dead_below if _awake_only_over(activation, x, slope, dead_below, dead) else None
+        awake_over = dead_below if _awake_only_over(activation, x, dead_below, dead) else None
     return Traits(
         slope_supremum=supremum,
         slope_at_zero=(float(left), float(right)),
@@ -88,7 +88,7 @@ def _search_points(activation: Activation) -> Array:
     far = np.geomspace(20, 1e9, 600)
     kinks = np.array(activation.kinks, dtype=float)
     beside = [np.nextafter(kinks, -np.inf), np.nextafter(kinks, np.inf)]
-    return np.sort(np.concatenate([-far, near, far, *beside]))
+    return np.sort(np.concatenate([-far[1:], near, far[1:], *beside]))
 
 
 def _supremum(activation: Activation, x: Array, slope: Array) -> tuple[float, float]:
@@ -115,16 +115,19 @@ def _refined(activation: Activation, low: float, high: float, sign: int) -> tupl
     return float(points[best]), float(found[best])
 
 
-def _awake_only_over(activation: Activation, x: Array, slope: Array, edge: float | None, dead: float) -> bool:
+def _awake_only_over(activation: Activation, x: Array, edge: float | None, dead: float) -> bool:
     """Return whether |f'| is above the dead slope wherever x is over `edge`, and wherever it is not, at or under it."""
     if edge is None:
         return False
-    x, slope = x[x > edge], slope[x > edge]
+    assert activation.derivative is not None
+    x = np.concatenate([[np.nextafter(edge, np.inf)], x[x > edge]])
+    slope = activation.derivative(x)
     steepness = np.abs(slope)
     if not (steepness > dead).all() or (slope[1:] * slope[:-1] < 0).any():
         return False
-    dips = 1 + np.flatnonzero((steepness[1:-1] < steepness[:-2]) & (steepness[1:-1] < steepness[2:]))
-    return all(_refined(activation, x[dip - 1], x[dip + 1], -1)[1] > dead for dip in dips)
+    falls, rises = np.diff(steepness) < 0, np.diff(steepness) > 0
+    dips = 1 + np.flatnonzero((falls[:-1] & ~falls[1:]) | (~rises[:-1] & rises[1:]))
+    return all(_refined(activation, x[dip - 1], x[dip + 1], -1)[1] > dead for dip in [1, *dips])
 
 
 @np.errstate(all="ignore")
