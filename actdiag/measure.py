@@ -46,7 +46,7 @@ from actdiag.statistics import (
     PreActivationStats,
     WeightGradientStats,
 )
-from actdiag.workers import Workers
+from actdiag.workers import Started, Workers
 
 Flags = NDArray[np.bool_]
 
@@ -222,17 +222,25 @@ class BackwardMeasure:
             slope_gradient=None if slope_derivative is None else float((d_a * slope_derivative(z)).sum(dtype=float)),
         )
 
-    def summarize(self, layer: BackwardLayer[BlockGradients], stats: LayerStats, workers: Workers) -> LayerStats:
-        """Return `stats`, which the forward pass measured of a layer, with what is measured of its gradients."""
+    def weigh(self, layer: BackwardLayer[Any], workers: Workers) -> Started[tuple[SquareSum, SquareSum]]:
+        """Start on the squares of a layer's weights and of dL/dW, which need the whole batch."""
 
-        def squares_of(rows: slice, d_weights: Array) -> tuple[SquareSum, SquareSum]:
+        def squares(rows: slice, d_weights: Array) -> tuple[SquareSum, SquareSum]:
             return square_sum(layer.weights[rows]), square_sum(d_weights)
 
+        return weight_gradients(layer, workers, squares)
+
+    def summarize(
+        self,
+        layer: BackwardLayer[BlockGradients],
+        weighed: Started[tuple[SquareSum, SquareSum]],
+        stats: LayerStats,
+    ) -> LayerStats:
+        """Return `stats`, which the forward pass measured of a layer, with what is measured of its gradients."""
         squares = merge_squares([block.squares for block in layer.blocks])
         counts = merge_counts([block.counts for block in layer.blocks])
         d_biases = np.sum([block.bias_gradient for block in layer.blocks], axis=0)
-        parts = zip(*weight_gradients(layer, workers, squares_of), strict=True)
-        weights_norm, d_weights_norm = (merge_squares(part).norm for part in parts)
+        weights_norm, d_weights_norm = (merge_squares(parts).norm for parts in zip(*weighed.results(), strict=True))
         if layer.number == self._stack.depth:
             self._top_rms = squares.rms
         return replace(

@@ -35,7 +35,7 @@ class ForwardLayer(NamedTuple, Generic[Seen]):
 
 
 class BackwardLayer(NamedTuple, Generic[Seen]):
-    """A layer on the way down. The arrays hold until the next layer is asked for.
+    """A layer on the way down. The arrays hold until the layer after the next one is asked for.
 
     Attributes:
         number: The layer's number, from 1.
@@ -182,12 +182,12 @@ def backward(
     drawn = workers.ahead(draw, range(stack.depth, 0, -1), draws_ahead(stack))
     blocks = stack.row_blocks()
     widest = max(stack.widths)
-    d_a_buffers, input_buffers = _Buffers(stack, widest, _turns(stack)), _Buffers(stack, widest)
-    d_z_buffers = _Buffers(stack, widest * stack.act.pieces)
+    d_a_buffers, input_buffers = _Buffers(stack, widest, _turns(stack)), _Buffers(stack, widest, 3)
+    d_z_buffers = _Buffers(stack, widest * stack.act.pieces, 3)
     running: Started[Seen] = Started()
     held: BackwardLayer[Seen] | None = None
     d_a = d_top
-    for (layer, z, z_below), weights in zip(_replay(stack, workers, tape, input_buffers), drawn, strict=True):
+    for (layer, z, z_below), weights in zip(_replay(stack, workers, tape), drawn, strict=True):
         inputs = tape.inputs.pop(layer - 1) if z_below is None else input_buffers.next(stack.fan_in(layer))
         d_z = d_z_buffers.next(stack.columns(layer))
         d_below = d_a_buffers.next(stack.fan_in(layer)) if layer > 1 else None
@@ -204,8 +204,10 @@ def backward(
     yield held._replace(blocks=running.results())
 
 
-def weight_gradients(layer: BackwardLayer[Any], workers: Workers, visit: Callable[[slice, Array], Seen]) -> list[Seen]:
-    """Return what `visit` makes of each block of rows of dL/dW, shape (rows, columns), in the order of the rows.
+def weight_gradients(
+    layer: BackwardLayer[Any], workers: Workers, visit: Callable[[slice, Array], Seen]
+) -> Started[Seen]:
+    """Start `visit` on each block of rows of dL/dW, shape (rows, columns).
 
     `visit` must not keep the block, whose memory is reused.
     The blocks are over fan_in, so that each sums over the whole batch at once and dL/dW is never held as a whole.
@@ -216,7 +218,7 @@ def weight_gradients(layer: BackwardLayer[Any], workers: Workers, visit: Callabl
         d_weights = scratch("d_weights", (len(inputs), layer.d_z.shape[1]), layer.d_z.dtype)
         return visit(rows, np.matmul(inputs, layer.d_z, out=d_weights))
 
-    return workers.map(visit_block, list(cut(layer.inputs.shape[1], _GRADIENT_BLOCK)))
+    return workers.start(visit_block, list(cut(layer.inputs.shape[1], _GRADIENT_BLOCK)))
 
 
 def _multiply(inputs: Array, weights: Array, biases: Array | None, z: Array) -> None:
@@ -260,16 +262,16 @@ def _keep(tape: Tape | None, stack: Stack, layer: int, weights: Array) -> Array 
     return tape.pre_activations[layer]
 
 
-def _replay(stack: Stack, workers: Workers, tape: Tape, buffers: _Buffers) -> Iterator[tuple[int, Array, Array | None]]:
+def _replay(stack: Stack, workers: Workers, tape: Tape) -> Iterator[tuple[int, Array, Array | None]]:
     """Yield (layer, its z, z of the layer below) from the last layer to the first, computing again what was not kept.
 
     Where the tape has the layer's input, the z below is None.
     """
-    recompute = tape.plan.stride > 1
-    stride = tape.plan.stride if recompute else stack.depth
+    stride = tape.plan.stride if tape.plan.stride > 1 else stack.depth
+    buffers = _Buffers(stack, max(stack.widths)) if tape.plan.stride > 1 else None
     for start in reversed(range(0, stack.depth, stride)):
         layers = range(start + 1, min(start + stride, stack.depth) + 1)
-        if recompute:  # no block that still runs reads these buffers: the layer above has its input on the tape
+        if buffers is not None:
             _recompute(stack, workers, tape, layers, buffers)
         for layer in reversed(layers):
             below = None if layer == layers[0] else tape.pre_activations[layer - 1]

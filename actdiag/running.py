@@ -91,10 +91,14 @@ def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, 
             layers.append(measure.summarize(ascending))
             settings.progress(len(layers), steps)
         value, d_top = loss_and_gradient(stack, loss, top, workers)
+        held = []
         for descending in backward(stack, workers, tape, d_top, backward_measure.visit):
-            index = descending.number - 1
-            layers[index] = backward_measure.summarize(descending, layers[index], workers)
-            settings.progress(steps - index, steps)
+            held.append((descending, backward_measure.weigh(descending, workers)))
+            # dL/dW of a layer is left to the threads while the gradient goes on to the next.
+            while len(held) > (descending.number > 1):
+                layer, weighed = held.pop(0)
+                layers[layer.number - 1] = backward_measure.summarize(layer, weighed, layers[layer.number - 1])
+                settings.progress(steps - layer.number + 1, steps)
         classes = None if loss.name == "random" else loss.classes
         return _report(
             command, stack, layers, cosine, LossValue(loss.name, classes, value if isfinite(value) else None)

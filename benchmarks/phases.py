@@ -24,7 +24,6 @@ PHASES: dict[str, tuple[str, ...]] = {
     ),
     "multiply": (
         "actdiag.propagation._multiply",
-        "actdiag.propagation.weight_gradients",
         "numpy.matmul",
     ),
     "activate": ("actdiag.propagation._activate", "actdiag.propagation._pull_back"),

@@ -37,7 +37,7 @@ def run(stack, loss=None, plan=KEEP_ALL, threads=1):
             z, d_a, d_z = (np.concatenate(parts) for parts in zip(*layer.blocks, strict=True))
             assert np.array_equal(z, layer.z)
             assert np.array_equal(d_z, layer.d_z)
-            d_w = np.concatenate(weight_gradients(layer, workers, lambda rows, block: block.copy()))
+            d_w = np.concatenate(weight_gradients(layer, workers, lambda rows, block: block.copy()).results())
             layers[layer.number - 1] |= {
                 "replayed z": layer.z.copy(),
                 "replayed inputs": layer.inputs.copy(),
