@@ -1,7 +1,6 @@
 """How a layer is measured: blocks of rows to numbers, numbers to the statistics of a layer."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import isfinite, log
 from typing import Any, NamedTuple
 
@@ -9,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actdiag.activations import Activation, traits
-from actdiag.arrays import Array, Doubles
+from actdiag.arrays import Array
 from actdiag.blocks import in_order
 from actdiag.histograms import (
     EntryCounts,
     axis_edges,
-    count_entries,
     ladder,
     linear_histogram,
     magnitude_histogram,
@@ -24,29 +22,22 @@ from actdiag.histograms import (
 from actdiag.moments import (
     BlockMoments,
     Directions,
-    SquareSum,
     block_moments,
-    column_sums,
     directions,
     mean_cosine,
     mean_unit_std,
     merge_moments,
-    merge_squares,
     pool,
-    square_sum,
     unit_range,
 )
-from actdiag.propagation import BackwardLayer, ForwardLayer, weight_gradients
+from actdiag.propagation import ForwardLayer
 from actdiag.stack import Stack
 from actdiag.statistics import (
-    BiasGradientStats,
     ChangePerLayer,
-    GradientStats,
     LayerStats,
     PreActivationStats,
-    WeightGradientStats,
 )
-from actdiag.workers import Started, Workers
+from actdiag.workers import Workers
 
 Flags = NDArray[np.bool_]
 
@@ -196,83 +187,8 @@ def cosine_of(stack: Stack, layer: ForwardLayer[Any], workers: Workers) -> float
     return mean_cosine(workers.map(lambda rows: directions(layer.activations[rows]), stack.row_blocks()))
 
 
-class BlockGradients(NamedTuple):
-    """What a block of rows contributes to the gradient statistics of its layer."""
-
-    squares: SquareSum
-    counts: EntryCounts
-    bias_gradient: Doubles
-    slope_gradient: float | None
-
-
-class BackwardMeasure:
-    """Measures a stack's gradients: `visit` each block of rows, then `summarize` each layer, from the last down."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-        self._top_rms: float | None = None
-
-    def visit(self, z: Array, d_a: Array, d_z: Array) -> BlockGradients:
-        """Reduce a block of gradients dL/da and dL/dz, shapes (rows, width) and (rows, columns), to numbers."""
-        slope_derivative = self._stack.act.slope_derivative
-        return BlockGradients(
-            squares=square_sum(d_z),
-            counts=count_entries(d_z),
-            bias_gradient=column_sums(d_z),
-            slope_gradient=None if slope_derivative is None else float((d_a * slope_derivative(z)).sum(dtype=float)),
-        )
-
-    def weigh(self, layer: BackwardLayer[Any], workers: Workers) -> Started[tuple[SquareSum, SquareSum]]:
-        """Start on the squares of a layer's weights and of dL/dW, which need the whole batch."""
-
-        def squares(rows: slice, d_weights: Array) -> tuple[SquareSum, SquareSum]:
-            return square_sum(layer.weights[rows]), square_sum(d_weights)
-
-        return weight_gradients(layer, workers, squares)
-
-    def summarize(
-        self,
-        layer: BackwardLayer[BlockGradients],
-        weighed: Started[tuple[SquareSum, SquareSum]],
-        stats: LayerStats,
-    ) -> LayerStats:
-        """Return `stats`, which the forward pass measured of a layer, with what is measured of its gradients."""
-        squares = merge_squares([block.squares for block in layer.blocks])
-        counts = merge_counts([block.counts for block in layer.blocks])
-        d_biases = np.sum([block.bias_gradient for block in layer.blocks], axis=0)
-        weights_norm, d_weights_norm = (merge_squares(parts).norm for parts in zip(*weighed.results(), strict=True))
-        if layer.number == self._stack.depth:
-            self._top_rms = squares.rms
-        return replace(
-            stats,
-            gradient=GradientStats(
-                rms=squares.rms,
-                ratio=_ratio(squares.rms, self._top_rms),
-                zero_fraction=counts.zero / counts.size,
-                nonfinite_fraction=(counts.nan + counts.inf) / counts.size,
-                magnitude=magnitude_histogram(counts),
-            ),
-            weight_gradient=WeightGradientStats(d_weights_norm, _ratio(d_weights_norm, weights_norm)),
-            bias_gradient=BiasGradientStats(square_sum(d_biases[np.newaxis]).norm),
-            slope_gradient=_finite_sum([block.slope_gradient for block in layer.blocks]),
-        )
-
-
 def _finite(value: float) -> float | None:
     return value if isfinite(value) else None
-
-
-def _finite_sum(parts: Sequence[float | None]) -> float | None:
-    """Return the sum of the parts; None where there are none or it is not finite."""
-    total = sum(part for part in parts if part is not None)
-    return total if None not in parts and isfinite(total) else None
-
-
-def _ratio(part: float | None, whole: float | None) -> float | None:
-    """Return part/whole, or None where either is missing, the whole is zero or the quotient overflows."""
-    if part is None or not whole or not isfinite(part / whole):
-        return None
-    return part / whole
 
 
 def change_per_layer(layers: Sequence[LayerStats]) -> ChangePerLayer:

@@ -27,7 +27,7 @@ _NEVER_REFUSED = 2**24
 """Less than the interpreter has taken itself: to ask the system what is left would take longer than the run."""
 
 # Peaks that were measured, in arrays of the size of a layer's activations, and rounded up.
-_FORWARD_ARRAYS, _BACKWARD_ARRAYS = 7, 13
+_FORWARD_ARRAYS, _BACKWARD_ARRAYS = 6, 15
 _BYTES_OF_STATISTICS = 3072
 _BYTES_OF_A_BIN = 40
 _UNITS = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}

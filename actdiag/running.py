@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from actdiag.diagnosis import Run, diagnose
 from actdiag.errors import InvalidField, check_integer, check_real
+from actdiag.gradients import BackwardMeasure
 from actdiag.losses import Loss, labels_of, loss_and_gradient
-from actdiag.measure import Axis, BackwardMeasure, ForwardMeasure, change_per_layer, cosine_of
+from actdiag.measure import Axis, ForwardMeasure, change_per_layer, cosine_of
 from actdiag.memory import check_fits, plan_backward, useful_threads
 from actdiag.propagation import Tape, backward, forward
 from actdiag.report import LossValue, Report

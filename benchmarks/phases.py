@@ -37,7 +37,7 @@ PHASES: dict[str, tuple[str, ...]] = {
         "actdiag.measure.awake_units",
         "actdiag.measure.count_saturated",
         "actdiag.measure.ForwardMeasure.visit",
-        "actdiag.measure.BackwardMeasure.visit",
+        "actdiag.gradients.BackwardMeasure.visit",
     ),
     "bin": (
         "actdiag.histograms.count_entries",
@@ -47,7 +47,7 @@ PHASES: dict[str, tuple[str, ...]] = {
     ),
     "report": (
         "actdiag.measure.ForwardMeasure.summarize",
-        "actdiag.measure.BackwardMeasure.summarize",
+        "actdiag.gradients.BackwardMeasure.summarize",
         "actdiag.running._report",
     ),
 }

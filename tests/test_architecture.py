@@ -12,7 +12,7 @@ import actdiag
 ROOT = Path(actdiag.__file__).parent
 ORDER = (
     "errors arrays blocks registry activations initializers data stack workers memory parameters propagation losses "
-    "moments histograms statistics measure diagnosis report running api render cli"
+    "moments histograms statistics measure gradients diagnosis report running api render cli"
 ).split()
 WITHIN = {
     "activations": ["entry", "traits", "sigmoidal", "rectifiers", "smooth", "piecewise", "gated"],
