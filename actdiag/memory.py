@@ -20,7 +20,7 @@ MOST_AHEAD = 4
 _BYTES_AHEAD = 2**26
 """What weights that were drawn ahead may take together."""
 
-_LEAST_SHARED = 2**24
+_LEAST_SHARED = 2**25
 """Multiplications a layer from which on a second thread was measured to help."""
 
 _NEVER_REFUSED = 2**24
