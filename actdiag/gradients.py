@@ -26,7 +26,7 @@ class BlockGradients(NamedTuple):
 
 
 class BackwardMeasure:
-    """Measures a stack's gradients: `visit` each block of rows, then `summarize` each layer, from the last down."""
+    """Measures gradients: `visit` each block of rows, `weigh`, then `summarize` each layer, from the last down."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
