@@ -1,0 +1,90 @@
+"""An activation of one's own from Python, `module:function`, differentiated by autograd."""
+
+import importlib
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache, reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actdiag.activations.deriving import derive
+from actdiag.activations.entry import ACTIVATIONS, Activation
+from actdiag.arrays import Array
+from actdiag.errors import InvalidField, did_you_mean
+
+# autograd numbers its traces in a global counter, which two threads would share.
+_TRACING = threading.Lock()
+
+
+@lru_cache(maxsize=256)
+def from_path(path: str) -> Activation:
+    """Return the activation `module:function`, written for autograd; the current directory is searched as well.
+
+    Its derivative is autograd's, at kinks too. Where that is NaN although the function is smooth (0/0, as in sinc at
+    0), a central difference stands in.
+
+    Raises:
+        InvalidField: There is no such function, or a stack cannot use it.
+    """
+    module, _, name = path.partition(":")
+    try:
+        with _current_directory_on_path():
+            function = reduce(getattr, name.split("."), importlib.import_module(module))
+            from autograd import elementwise_grad
+    except ImportError as error:
+        raise _refused(path, _missing(module, error)) from None
+    except AttributeError as error:
+        raise _refused(path, f"must name a function of the module, got {error}") from None
+    except (Exception, SystemExit) as error:
+        raise _refused(path, f"must name a module that imports, got {type(error).__name__}: {error}") from None
+    if not callable(function):
+        raise _refused(path, f"must name a function, got a {type(function).__name__}")
+    slope = elementwise_grad(function)
+
+    def value(x: Array) -> Array:
+        return _called(function, x)
+
+    def derivative(x: Array) -> Array:
+        with _TRACING, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _called(slope, x)
+
+    return derive(name=path, formula=path, source=f"{path}, by autograd", value=value, derivative=derivative)
+
+
+def _refused(path: str, problem: str) -> InvalidField:
+    return InvalidField(field="act", problem=f"{path!r}: {' '.join(problem.split())}")
+
+
+def _missing(module: str, error: ImportError) -> str:
+    missing = error.name or ""
+    if missing.split(".")[0] == "autograd":
+        return "must be written for autograd, which is missing: pip install 'actdiag-nn[custom]'"
+    if f"{module}.".startswith(f"{missing}."):
+        return f"must name a module that is there, got {module!r}{did_you_mean(module, ACTIVATIONS)}"
+    return f"must name a module that imports, got {type(error).__name__}: {error}"
+
+
+@contextmanager
+def _current_directory_on_path() -> Iterator[None]:
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        if here in sys.path:
+            sys.path.remove(here)
+
+
+def _called(function: Callable[[Any], Any], x: Array) -> Array:
+    """Return the function's answer as a new array in the dtype of `x`; anything but an array as it is, to be judged."""
+    with np.errstate(all="ignore"):
+        found = function(x)
+    if isinstance(found, np.ndarray) and np.issubdtype(found.dtype, np.floating):
+        return np.array(found, dtype=x.dtype)
+    return found  # type: ignore[no-any-return]

@@ -1,0 +1,99 @@
+"""An entry made of a value and a derivative alone: what else an Activation says is found by searching them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from actdiag.activations import searching
+from actdiag.activations.entry import Activation, Elementwise
+from actdiag.activations.probing import check, check_elementwise
+from actdiag.arrays import Array, Doubles
+from actdiag.errors import InvalidField
+
+_MEND_STEP = 6e-6
+"""The cube root of float64's precision, where a central difference is best."""
+
+_BESIDE = 1e-12
+
+
+def derive(
+    name: str,
+    formula: str,
+    source: str,
+    value: Elementwise,
+    derivative: Elementwise,
+    switches: Sequence[Elementwise] = (),
+) -> Activation:
+    """Return the entry of a function that a stack can use, with its kinks, bounds and saturating sides.
+
+    Args:
+        name: Its name.
+        formula: f(x) as text.
+        source: Where it comes from.
+        value: f, in the dtype of its argument.
+        derivative: f'. Where it is NaN (0/0) although f is smooth there, a central difference stands in; where it
+            is another than on both sides, theirs.
+        switches: Functions at whose zeros f may bend; other bends are found where f' changes suddenly.
+
+    Raises:
+        InvalidField: A stack cannot use it, it jumps, or it does not depend on x.
+    """
+    # Where f' is a convention's, at a kink that f does not have: relu(x) - relu(-x) at 0.
+    exceptions: dict[float, float] = {}
+
+    def mended(x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            slope = _mended(value, derivative(x), x)
+        for point, own in exceptions.items():
+            slope = np.where(x == point, x.dtype.type(own), slope)
+        return slope
+
+    check_elementwise(name, value, "")
+    check_elementwise(name, mended, "the derivative ")
+    with np.errstate(all="ignore"):
+        x = searching.grid()
+        candidates = np.concatenate([searching.roots(switches, x), searching.steps(value, x)])
+        _refuse_jumps(name, value, candidates)
+        candidates = np.concatenate([candidates, searching.steps(mended, x)])
+        bends = searching.jumps(mended, candidates, "slope")
+        kinks = searching.distinct(candidates[bends])
+        apart = searching.distinct(candidates[~bends & searching.misplaced(mended, candidates)])
+        step = _BESIDE * np.maximum(1, np.abs(apart))
+        beside = (mended(apart - step) + mended(apart + step)) / 2
+        exceptions.update(zip(apart.tolist(), beside.tolist(), strict=True))
+        if not np.ptp(value(x)):
+            raise InvalidField(field="act", problem=f"{name!r}: must depend on x, got a constant")
+        entry = Activation(
+            name=name,
+            formula=formula,
+            source=source,
+            value=value,
+            derivative=mended,
+            kinks=tuple(kinks.tolist()),
+            bounds=searching.bounds_of(value, x),
+            saturates=searching.saturating_sides(value),
+        )
+    check(entry)
+    return entry
+
+
+def _refuse_jumps(name: str, value: Elementwise, candidates: Doubles) -> None:
+    jumps = candidates[searching.jumps(value, candidates, "value") | searching.misplaced(value, candidates)]
+    if len(jumps):
+        at = f"{jumps[np.argmin(np.abs(jumps))]:.10g}"
+        raise InvalidField(field="act", problem=f"{name!r}: jumps at x = {at}, an activation must be continuous")
+
+
+def _mended(value: Elementwise, slope: Array, x: Array) -> Array:
+    """Return the slope with central differences for NaN, where two of them agree."""
+    holes = np.isnan(slope) & np.isfinite(x)
+    if holes.any():
+        at = x[holes].astype(float)
+        wide, narrow = (
+            (value(at + step) - value(at - step)) / (2 * step)
+            for step in (_MEND_STEP * part * np.maximum(1, np.abs(at)) for part in (1, 1 / 64))
+        )
+        agree = np.abs(wide - narrow) <= 1e-3 * (1 + np.abs(wide))
+        slope = slope.copy()
+        slope[holes] = np.where(agree, wide, np.nan)
+    return slope
