@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actdiag.activations import ACTIVATIONS, Activation
-    from actdiag.api import compare, grad_flow, make_stack, propagate
+    from actdiag.api import compare, gain, grad_flow, make_stack, propagate
     from actdiag.diagnosis import Finding, Verdict
     from actdiag.errors import InvalidField
     from actdiag.initializers import INITIALIZERS, Initializer
@@ -34,6 +34,7 @@ _HOMES = {
     "Stack": "stack",
     "Verdict": "diagnosis",
     "compare": "api",
+    "gain": "api",
     "grad_flow": "api",
     "make_stack": "api",
     "propagate": "api",
@@ -53,6 +54,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "compare",
+    "gain",
     "grad_flow",
     "make_stack",
     "propagate",

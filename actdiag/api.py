@@ -3,21 +3,26 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 
-from actdiag import activations, initializers
+from actdiag import activations
 from actdiag.activations import Activation
 from actdiag.arrays import Numbers
+from actdiag.autogain import resolve_init, scale_fields
 from actdiag.data import DEFAULT_ROWS, RANDOM_INPUTS, flatten_input, load_input, load_labels, standardized
 from actdiag.errors import InvalidField, check_integer, did_you_mean
 from actdiag.initializers import Initializer
 from actdiag.losses import DEFAULT_CLASSES, Loss
 from actdiag.memory import DEFAULT_BUDGET, check_fits, parse_size, plan_backward
+from actdiag.repeats import check_repeats, run_repeatedly
 from actdiag.report import Report
-from actdiag.running import Progress, run_grad_flow, run_propagate, run_settings
+from actdiag.running import Progress, RunSettings, run_grad_flow, run_propagate, run_settings
 from actdiag.stack import MOST_LAYERS, Stack
+
+if TYPE_CHECKING:
+    from actdiag.theory.gains import Gains
 
 DEFAULT_DEPTH = 5
 DEFAULT_WIDTH = 100
@@ -37,7 +42,8 @@ class StackOptions(TypedDict, total=False):
         standardize: Whether every feature of an array is brought to mean 0 and std 1.
         bias_mean: The mean of normal biases; with neither this nor `bias_std`, the initializer's own, mostly zeros.
         bias_std: The std of normal biases.
-        gain: What the sampled weights are multiplied with.
+        gain: What the sampled weights are multiplied with; `auto` brings every layer to the gain that the activation
+            needs, and sets `bias_std` where no bias is given (so does the initializer `auto`, which is lecun).
         dtype: `float32` or `float64`.
         seed: What every random number follows from.
     """
@@ -51,7 +57,7 @@ class StackOptions(TypedDict, total=False):
     standardize: bool
     bias_mean: float | None
     bias_std: float | None
-    gain: float
+    gain: float | str
     dtype: str
     seed: int
 
@@ -94,19 +100,18 @@ def make_stack(
                 field="input_width", problem=f"must be {features}, the features of {label}, got {input_width}"
             )
         batch, input_width = data.shape
+    entry, weights = activations.resolve(act), resolve_init(init)
     return Stack(
-        act=activations.resolve(act),
-        init=initializers.resolve(init),
+        act=entry,
+        init=weights,
         widths=tuple(widths),
         input=label,
         input_width=widths[0] if input_width is None else input_width,
         batch=DEFAULT_ROWS if batch is None else batch,
-        gain=options.get("gain", 1.0),
-        bias_mean=options.get("bias_mean"),
-        bias_std=options.get("bias_std"),
         dtype=options.get("dtype", "float32"),
         seed=options.get("seed", 0),
         data=data,
+        **scale_fields(entry, weights, *_scale_options(options)),
     )
 
 
@@ -118,6 +123,8 @@ def propagate(
     range: tuple[float, float] | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    repeats: int = 1,
+    theory: bool = True,
     **options: Unpack[StackOptions],
 ) -> Report:
     """Push inputs through a stack and report what becomes of the signal, layer by layer.
@@ -128,7 +135,9 @@ def propagate(
         bins: The bins of the activation histograms.
         range: Their range, (low, high); by default the activation's bounds or the reach of layer 1.
         threads: How many threads; all processors by default. The numbers do not depend on it.
-        progress: Called with (layers done, layers in all) after each.
+        progress: Called with (layers done, layers in all) after each, over all repeats.
+        repeats: How many runs, under the seeds from `seed` on; the report then holds their means and their spread.
+        theory: Whether mean-field theory is set beside what was measured.
         **options: See StackOptions.
 
     Raises:
@@ -139,7 +148,8 @@ def propagate(
         >>> [layer.layer for layer in report.layers], report.verdict.severity
         ([1, 2, 3], 'healthy')
     """
-    return run_propagate(make_stack(act, init, **options), run_settings(bins, range, threads, progress))
+    settings = run_settings(bins, range, threads, progress, theory)
+    return run_repeatedly(run_propagate, make_stack(act, init, **options), settings, repeats)
 
 
 def grad_flow(
@@ -154,6 +164,8 @@ def grad_flow(
     range: tuple[float, float] | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    repeats: int = 1,
+    theory: bool = True,
     **options: Unpack[StackOptions],
 ) -> Report:
     """Push inputs through a stack and a gradient back down, and report on both, layer by layer.
@@ -170,6 +182,8 @@ def grad_flow(
         range: Their range, (low, high); by default the activation's bounds or the reach of layer 1.
         threads: How many threads; all processors by default. The numbers do not depend on it.
         progress: Called with (steps done, steps in all), two steps a layer.
+        repeats: How many runs, under the seeds from `seed` on; the report then holds their means and their spread.
+        theory: Whether mean-field theory is set beside what was measured.
         **options: See StackOptions.
 
     Raises:
@@ -182,8 +196,12 @@ def grad_flow(
     """
     budget = parse_size("memory", memory)
     stack = make_stack(act, init, **options)
-    settings = run_settings(bins, range, threads, progress)
-    return run_grad_flow(stack, make_loss(loss, classes, labels), budget, settings)
+    chosen_loss = make_loss(loss, classes, labels)
+
+    def run(stack: Stack, settings: RunSettings) -> Report:
+        return run_grad_flow(stack, chosen_loss, budget, settings)
+
+    return run_repeatedly(run, stack, run_settings(bins, range, threads, progress, theory), repeats)
 
 
 def compare(
@@ -198,6 +216,8 @@ def compare(
     range: tuple[float, float] | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    repeats: int = 1,
+    theory: bool = True,
     **options: Unpack[StackOptions],
 ) -> list[Report]:
     """Run every activation with every initializer, both ways, and return a Report of each.
@@ -213,21 +233,48 @@ def compare(
         if isinstance(names, str) or not isinstance(names, Sequence) or not len(names):
             raise InvalidField(field, f"must be a list of at least one, got {names!r}")
     acts = {entry.name: entry for entry in map(activations.resolve, act)}.values()
-    inits = {entry.name: entry for entry in map(initializers.resolve, init)}.values()
+    inits = {entry.name: entry for entry in map(resolve_init, init)}.values()
     first = make_stack(next(iter(acts)), next(iter(inits)), **options)
-    stacks = [replace(first, act=one_act, init=one_init) for one_act in acts for one_init in inits]
+    stacks = [
+        replace(first, act=one_act, init=one_init, **scale_fields(one_act, one_init, *_scale_options(options)))
+        for one_act in acts
+        for one_init in inits
+    ]
     for stack in stacks:  # one that cannot run is refused before the first has run
         check_fits(stack, plan_backward(stack, budget)[1])
     chosen_loss = make_loss(loss, classes, labels)
+    check_repeats(first, repeats)
 
-    def run(number: int, stack: Stack) -> Report:
+    def run(stack: Stack, settings: RunSettings) -> Report:
+        return run_grad_flow(stack, chosen_loss, budget, settings, command="compare")
+
+    def run_one(number: int, stack: Stack) -> Report:
         def step(done: int, total: int) -> None:
             if progress is not None:
                 progress(number * total + done, len(stacks) * total)
 
-        return run_grad_flow(stack, chosen_loss, budget, run_settings(bins, range, threads, step), command="compare")
+        return run_repeatedly(run, stack, run_settings(bins, range, threads, step, theory), repeats)
 
-    return [run(number, stack) for number, stack in enumerate(stacks)]
+    return [run_one(number, stack) for number, stack in enumerate(stacks)]
+
+
+def gain(act: str | Activation, bias_std: float = 0.0) -> "Gains":
+    """Return the gains of an elementwise activation: forward, backward, critical, and the one to take.
+
+    Args:
+        act: An activation's name, with parameters (`leaky_relu:0.2`), or an Activation.
+        bias_std: The std of the biases that the critical point is to have.
+
+    Raises:
+        InvalidField: A ValueError that names the field, what it accepts and what it got.
+
+    Example:
+        >>> round(gain("tanh").forward_gain, 6), gain("tanh").recommended.gain
+        (1.592537, 1.0)
+    """
+    from actdiag.theory.gains import gains
+
+    return gains(activations.resolve(act), bias_std)
 
 
 def make_loss(name: str = "random", classes: int = DEFAULT_CLASSES, labels: str | Path | Numbers | None = None) -> Loss:
@@ -239,6 +286,10 @@ def make_loss(name: str = "random", classes: int = DEFAULT_CLASSES, labels: str 
     if isinstance(labels, str | Path):
         labels = load_labels(labels)
     return Loss(name, classes, None if labels is None else _as_array("labels", labels))
+
+
+def _scale_options(options: StackOptions) -> tuple[float | str, float | None, float | None]:
+    return options.get("gain", 1.0), options.get("bias_mean"), options.get("bias_std")
 
 
 def _as_array(field: str, values: object) -> Numbers:

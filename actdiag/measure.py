@@ -182,9 +182,9 @@ def count_saturated(act: Activation, z: Array) -> int | None:
     return count
 
 
-def cosine_of(stack: Stack, layer: ForwardLayer[Any], workers: Workers) -> float | None:
-    """Return the mean cosine between different rows of a layer's activations, or of the input."""
-    return mean_cosine(workers.map(lambda rows: directions(layer.activations[rows]), stack.row_blocks()))
+def directions_of(stack: Stack, layer: ForwardLayer[Any], workers: Workers) -> list[Directions]:
+    """Return the directions of the rows of a layer's activations, or of the input, block by block."""
+    return workers.map(lambda rows: directions(layer.activations[rows]), stack.row_blocks())
 
 
 def _finite(value: float) -> float | None:

@@ -1,7 +1,7 @@
 """Means, stds and norms that no dtype, offset or magnitude can spoil: float64, shifted, scaled, finite entries only."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -228,10 +228,17 @@ def column_sums(x: Array) -> Doubles:
 
 @dataclass(slots=True)
 class Directions:
-    """The sum of some rows' unit vectors, shape (units,), and how many rows have one (finite and not zero)."""
+    """The sum of some rows' unit vectors, shape (units,), and how many rows have one (finite and not zero).
+
+    Attributes:
+        total: The sum of unit vectors.
+        count: How many there are.
+        parts: The sums of squares of all the rows, in pieces in their order.
+    """
 
     total: Doubles
     count: int = 0
+    parts: list[Doubles] = field(default_factory=list)
 
     def add(self, values: Doubles) -> None:
         """Add the directions of the rows of `values`, shape (rows, units)."""
@@ -240,7 +247,10 @@ class Directions:
             largest = np.abs(values).max(axis=1, keepdims=True)
             usable = np.isfinite(largest[:, 0]) & (largest[:, 0] > 0)
             values = values[usable] / largest[usable]
+            self.parts.append(squares)
             squares = np.vecdot(values, values)
+        else:
+            self.parts.append(squares)
         self.total += (1 / np.sqrt(squares)) @ values
         self.count += len(values)
 
@@ -251,6 +261,11 @@ def directions(x: Array) -> Directions:
     for values in in_double(x):
         found.add(values)
     return found
+
+
+def squares_of(parts: Sequence[Directions]) -> Doubles:
+    """Return the sum of squares of each row, shape (rows,)."""
+    return np.concatenate([squares for part in parts for squares in part.parts])
 
 
 def mean_cosine(parts: Sequence[Directions]) -> float | None:

@@ -26,13 +26,13 @@ def draw_weights(stack: Stack, layer: int, scale: float = 1.0) -> Array:
         scale: The factor that fits the weights to the batch, where the initializer does so.
     """
     weights = sample_weights(stack, layer)
-    scale_weights(stack, weights, scale)
+    scale_weights(stack, layer, weights, scale)
     return weights
 
 
-def scale_weights(stack: Stack, weights: Array, scale: float) -> None:
-    """Multiply what the initializer gave, in place: by the factor that fits it to the batch, then by the gain."""
-    for factor in (scale, stack.gain):
+def scale_weights(stack: Stack, layer: int, weights: Array, scale: float) -> None:
+    """Multiply what the initializer gave `layer`, in place: by what fits it to the batch, then by the gain."""
+    for factor in (scale, stack.layer_gain(layer)):
         if factor != 1:
             weights *= factor
 

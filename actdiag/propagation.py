@@ -132,7 +132,7 @@ def forward(
             scale = fit_scale(weights, biases, a, blocks, workers)
             if tape is not None:
                 tape.scales[layer] = scale
-        scale_weights(stack, weights, scale)
+        scale_weights(stack, layer, weights, scale)
         below, above = a, buffers.next(stack.widths[layer - 1])
         kept = _keep(tape, stack, layer, weights)
         climb_block = partial(climb, below=below, above=above, weights=weights, biases=biases, kept=kept)

@@ -4,13 +4,15 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from actdiag.diagnosis import Verdict
+from actdiag.diagnosis.findings import Outlook
 from actdiag.stack import Stack
 from actdiag.statistics import ChangePerLayer, LayerStats
+from actdiag.theory.types import LayerEstimates, LayerTheory, StackTheory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,9 +40,26 @@ class LossValue:
     value: float | None
 
 
+class Repeats(NamedTuple):
+    """What several runs that differ in their seed alone say beyond their means.
+
+    Attributes:
+        n: How many runs.
+        seeds: Of each.
+        sd: How far the runs spread, a value for each that was measured (ddof 1; None where under two runs have one);
+            the histograms in it are empty.
+        verdicts: How many runs have which outlook, most frequent first.
+    """
+
+    n: int
+    seeds: tuple[int, ...]
+    sd: tuple[LayerStats, ...]
+    verdicts: tuple[tuple[Outlook, int], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that one run found.
+    """All that one run found, or the means of several.
 
     Attributes:
         command: `propagate`, `grad-flow` or `compare`.
@@ -49,6 +68,10 @@ class Report:
         change_per_layer: The factor from layer to layer.
         verdict: The outlook for training, with its findings.
         loss: What the backward pass started from; None without one.
+        theory: What theory says of the stack; None where it was not asked.
+        layer_theory: What it says of each layer; empty where it was not asked or does not apply.
+        repeats: The spread over several seeds, where `layers` holds their means; None for a single run.
+        input_cosine: The mean cosine between different inputs; None where there is none.
     """
 
     command: str
@@ -57,6 +80,10 @@ class Report:
     change_per_layer: ChangePerLayer
     verdict: Verdict
     loss: LossValue | None = None
+    theory: StackTheory | None = None
+    layer_theory: tuple[LayerTheory, ...] = ()
+    repeats: Repeats | None = None
+    input_cosine: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, numbers and None, with the keys of the JSON."""
@@ -67,8 +94,20 @@ class Report:
         return as_json(self.to_dict())
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return a flat dict for each layer, nested keys joined by `_`, without the histograms."""
-        return [_flat(_layer(stats, self.loss is not None)) for stats in self.layers]
+        """Return a flat dict for each layer, nested keys joined by `_`, without the histograms.
+
+        With theory, `predicted_<name>` and `predicted_<name>_sd` follow, and `flagged` as names with spaces between;
+        with repeats, `sd_<name>`.
+        """
+        backward = self.loss is not None
+        rows = [_flat(_layer(stats, backward)) for stats in self.layers]
+        if self.theory is not None:
+            for row, said in zip(rows, _said(self), strict=True):
+                row |= _predicted(said.predicted, backward) | {"flagged": " ".join(said.flagged)}
+        if self.repeats is not None:
+            for row, sd in zip(rows, self.repeats.sd, strict=True):
+                row |= _flat(_spread(sd, backward), "sd_")
+        return rows
 
     def figure(self) -> "Figure":
         """Return the run as a matplotlib Figure."""
@@ -105,6 +144,7 @@ def versions() -> dict[str, str]:
 
 def _run(report: Report) -> dict[str, Any]:
     stack = report.stack
+    gains = stack.layer_gains()
     own_biases = stack.bias_mean is None and stack.bias_std is None and stack.init.sample_bias is not None
     run: dict[str, Any] = {
         "stack": {
@@ -114,19 +154,69 @@ def _run(report: Report) -> dict[str, Any]:
             "input": stack.input,
             "input_width": stack.input_width,
             "batch": stack.batch,
-            "gain": stack.gain,
+            "gain": gains[0] if len(gains) == 1 else list(gains),
             "bias_mean": None if own_biases else stack.bias_mean or 0.0,
             "bias_std": None if own_biases else stack.bias_std or 0.0,
             "dtype": stack.dtype,
             "seed": stack.seed,
         },
-        "layers": [_layer(stats, report.loss is not None) for stats in report.layers],
+        "layers": _layers(report),
         "change_per_layer": _plain(report.change_per_layer),
         "verdict": _plain(report.verdict),
     }
     if report.loss is not None:
         run["loss"] = _plain(report.loss)
+    if report.theory is not None:
+        run["theory"] = _plain(report.theory)
+    if report.repeats is not None:
+        n, seeds, sd, verdicts = report.repeats
+        spread = [{"layer": stats.layer} | _spread(stats, report.loss is not None) for stats in sd]
+        run["repeats"] = {"n": n, "seeds": list(seeds), "sd": spread, "verdicts": dict(verdicts)}
     return run
+
+
+def _layers(report: Report) -> list[dict[str, Any]]:
+    backward = report.loss is not None
+    layers = [_layer(stats, backward) for stats in report.layers]
+    if report.theory is not None:
+        for layer, said in zip(layers, _said(report), strict=True):
+            predicted, expected = (_estimates(one, backward) for one in (said.predicted, said.expected))
+            del expected["chi1"]
+            layer |= {"predicted": predicted, "expected": expected, "flagged": list(said.flagged)}
+    return layers
+
+
+def _said(report: Report) -> tuple[LayerTheory, ...]:
+    """Return what theory says of each layer: nothing where it does not apply, so that all runs have the same keys."""
+    return report.layer_theory or (LayerTheory(),) * len(report.layers)
+
+
+def _estimates(estimates: LayerEstimates, backward: bool) -> dict[str, Any]:
+    plain: dict[str, Any] = _plain(estimates)
+    return plain if backward else {key: value for key, value in plain.items() if key not in _OF_BACKWARD}
+
+
+def _predicted(estimates: LayerEstimates, backward: bool) -> dict[str, Any]:
+    """Return what is predicted of a layer as flat columns, an sd beside each value."""
+    columns: dict[str, Any] = {}
+    for key, value in _estimates(estimates, backward).items():
+        if key == "chi1":
+            columns["predicted_chi1"] = value
+            continue
+        nested = key in ("pre_activation", "gradient")
+        for name, estimate in value.items() if nested else [("", value)]:
+            column = "_".join(filter(None, ("predicted", key, name)))
+            columns[column] = estimate and estimate["value"]
+            columns[f"{column}_sd"] = estimate and estimate["sd"]
+    return columns
+
+
+def _spread(sd: LayerStats, backward: bool) -> dict[str, Any]:
+    """Return the sd of each number of a layer under the number's key."""
+    plain = _layer(sd, backward)
+    if backward:
+        del plain["gradient"]["magnitude"]
+    return {key: value for key, value in plain.items() if key not in ("layer", "width", *_HISTOGRAMS)}
 
 
 def _layer(stats: LayerStats, backward: bool) -> dict[str, Any]:
@@ -137,6 +227,8 @@ def _layer(stats: LayerStats, backward: bool) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if hasattr(value, "_asdict"):
+        return {name: _plain(item) for name, item in value._asdict().items()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if isinstance(value, float) and not isfinite(value):

@@ -4,16 +4,19 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import NamedTuple
 
+from actdiag.arrays import Array
 from actdiag.diagnosis import Run, diagnose
 from actdiag.errors import InvalidField, check_integer, check_real
 from actdiag.gradients import BackwardMeasure
 from actdiag.losses import Loss, labels_of, loss_and_gradient
-from actdiag.measure import Axis, ForwardMeasure, change_per_layer, cosine_of
+from actdiag.measure import Axis, ForwardMeasure, change_per_layer, directions_of
 from actdiag.memory import check_fits, plan_backward, useful_threads
+from actdiag.moments import mean_cosine, squares_of
 from actdiag.propagation import Tape, backward, forward
 from actdiag.report import LossValue, Report
 from actdiag.stack import Stack
 from actdiag.statistics import LayerStats
+from actdiag.theory.beside import Beside
 from actdiag.workers import MOST_THREADS, Workers
 
 MOST_BINS = 10_000
@@ -23,11 +26,12 @@ Progress = Callable[[int, int], None]
 
 
 class RunSettings(NamedTuple):
-    """How to run, none of which changes a statistic but the histogram's axis."""
+    """How to run, none of which changes a statistic but the histogram's axis; and whether theory is set beside it."""
 
     axis: Axis
     threads: int | None
     progress: Progress
+    theory: bool = True
 
 
 def run_settings(
@@ -35,6 +39,7 @@ def run_settings(
     range: tuple[float, float] | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    theory: bool = True,
 ) -> RunSettings:
     """Return checked settings.
 
@@ -50,7 +55,7 @@ def run_settings(
             raise InvalidField(field="range", problem=f"must have LO under HI, got {low:g} {high:g}")
     if threads is not None:
         check_integer("threads", threads, 1, MOST_THREADS)
-    return RunSettings(Axis(bins, range), threads, progress or _silent)
+    return RunSettings(Axis(bins, range), threads, progress or _silent, theory)
 
 
 def _silent(done: int, total: int) -> None:
@@ -60,17 +65,10 @@ def _silent(done: int, total: int) -> None:
 def run_propagate(stack: Stack, settings: RunSettings) -> Report:
     """Run a stack forward and return its Report."""
     check_fits(stack, bins=settings.axis.bins)
-    measure = ForwardMeasure(stack, settings.axis)
-    layers: list[LayerStats] = []
-    cosine = None
+    run = _Run(stack, settings, steps=stack.depth)
     with Workers(settings.threads or useful_threads(stack)) as workers:
-        for layer in forward(stack, workers, measure.visit):
-            if layer.number == 0:
-                cosine = cosine_of(stack, layer, workers)
-                continue
-            layers.append(measure.summarize(layer))
-            settings.progress(len(layers), stack.depth)
-        return _report("propagate", stack, layers, cosine)
+        run.climb(workers)
+    return run.report("propagate")
 
 
 def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
@@ -78,37 +76,74 @@ def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, 
     plan, kept = plan_backward(stack, budget)
     check_fits(stack, kept, 0 if loss.name == "random" else loss.classes, settings.axis.bins)
     labels_of(stack, loss)  # labels that do not fit are refused before anything is run
-    measure, backward_measure = ForwardMeasure(stack, settings.axis), BackwardMeasure(stack)
+    run = _Run(stack, settings, steps=2 * stack.depth)
     tape = Tape(plan)
-    steps = 2 * stack.depth
-    layers: list[LayerStats] = []
-    cosine = None
     with Workers(settings.threads or useful_threads(stack)) as workers:
-        for ascending in forward(stack, workers, measure.visit, tape):
-            top = ascending.activations
-            if ascending.number == 0:
-                cosine = cosine_of(stack, ascending, workers)
-                continue
-            layers.append(measure.summarize(ascending))
-            settings.progress(len(layers), steps)
+        top = run.climb(workers, tape)
         value, d_top = loss_and_gradient(stack, loss, top, workers)
+        run.descend(workers, tape, d_top)
+    classes = None if loss.name == "random" else loss.classes
+    return run.report(command, LossValue(loss.name, classes, value if isfinite(value) else None))
+
+
+class _Run:
+    """A run while it goes: what was measured so far, and theory beside it."""
+
+    def __init__(self, stack: Stack, settings: RunSettings, steps: int) -> None:
+        self._stack = stack
+        self._axis, self._progress = settings.axis, settings.progress
+        self._steps = steps
+        self._theory = Beside(stack) if settings.theory else None
+        self._layers: list[LayerStats] = []
+        self._input_cosine: float | None = None
+
+    def climb(self, workers: Workers, tape: Tape | None = None) -> Array:
+        """Measure every layer on the way up and return the activations of the last."""
+        measure = ForwardMeasure(self._stack, self._axis)
+        for layer in forward(self._stack, workers, measure.visit, tape):
+            if layer.number == 0:
+                found = directions_of(self._stack, layer, workers)
+                self._input_cosine = mean_cosine(found)
+                if self._theory is not None:
+                    self._theory.see_input(layer.activations, squares_of(found), self._input_cosine)
+                continue
+            stats = measure.summarize(layer)
+            self._layers.append(stats)
+            if self._theory is not None:
+                squares = squares_of([block.directions for block in layer.blocks])
+                self._theory.compare(stats, layer.activations, squares, backward=tape is not None)
+            self._progress(len(self._layers), self._steps)
+        return layer.activations
+
+    def descend(self, workers: Workers, tape: Tape, d_top: Array) -> None:
+        """Measure every layer's gradients on the way down."""
+        measure = BackwardMeasure(self._stack)
         held = []
-        for descending in backward(stack, workers, tape, d_top, backward_measure.visit):
-            held.append((descending, backward_measure.weigh(descending, workers)))
+        for descending in backward(self._stack, workers, tape, d_top, measure.visit):
+            held.append((descending, measure.weigh(descending, workers)))
             # dL/dW of a layer is left to the threads while the gradient goes on to the next.
             while len(held) > (descending.number > 1):
                 layer, weighed = held.pop(0)
-                layers[layer.number - 1] = backward_measure.summarize(layer, weighed, layers[layer.number - 1])
-                settings.progress(steps - layer.number + 1, steps)
-        classes = None if loss.name == "random" else loss.classes
-        return _report(
-            command, stack, layers, cosine, LossValue(loss.name, classes, value if isfinite(value) else None)
+                at = layer.number - 1
+                self._layers[at] = measure.summarize(layer, weighed, self._layers[at])
+                if self._theory is not None and layer.number < self._stack.depth:
+                    self._theory.compare_gradient(self._layers[at], self._layers[at + 1])
+                self._progress(self._steps - at, self._steps)
+
+    def report(self, command: str, loss: LossValue | None = None) -> Report:
+        """Return the Report of the whole."""
+        layers = tuple(self._layers)
+        change = change_per_layer(layers)
+        verdict = diagnose(Run(self._stack, layers, change, self._input_cosine))
+        theory, said = (None, ()) if self._theory is None else self._theory.report(layers)
+        return Report(
+            command,
+            self._stack,
+            layers,
+            change,
+            verdict,
+            loss,
+            theory=theory,
+            layer_theory=said,
+            input_cosine=self._input_cosine,
         )
-
-
-def _report(
-    command: str, stack: Stack, layers: Sequence[LayerStats], cosine: float | None, loss: LossValue | None = None
-) -> Report:
-    measured = tuple(layers)
-    change = change_per_layer(measured)
-    return Report(command, stack, measured, change, diagnose(Run(stack, measured, change, cosine)), loss)

@@ -37,6 +37,8 @@ class Stack:
         input_width: The number of features of an input.
         batch: The number of inputs.
         gain: What the sampled weights are multiplied with; never the biases or the readout.
+        target_gain: The gain sqrt(fan_in) x std that every layer's weights are brought to instead, whatever the
+            initializer's own; where that is laid out for the mean of both fans, sqrt(mean fan) x std.
         bias_mean: The mean of the biases; None with `bias_std` for the initializer's own biases.
         bias_std: The std of the biases, which are normal.
         dtype: `float32` or `float64`: the arithmetic of the stack.
@@ -56,6 +58,7 @@ class Stack:
     dtype: str = "float32"
     seed: int = 0
     data: Array | None = field(default=None, compare=False, repr=False)
+    target_gain: float | None = None
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -72,6 +75,8 @@ class Stack:
             "gain": check_real("gain", self.gain, 0.0, LARGEST_SCALE, open_below=True),
             "seed": check_integer("seed", self.seed, 0, MOST_SEED),
         }
+        if self.target_gain is not None:
+            checked["target_gain"] = self._checked_target(self.target_gain)
         if self.bias_mean is not None:
             checked["bias_mean"] = check_real("bias_mean", self.bias_mean, -LARGEST_SCALE, LARGEST_SCALE)
         if self.bias_std is not None:
@@ -85,8 +90,9 @@ class Stack:
             problem = f"must have shape ({self.batch}, {self.input_width}), got {self.data.shape}"
             raise InvalidField(field="input", problem=problem)
         largest = float(np.finfo(self.dtype).max)
+        gain = self.gain if self.target_gain is None else self.target_gain
         if any(self.weight_std(layer) > largest / 10 for layer in range(1, min(self.depth, 2) + 1)):
-            problem = f"must keep the weights within {self.dtype} (std under {largest / 10:.1g}), got {self.gain:g}"
+            problem = f"must keep the weights within {self.dtype} (std under {largest / 10:.1g}), got {gain:g}"
             raise InvalidField(field="gain", problem=problem)
 
     @property
@@ -104,13 +110,35 @@ class Stack:
 
     def weight_std(self, layer: int) -> float:
         """The std of a weight of `layer`, gain included; of the recipe, before any scaling on the batch."""
-        return self.gain * self.init.std(self.fan_in(layer), self.columns(layer))
+        return self.layer_gain(layer) * self.init.std(self.fan_in(layer), self.columns(layer))
+
+    def layer_gain(self, layer: int) -> float:
+        """What the sampled weights of `layer` are multiplied with."""
+        if self.target_gain is None:
+            return self.gain
+        fan_in = self.fan_in(layer)
+        # With equal fans, their mean is fan_in: what the initializer's scale is laid out for.
+        own = self.init.std(fan_in, fan_in if self.init.averages_fans else self.columns(layer))
+        return self.target_gain / (math.sqrt(fan_in) * own)
+
+    def layer_gains(self) -> tuple[float, ...]:
+        """The gains of layers 1 to L; one alone where all are the same but for rounding."""
+        gains = tuple(self.layer_gain(layer) for layer in range(1, self.depth + 1))
+        return gains[:1] if all(math.isclose(gain, gains[0], rel_tol=1e-12) for gain in gains) else gains
 
     def bias_spread(self, layer: int) -> tuple[float, float]:
         """The mean and the std of a bias of `layer`."""
         if self.bias_mean is None and self.bias_std is None:
             return 0.0, math.sqrt(self.init.bias_variance(self.fan_in(layer), self.columns(layer)))
         return self.bias_mean or 0.0, self.bias_std or 0.0
+
+    def _checked_target(self, target: float) -> float:
+        """Return the gain asked of every layer, or refuse it where weights are not drawn at a scale of their own."""
+        scales = (self.init.std(self.fan_in(layer), self.columns(layer)) for layer in range(1, self.depth + 1))
+        if not self.init.mean_field or self.init.fits_batch or not all(scales):
+            drawn = "where weights are fixed or fitted to the batch"
+            raise InvalidField(field="gain", problem=f"must be a number {drawn}, got auto with {self.init.name}")
+        return check_real("gain", target, 0.0, LARGEST_SCALE, open_below=True)
 
     def inputs(self, over: Over = in_turn) -> Array:
         """The inputs in the stack's dtype, shape (batch, input_width).

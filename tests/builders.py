@@ -6,7 +6,7 @@ from actdiag.activations import resolve as activation
 from actdiag.diagnosis import Finding, Verdict
 from actdiag.histograms import Histogram
 from actdiag.initializers import resolve as initializer
-from actdiag.report import LossValue, Report
+from actdiag.report import LossValue, Repeats, Report
 from actdiag.stack import Stack
 from actdiag.statistics import (
     BiasGradientStats,
@@ -15,6 +15,15 @@ from actdiag.statistics import (
     LayerStats,
     PreActivationStats,
     WeightGradientStats,
+)
+from actdiag.theory.types import (
+    Estimate,
+    GradientEstimates,
+    Horizon,
+    LayerEstimates,
+    LayerTheory,
+    PreActivationEstimates,
+    StackTheory,
 )
 
 EDGES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -124,3 +133,91 @@ def with_gradient():
         LossValue("mse", 10, 0.123),
         (0.98, 0.01),
     )
+
+
+ORDERED = StackTheory(
+    applies=True,
+    note="the signal goes to the fixed point q*",
+    phase="ordered",
+    stable="stable",
+    q=0.315,
+    c=1.0,
+    chi1=0.88,
+    chiq=0.572,
+    xi_q=1.79,
+    xi_c=7.83,
+    horizon=Horizon(signal=108, gradient=108, inputs=54, float16=12, bfloat16=98),
+)
+DOES_NOT_APPLY = StackTheory(applies=False, note="the weights of constant=0.1 are not independent")
+
+
+def estimates(**changes):
+    said = LayerEstimates(
+        mean=Estimate(0.39, 0.02),
+        std=Estimate(0.57, 0.03),
+        rms=Estimate(0.71, 0.03),
+        unit_std=Estimate(0.49, 0.02),
+        zero_fraction=Estimate(0.5, 0.001),
+        dead_fraction=Estimate(0.001, None),
+        cosine=Estimate(0.318, 0.004),
+        pre_activation=PreActivationEstimates(Estimate(0.0, 0.01), Estimate(1.0, 0.05), Estimate(1.0, 0.05)),
+        chi1=0.88,
+    )
+    return said._replace(**changes)
+
+
+def layer_theory(number, flagged=(), **expected):
+    return LayerTheory(estimates(), estimates(std=Estimate(0.5801, 0.0002), **expected), tuple(flagged))
+
+
+def with_theory(base=None, flags=None, **changes):
+    """A report with theory beside it; `flags` has names by layer."""
+    base = base or report()
+    said = [layer_theory(stats.layer, (flags or {}).get(stats.layer, ())) for stats in base.layers]
+    if base.loss is not None:
+        gradients = [GradientEstimates(Estimate(2 * one.gradient.rms, one.gradient.rms), Estimate(0.5, 0.1)) for one in
+                     base.layers]  # fmt: skip
+        said = [
+            LayerTheory(one.predicted._replace(gradient=of), one.expected._replace(gradient=of), one.flagged)
+            for one, of in zip(said, gradients, strict=True)
+        ]
+    return replace(base, theory=ORDERED._replace(**changes), layer_theory=tuple(said))
+
+
+def surprising():
+    """Theory that most of the run contradicts."""
+    flags = {1: ("std",), 2: ("std", "cosine", "pre_activation.rms"), 3: ("zero_fraction",)}
+    return with_theory(flags=flags, disagrees=True)
+
+
+def surprising_gradient():
+    return with_theory(with_gradient(), {3: ("gradient.rms",), 4: ("gradient.rms", "rms")})
+
+
+def repeated(base=None, runs=20):
+    """A report of means over seeds."""
+    base = base or report()
+    empty = Histogram((), (), 0, 0, 0, 0, 0)
+
+    def spread(stats):
+        sd = replace(
+            stats,
+            mean=0.031,
+            std=0.094,
+            rms=0.1,
+            unit_std=0.02,
+            zero_fraction=0.012,
+            dead_fraction=0.0,
+            cosine=0.012,
+            pre_activation=PreActivationStats(0.01, 0.12, 0.12, 0.5, 0.5, 0.0),
+            histogram=empty,
+            magnitude=empty,
+        )
+        if stats.gradient is None:
+            return sd
+        return replace(sd, gradient=GradientStats(stats.gradient.rms / 8, stats.gradient.ratio / 9, 0.01, 0.0, empty))
+
+    verdicts = (("healthy", runs - 1), ("at-risk", 1))
+    spreads = tuple(spread(stats) for stats in base.layers)
+    said = tuple(one._replace(expected=LayerEstimates()) for one in base.layer_theory)
+    return replace(base, layer_theory=said, repeats=Repeats(runs, tuple(range(runs)), spreads, verdicts))

@@ -3,13 +3,15 @@
 import concurrent.futures
 import io
 import json
+from dataclasses import replace
 
+import builders
 import numpy as np
 import pytest
 from rich.console import Console
 
 import actdiag
-from actdiag import Activation, InvalidField, workers
+from actdiag import Activation, InvalidField, api, running, workers
 from actdiag.initializers import resolve as initializer
 
 SMALL = {"depth": 3, "width": 12, "batch": 40}
@@ -133,6 +135,83 @@ def test_report_gives_itself_in_every_form():
     console = Console(width=80, file=io.StringIO())
     console.print(report)
     assert "verdict" in console.file.getvalue()
+
+
+MEASURED = ["mean", "std", "rms", "unit_std", "zero_fraction", "dead_fraction", "saturated_fraction", "cosine"]
+
+
+@pytest.mark.parametrize("build", [builders.surprising, builders.surprising_gradient])
+def test_theory_in_json(build):
+    report = build()
+    backward = report.loss is not None
+    document = json.loads(report.to_json())
+    keys = [*MEASURED, "pre_activation", *(["gradient"] if backward else [])]
+    for layer, said in zip(document["layers"], report.layer_theory, strict=True):
+        assert list(layer)[-3:] == ["predicted", "expected", "flagged"]
+        assert list(layer["predicted"]) == [*keys, "chi1"]
+        assert list(layer["expected"]) == keys
+        assert set(keys) <= set(layer)
+        assert layer["predicted"]["std"] == {"value": 0.57, "sd": 0.03}
+        assert layer["expected"]["std"] == {"value": 0.5801, "sd": 0.0002}
+        assert layer["predicted"]["dead_fraction"] == {"value": 0.001, "sd": None}
+        assert layer["predicted"]["saturated_fraction"] is None
+        assert list(layer["predicted"]["pre_activation"]) == ["mean", "std", "rms"]
+        assert layer["predicted"]["chi1"] == 0.88
+        assert layer["flagged"] == list(said.flagged)
+        if backward:
+            assert layer["predicted"]["gradient"]["ratio"] == {"value": 0.5, "sd": 0.1}
+    assert list(document["theory"]) == [
+        "applies", "note", "phase", "stable", "q", "c", "chi1", "chiq", "xi_q", "xi_c", "horizon", "disagrees",
+    ]  # fmt: skip
+    assert document["theory"]["horizon"] == {
+        "signal": 108, "gradient": 108, "inputs": 54, "float16": 12, "bfloat16": 98, "float32": None,
+    }  # fmt: skip
+    assert isinstance(document["stack"]["widths"], list)
+
+
+def test_theory_in_rows():
+    report = builders.surprising_gradient()
+    rows = report.rows()
+    assert rows[0]["predicted_std"] == 0.57
+    assert rows[0]["predicted_std_sd"] == 0.03
+    assert rows[0]["predicted_pre_activation_rms_sd"] == 0.05
+    assert rows[0]["predicted_gradient_ratio"] == 0.5
+    assert rows[0]["predicted_saturated_fraction"] is rows[0]["predicted_saturated_fraction_sd"] is None
+    assert rows[0]["predicted_chi1"] == 0.88
+    assert [row["flagged"] for row in rows] == ["", "", "gradient.rms", "gradient.rms rms"]
+    assert not [key for key in rows[0] if key.startswith("expected") or key.endswith("_value")]
+    assert not [key for key in builders.surprising().rows()[0] if "gradient" in key]
+
+
+def test_rows_have_the_same_keys_whether_or_not_theory_applies():
+    applies, not_so = builders.with_theory(), replace(builders.report(), theory=builders.DOES_NOT_APPLY)
+    assert list(applies.rows()[0]) == list(not_so.rows()[0])
+    layer = not_so.to_dict()["layers"][0]
+    assert layer["flagged"] == []
+    assert layer["predicted"]["std"] is layer["predicted"]["chi1"] is layer["expected"]["pre_activation"]["rms"] is None
+
+
+def test_no_theory_no_keys():
+    for build in (builders.report, builders.with_gradient):
+        document, row = build().to_dict(), build().rows()[0]
+        assert "theory" not in document
+        assert not {"predicted", "expected", "flagged"} & set(document["layers"][0])
+        assert not [key for key in row if key.startswith(("predicted", "flagged"))]
+
+
+@pytest.mark.parametrize("command", ["propagate", "grad_flow", "compare"])
+@pytest.mark.parametrize("theory", [True, False])
+def test_theory_is_asked_for_in_the_settings(command, theory, monkeypatch):
+    asked = []
+
+    def run(stack, *rest, **options):
+        asked.append(next(one for one in rest if isinstance(one, running.RunSettings)).theory)
+        return builders.report()
+
+    monkeypatch.setattr(api, "run_propagate", run)
+    monkeypatch.setattr(api, "run_grad_flow", run)
+    getattr(actdiag, command)(theory=theory)
+    assert set(asked) == {theory}
 
 
 @pytest.mark.parametrize("act", list(actdiag.ACTIVATIONS))

@@ -228,6 +228,36 @@ def test_an_existing_file_keeps_its_mode_and_a_link_its_target(capsys):
     assert Path("real.json").stat().st_mode & 0o777 == 0o640
 
 
+@pytest.mark.parametrize("command", ["propagate", "grad-flow"])
+def test_repeats_are_what_the_library_says(capsys, command):
+    import actdiag as library
+
+    text = succeed(capsys, command, *SMALL, "--repeats", 3, "--seed", 4, "--json", "-")
+    function = library.propagate if command == "propagate" else library.grad_flow
+    assert text == function(batch=50, width=20, depth=3, repeats=3, seed=4).to_json()
+    assert json.loads(text)["repeats"]["seeds"] == [4, 5, 6]
+    shown = succeed(capsys, command, *SMALL, "--repeats", 3)
+    assert "3 runs, seeds 0 to 2" in shown
+    assert "±" in shown or "+-" in shown
+
+
+def test_compare_repeats(capsys):
+    compared = ["compare", "--act", "relu", "--init", "he,xavier", *SMALL, "--repeats", 2]
+    runs = json.loads(succeed(capsys, *compared, "--json", "-"))["runs"]
+    assert [run["repeats"]["seeds"] for run in runs] == [[0, 1], [0, 1]]
+    rows = list(csv.DictReader(io.StringIO(succeed(capsys, *compared, "--csv", "-"))))
+    assert float(rows[0]["sd_std"]) > 0
+    assert "of 2 runs" in succeed(capsys, *compared)
+
+
+@pytest.mark.parametrize("command", ["propagate", "grad-flow", "compare"])
+def test_no_theory_leaves_it_out(capsys, command):
+    text = succeed(capsys, command, *SMALL, "--no-theory", "--json", "-")
+    assert "theory" not in text
+    assert "predicted" not in text
+    assert "predicted" not in succeed(capsys, command, *SMALL, "--no-theory")
+
+
 BAD = [
     # options that every run takes: arguments, what the message must say
     ("--depth 0", "--depth must be at least 1, got 0"),
@@ -250,7 +280,7 @@ BAD = [
     ("--gain nan", "--gain must be a finite number above 0"),
     ("--gain inf", "--gain must be a finite number above 0"),
     ("--gain 1e300", "--gain must be above 0 and at most 1e+30, got 1e+300"),
-    ("--gain two", "--gain must be a number, got 'two'"),
+    ("--gain two", "--gain must be a number or auto, got 'two'"),
     ("--gain 1e30 --init std=1e30", "--gain must keep the weights within float32"),
     ("--init std=0", "--init 'std=0': std must be above 0"),
     ("--init std=-1", "--init 'std=-1': std must be above 0"),
@@ -269,6 +299,10 @@ BAD = [
     ("--threads 0", "--threads must be at least 1, got 0"),
     ("--range 1 0", "--range must have LO under HI, got 1 0"),
     ("--range 0 inf", "--range must be a finite number"),
+    ("--repeats 0", "--repeats must be at least 1, got 0"),
+    ("--repeats 10001", "--repeats must be at most 10000, got 10001"),
+    ("--repeats x", "--repeats must be a whole number, got 'x'"),
+    ("--repeats 2 --seed 9223372036854775807", "--seed must be at most 9223372036854775806 for 2 repeats"),
     ("--bins 0", "--bins must be at least 1, got 0"),
     ("--layers 1-9", "--layers must be within 1 to 5, low end first, got '1-9'"),
     ("--layers 3-1", "--layers must be within 1 to 5, low end first, got '3-1'"),

@@ -12,6 +12,7 @@ import click
 from actdiag import __version__
 from actdiag.cli.activations import activations
 from actdiag.cli.compare import compare
+from actdiag.cli.gain import gain
 from actdiag.cli.grad_flow import grad_flow
 from actdiag.cli.initializers import initializers
 from actdiag.cli.propagate import propagate
@@ -62,7 +63,7 @@ def actdiag(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (propagate, grad_flow, compare, activations, initializers):
+for command in (propagate, grad_flow, compare, gain, activations, initializers):
     actdiag.add_command(command)
 
 

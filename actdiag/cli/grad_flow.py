@@ -1,10 +1,15 @@
 """actdiag grad-flow."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from actdiag.cli import options
+
+if TYPE_CHECKING:
+    from actdiag.report import Report
+    from actdiag.running import RunSettings
+    from actdiag.stack import Stack
 
 
 @click.command("grad-flow", short_help="What becomes of the gradient.")
@@ -38,11 +43,17 @@ def grad_flow(
     from actdiag.cli import output
     from actdiag.memory import parse_size
     from actdiag.render.selection import parse_layers
+    from actdiag.repeats import run_repeatedly
 
     outputs, settings = output.taken_from(given, labels), output.settings_from(given)
     budget, chosen_loss = parse_size("memory", memory), api.make_loss(loss, classes, labels)
+    repeats = given.pop("repeats")
     stack = api.make_stack(act, init, **given)
     shown = None if layers is None else parse_layers(layers, stack.depth)
+
+    def run(stack: "Stack", settings: "RunSettings") -> "Report":
+        return running.run_grad_flow(stack, chosen_loss, budget, settings)
+
     with output.progress() as progress:
-        report = running.run_grad_flow(stack, chosen_loss, budget, running.run_settings(**settings, progress=progress))
+        report = run_repeatedly(run, stack, running.run_settings(**settings, progress=progress), repeats)
     output.answer(report, outputs, shown)

@@ -35,6 +35,21 @@ class Real(click.ParamType[float]):
             self.fail(f"must be a number, got {value!r}", param, ctx)
 
 
+class RealOrAuto(Real):
+    """A number, or `auto`."""
+
+    name = "X|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number or `auto`, or fail with what is accepted."""
+        if value == "auto":
+            return value
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"must be a number or auto, got {value!r}", param, ctx)
+
+
 class Wholes(click.ParamType[tuple[int, ...]]):
     """Whole numbers with commas between."""
 
@@ -90,7 +105,7 @@ def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Com
     return decorate
 
 
-_ACT_HELP, _INIT_HELP = "Activation, NAME[:value].", "Initializer, NAME[:value]."
+_ACT_HELP, _INIT_HELP = "Activation, NAME[:value].", "Initializer, NAME[:value]; auto fits lecun to the activation."
 _MANY = "s, with commas between; may repeat."
 _TABLE = "- for standard output instead of the table."
 
@@ -125,7 +140,12 @@ stack_options = _together(
     _option("--standardize", "Bring every feature of a file to mean 0 and std 1.", is_flag=True, show_default=False),
     _option("--bias-mean", "Mean of normal biases.  [default: the initializer's biases]", type=Real()),
     _option("--bias-std", "Std of normal biases.  [default: the initializer's biases]", type=Real()),
-    _option("--gain", "Multiplies the sampled weights.", type=Real(), default=1.0),
+    _option(
+        "--gain",
+        "Multiplies the sampled weights; auto: to what the activation needs, biases too.",
+        type=RealOrAuto(),
+        default=1.0,
+    ),
     _option("--dtype", "Arithmetic of the stack.", default="float32", metavar="float32|float64"),
     _option("--seed", "What all random numbers follow from.", type=Whole(), default=0),
 )
@@ -157,6 +177,8 @@ run_options = _together(
     ),
     _option("--bins", "Bins of the histograms.", type=Whole(), default=30),
     _option("--threads", "Threads; the numbers do not depend on it.  [default: all]", type=Whole()),
+    _option("--repeats", "Runs, under the seeds from --seed on: means and spread.", type=Whole(), default=1),
+    _option("--theory/--no-theory", "Mean-field theory beside what is measured.", default=True),
 )
 
 layers_option = _option("--layers", "Layers in the table.  [default: up to 20, evenly chosen]", metavar="all|1-10,50")

@@ -102,7 +102,7 @@ def _file_of(spec: str) -> str:
 
 def settings_from(given: dict[str, Any]) -> dict[str, Any]:
     """Take the options of how to run out of a command's options."""
-    return {name: given.pop(name) for name in ("bins", "range", "threads")}
+    return {name: given.pop(name) for name in ("bins", "range", "threads", "theory")}
 
 
 def answer(report: Report, outputs: Outputs, layers: Sequence[int] | None) -> None:

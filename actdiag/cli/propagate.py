@@ -27,10 +27,13 @@ def propagate(act: str, init: str, layers: str | None, **given: Any) -> None:
     from actdiag import api, running
     from actdiag.cli import output
     from actdiag.render.selection import parse_layers
+    from actdiag.repeats import run_repeatedly
 
     outputs, settings = output.taken_from(given), output.settings_from(given)
+    repeats = given.pop("repeats")
     stack = api.make_stack(act, init, **given)
     shown = None if layers is None else parse_layers(layers, stack.depth)
     with output.progress() as progress:
-        report = running.run_propagate(stack, running.run_settings(**settings, progress=progress))
+        chosen = running.run_settings(**settings, progress=progress)
+        report = run_repeatedly(running.run_propagate, stack, chosen, repeats)
     output.answer(report, outputs, shown)

@@ -22,6 +22,8 @@ DRAW_WEIGHTS = "take random weights, such as --init lecun: equal ones make all u
 
 def rescale(stack: Stack, layers: Sequence[LayerStats], change: float | None) -> str | None:
     """Advise the gain that would undo a change per layer; None where the activation does not let one gain do so."""
+    if stack.target_gain is not None:
+        return None
     if not change or not isfinite(stack.gain / change) or stack.gain / change == 0 or stack.init.fits_batch:
         return None
     degrees = [degree(stack.act, stats.pre_activation.rms) for stats in (layers[0], layers[-1])]
@@ -75,7 +77,8 @@ def unsaturate(stack: Stack, first: int) -> str:
     """Advise what keeps pre-activations where the slope is; `first` is the first layer that saturates."""
     if first == 1 and stack.data is not None and float(np.abs(stack.data).max()) > _LARGE_INPUT:
         return "bring the inputs to mean 0 and std 1: --standardize"
-    return f"use smaller weights, such as --init lecun or a --gain under {stack.gain:.3g}"
+    smaller = "" if stack.target_gain is not None else f" or a --gain under {stack.gain:.3g}"
+    return f"use smaller weights, such as --init lecun{smaller}"
 
 
 def centre(stack: Stack, stats: LayerStats) -> str:

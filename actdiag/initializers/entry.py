@@ -30,6 +30,8 @@ class Initializer:
         bias_variance: (fan_in, fan_out) to the variance of one bias.
         mean_field: Whether weights are independent (or orthogonal) enough for mean-field theory.
         fits_batch: Whether the weights are then scaled to give the pre-activations of the batch a std of 1.
+        averages_fans: Whether the variance is laid out for the mean of both fans: a compromise between what the signal
+            and what the gradient asks for.
         copies: How many arrays of the weights' size a layer takes at its peak, draw and gradient included.
     """
 
@@ -42,6 +44,7 @@ class Initializer:
     bias_variance: Callable[[int, int], float] = lambda fan_in, fan_out: 0.0
     mean_field: bool = True
     fits_batch: bool = False
+    averages_fans: bool = False
     copies: int = 3
 
     def std(self, fan_in: int, fan_out: int) -> float:

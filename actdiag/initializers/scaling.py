@@ -53,6 +53,7 @@ def variance_scaling(
         sample=sample,
         variance=variance,
         distribution=words[distribution],
+        averages_fans=mode == "fan_avg",
         copies=6 if distribution == "truncated_normal" else 3,
         source="Szegedy et al. 2015 / Keras VarianceScaling",
     )

@@ -1,10 +1,30 @@
 """Numbers and stacks in words, the same in the terminal and in pictures."""
 
+from collections.abc import Callable
+from math import floor, log10
+from typing import Any
+
 from actdiag.histograms import Histogram
+from actdiag.repeats import runs_that_count
 from actdiag.report import Report
 from actdiag.stack import Stack
+from actdiag.statistics import LayerStats
+from actdiag.theory.types import Estimate, Horizon, LayerEstimates, StackTheory
 
 MISSING = "-"
+
+_NAMES = {
+    "rms": "rms a",
+    "unit_std": "unit std",
+    "zero_fraction": "exact zeros",
+    "dead_fraction": "dead units",
+    "saturated_fraction": "saturated entries",
+    "pre_activation.mean": "mean z",
+    "pre_activation.std": "std z",
+    "pre_activation.rms": "rms z",
+    "gradient.rms": "rms dL/dz",
+    "gradient.ratio": "ratio of dL/dz",
+}
 
 
 def number(value: float | None) -> str:
@@ -61,6 +81,8 @@ def initializer(stack: Stack) -> str:
     low, high = brief(min(stds)), brief(max(stds))
     spread = low if low == high else f"{low} to {high}"
     gain = "" if stack.gain == 1 else f", gain {brief(stack.gain)}"
+    if stack.target_gain is not None:
+        gain = f", gain auto {brief(stack.target_gain)}"
     fitted = ", before scaling on the batch" if stack.init.fits_batch else ""
     return f"{stack.init.name} (std {spread}{gain}{fitted})"
 
@@ -89,9 +111,19 @@ def biases(stack: Stack) -> str:
     return f"biases N({mean:g}, {std:g}^2)"
 
 
-def setting(stack: Stack) -> str:
-    """Return all of the stack beside its activation and initializer."""
-    return ", ".join(filter(None, (shape(stack), inputs(stack), biases(stack), stack.dtype, f"seed {stack.seed}")))
+def setting(report: Report, bias: str | None = None) -> str:
+    """Return all of a report's stack beside its activation and initializer, and the seeds that it ran under.
+
+    Args:
+        report: The report.
+        bias: What to say of the biases, where it is not those of this stack.
+    """
+    stack = report.stack
+    seeds = f"seed {stack.seed}"
+    if report.repeats is not None:
+        seeds = f"{report.repeats.n} runs, seeds {report.repeats.seeds[0]} to {report.repeats.seeds[-1]}"
+    bias = biases(stack) if bias is None else bias
+    return ", ".join(filter(None, (shape(stack), inputs(stack), bias, stack.dtype, seeds)))
 
 
 def journeys(report: Report) -> list[tuple[str, str]]:
@@ -109,3 +141,88 @@ def journeys(report: Report) -> list[tuple[str, str]]:
         )
         for what, of, start, start_rms, end, end_rms, factor in ways
     ]
+
+
+def value_at(layer: LayerStats | LayerEstimates | None, name: str) -> Any:
+    """Return the number of a layer that has that name, dotted where nested; None where the layer has none."""
+    value: Any = layer
+    for part in name.split("."):
+        value = getattr(value, part, None)
+    return value
+
+
+def plus_minus(text: Callable[[float | None], str], value: float | None, sd: float | None, ascii_only: bool) -> str:
+    """Return a number with its spread, `0.826±0.094`; alone where there is none.
+
+    Args:
+        text: How the number is written.
+        value: The number.
+        sd: Its spread.
+        ascii_only: Whether to write `+-`.
+    """
+    if value is None or sd is None:
+        return text(value)
+    spread = percent(sd) if text is percent else f"{sd:#.2g}" if sd else "0"
+    return f"{text(value)}{'+-' if ascii_only else '±'}{spread}"
+
+
+def theory(stack_theory: StackTheory) -> list[str]:
+    """Return what theory says of a stack: its phase and fixed point, how far it reaches, the note."""
+    if not stack_theory.applies:
+        return [f"none applies: {stack_theory.note}"]
+    said = stack_theory
+    kind = ", ".join(filter(None, (said.phase, said.stable)))
+    points = (("q*", said.q), ("c*", said.c), ("chi1", said.chi1))
+    facts = [f"{symbol} {brief(value)}" for symbol, value in points if value is not None]
+    scales = [f"{brief(xi)} ({of})" for xi, of in ((said.xi_q, "q"), (said.xi_c, "c")) if xi is not None]
+    if scales:
+        facts.append(f"depth scale{'s' if len(scales) > 1 else ''} {' and '.join(scales)} layers")
+    lines = [": ".join(filter(None, (kind, ", ".join(facts)))), "; ".join(_horizons(said.horizon)), said.note]
+    return [line for line in lines if line]
+
+
+def _horizons(horizon: Horizon) -> list[str]:
+    ways = (("signal changes 1000-fold", horizon.signal), ("gradient", horizon.gradient))
+    facts = [f"{what} in {layers} layers" for what, layers in ways if layers is not None]
+    if horizon.signal is None and facts:
+        facts = [f"gradient changes 1000-fold in {horizon.gradient} layers"]
+    if horizon.inputs is not None:
+        facts.append(f"inputs align in {horizon.inputs} layers")
+    names = ("float16", "bfloat16", "float32")
+    left = [f"{name} at {getattr(horizon, name)}" for name in names if getattr(horizon, name) is not None]
+    return facts + ([f"leaves {', '.join(left)}".replace(" at ", " at layer ", 1)] if left else [])
+
+
+def flags(report: Report, ascii_only: bool) -> list[str]:
+    """Return a line on each number that is not what theory expects: `layer 7 std 0.31, expected 0.52 ± 0.02 ...`."""
+    lines = []
+    for stats, said in zip(report.layers, report.layer_theory, strict=False):
+        for name in said.flagged:
+            what = f"layer {stats.layer} {_NAMES.get(name, name)}"
+            number, expected = value_at(stats, name), value_at(said.expected, name)
+            if expected is None:
+                runs = f" in {runs_that_count(report.repeats.n)} or more of the runs" if report.repeats else ""
+                lines.append(f"{what} {brief(number)}, over 4 sd off{runs}")
+                continue
+            came, wanted = _beside(number, expected, name.endswith("_fraction"), ascii_only)
+            lines.append(f"{what} {came}, expected {wanted} from {_origin(report, stats.layer, name)}")
+    return lines
+
+
+def _beside(number: float | None, expected: Estimate, is_share: bool, ascii_only: bool) -> tuple[str, str]:
+    """Return a number and what was expected of it, in as many digits as the expectation's spread leaves."""
+    scale, unit = (100, "%") if is_share else (1, "")
+    sd = expected.sd
+    digits = 3
+    if sd and expected.value:
+        digits = min(max(floor(log10(abs(expected.value))) - floor(log10(sd)) + 2, 3), 9)
+    came = MISSING if number is None else f"{scale * number:.{digits}g}{unit}"
+    spread = "" if sd is None else f" {'+-' if ascii_only else '±'} {scale * sd:.2g}{unit}"
+    return came, f"{scale * expected.value:.{digits}g}{unit}{spread}"
+
+
+def _origin(report: Report, layer: int, name: str) -> str:
+    """Return what a number was expected from: the layer before, of gradients the one after."""
+    if name.startswith("gradient"):
+        return f"layer {layer + 1}" if layer < len(report.layers) else "the loss"
+    return f"layer {layer - 1}" if layer > 1 else "the input"

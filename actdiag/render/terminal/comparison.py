@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from actdiag.render import words
-from actdiag.render.terminal.marks import STYLES, table
+from actdiag.render.terminal.marks import FLAG_STYLE, STYLES, table
 from actdiag.report import Report
 
 _CELL_WIDTH = 19
@@ -17,9 +17,11 @@ def comparison_view(reports: Sequence[Report], *, width: int, ascii_only: bool =
     acts = list(dict.fromkeys(report.stack.act.name for report in reports))
     inits = list(dict.fromkeys(report.stack.init.name for report in reports))
     cells = {(report.stack.act.name, report.stack.init.name): report for report in reports}
+    automatic = any(report.stack.target_gain is not None for report in reports)
+    bias = "biases (b) that go with each gain" if automatic else None
     name_width = max(len(name) for name in inits)
     fitting = max((width - name_width - 1) // (_CELL_WIDTH + 1), 1)
-    parts: list[RenderableType] = [Text(words.setting(reports[0].stack)), Text()]
+    parts: list[RenderableType] = [Text(words.setting(reports[0], bias)), Text()]
     for start in range(0, len(acts), fitting):
         view = table(ascii_only)
         view.add_column("", no_wrap=True)
@@ -36,9 +38,16 @@ def comparison_view(reports: Sequence[Report], *, width: int, ascii_only: bool =
 
 
 def _cell(report: Report) -> Text:
-    verdict, change = report.verdict, report.change_per_layer
-    text = Text(f"rms {words.number(report.layers[-1].rms)}\n")
+    verdict, change, stack = report.verdict, report.change_per_layer, report.stack
+    gain = ""
+    if stack.target_gain is not None:
+        gain = f"gain {words.brief(stack.target_gain)}, b {words.brief(stack.bias_spread(1)[1])}\n"
+    text = Text(f"{gain}rms {words.number(report.layers[-1].rms)}\n")
     text.append(f"up {words.change(change.forward)}\ndown {words.change(change.backward)}\n")
     text.append(verdict.severity, STYLES[verdict.severity])
+    if report.repeats is not None:
+        text.append(f"\nso {dict(report.repeats.verdicts).get(verdict.severity, 0)} of {report.repeats.n} runs")
+    if report.theory is not None and report.theory.disagrees:
+        text.append("\n! theory disagrees", FLAG_STYLE)
     text.append("".join(f"\n{finding.rule}" for finding in verdict.findings[:1]))
     return text

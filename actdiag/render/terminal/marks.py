@@ -11,6 +11,9 @@ from actdiag.diagnosis import Finding
 STYLES = {"healthy": "green", "at-risk": "yellow", "untrainable": "red bold"}
 SEVERITY_STYLES = {"info": "cyan", "warning": "yellow", "error": "red"}
 
+FLAG_STYLE = "bold magenta"
+"""Of what theory does not expect; `!` says the same without colour."""
+
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = ".:-=+*#@"
 _PLAIN_HEAD = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)

@@ -1,8 +1,6 @@
 """The view of one report: a headline, a table with a row per layer, and the verdict."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -12,26 +10,16 @@ from actdiag.diagnosis import Finding, Verdict
 from actdiag.histograms import Histogram
 from actdiag.render import words
 from actdiag.render.selection import evenly_chosen
-from actdiag.render.terminal.marks import SEVERITY_STYLES, STYLES, sparkline, table, word
+from actdiag.render.terminal.columns import Columns
+from actdiag.render.terminal.marks import FLAG_STYLE, SEVERITY_STYLES, STYLES, sparkline, table, word
 from actdiag.report import Report
 from actdiag.statistics import LayerStats
 
 MOST_ROWS = 20
 """Layers shown of a deep stack unless others are asked for."""
 
-_NOTE_WIDTH = 9
 _SHOWN_SHARE = 0.01
-_LEAST_BARS, _MOST_BARS = 10, 30
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """A column of numbers: its head, its cell of a layer, how wide it is at most, and its rank (0 is kept longest)."""
-
-    head: str
-    cell: Callable[[LayerStats], str]
-    width: int
-    rank: int
+_MOST_FLAGS = 3
 
 
 def report_view(
@@ -55,10 +43,11 @@ def report_view(
 def headline(report: Report) -> Text:
     """Return the stack in full: what was run, so that it can be run again."""
     stack = report.stack
-    text = Text.assemble((f"{stack.act.name}, {words.initializer(stack)}", "bold"), "\n", words.setting(stack))
+    text = Text.assemble((f"{stack.act.name}, {words.initializer(stack)}", "bold"), "\n", words.setting(report))
     if report.loss is not None:
         classes = f" over {report.loss.classes} classes" if report.loss.classes else ""
         text.append(f"\nloss {report.loss.name}{classes}: {words.brief(report.loss.value)}")
+        text.append(" (mean)" if report.repeats else "")
     return text
 
 
@@ -70,6 +59,10 @@ def verdict_view(report: Report, ascii_only: bool = False) -> RenderableType:
     lines.add_column(overflow="fold")
     for what, journey in words.journeys(report):
         lines.add_row(f"  {what}", journey)
+    if report.repeats is not None:
+        lines.add_row("  runs", ", ".join(f"{count} {outlook}" for outlook, count in report.repeats.verdicts))
+    for mark, said in _theory(report, ascii_only):
+        lines.add_row(mark, said)
     advised: set[str] = set()
     for finding in verdict.findings:
         severity = Text(f"  {finding.severity}", SEVERITY_STYLES[finding.severity])
@@ -80,36 +73,42 @@ def verdict_view(report: Report, ascii_only: bool = False) -> RenderableType:
     return Group(Text.assemble("verdict: ", (verdict.severity, STYLES[verdict.severity])), lines)
 
 
+def _theory(report: Report, ascii_only: bool) -> Iterator[tuple[Text, str | Text]]:
+    """Yield what theory says of the stack, whether the run agrees, and the first of the numbers that do not."""
+    if report.theory is None:
+        return
+    yield Text("  theory"), "\n".join(words.theory(report.theory))
+    if report.theory.disagrees:
+        yield Text("  !", FLAG_STYLE), Text("theory and the run disagree: it does not behave as theory says it must")
+    flags = words.flags(report, ascii_only)
+    for line in flags[:_MOST_FLAGS]:
+        yield Text("  !", FLAG_STYLE), line
+    if len(flags) > _MOST_FLAGS:
+        yield Text(), f"and {len(flags) - _MOST_FLAGS} more"
+
+
 def _table(report: Report, shown: Sequence[int], width: int, ascii_only: bool) -> RenderableType:
-    """Return the rows of the layers shown, and under them what the histograms' axis is."""
+    """Return the rows of the layers shown, and under them what the histograms' axis and the cells are."""
     backward = report.loss is not None
     rows = [report.layers[number - 1] for number in shown]
-    room = width - max(len("layer"), len(str(shown[-1]))) - _NOTE_WIDTH - 2
-    columns = [
-        column
-        for column in (_GRADIENT_COLUMNS if backward else _SIGNAL_COLUMNS)
-        if any(column.cell(stats) != words.MISSING for stats in rows)
-    ]
-    while columns and room - sum(column.width + 1 for column in columns) < _LEAST_BARS:
-        columns.remove(max(columns, key=lambda column: column.rank))
-    bars = max(_LEAST_BARS, min(_MOST_BARS, room - sum(column.width + 1 for column in columns)))
+    notes = [_note(report.verdict, stats.layer) for stats in rows]
+    room = width - max(len("layer"), len(str(shown[-1]))) - 2
+    columns = Columns(report, rows, room, max(map(len, notes)), ascii_only)
     view = table(ascii_only)
     view.add_column("layer", justify="right", no_wrap=True)
-    view.add_column("histogram"[:bars], no_wrap=True, min_width=bars)
-    for column in columns:
-        view.add_column(column.head, justify="right", no_wrap=True, min_width=column.width)
+    view.add_column("histogram"[: columns.bars], no_wrap=True, min_width=columns.bars)
+    for head, column_width in columns.heads:
+        view.add_column(head, justify="right", no_wrap=True, min_width=column_width)
     view.add_column("", no_wrap=True)
     decades = _common_decades(rows)
-    for stats in rows:
+    for stats, note, cells in zip(rows, notes, columns.cells, strict=True):
         counts = _over_decades(stats, decades) if backward else stats.histogram.counts
         drawn = stats.gradient.magnitude if backward and stats.gradient else stats.histogram
-        view.add_row(
-            str(stats.layer),
-            Text(words.why_blank(drawn)[:bars], "dim") if _blank(drawn) else sparkline(counts, bars, ascii_only),
-            *(column.cell(stats) for column in columns),
-            _note(report.verdict, stats.layer),
-        )
-    return Group(view, Text(_axis(report, decades), "dim")) if decades or not backward else view
+        blank = Text(words.why_blank(drawn)[: columns.bars], "dim")
+        bars = blank if _blank(drawn) else sparkline(counts, columns.bars, ascii_only)
+        view.add_row(str(stats.layer), bars, *cells, note)
+    under = [_axis(report, decades)] if decades or not backward else []
+    return Group(view, *(Text(line, "dim") for line in [*under, *columns.legend]))
 
 
 def _axis(report: Report, decades: range) -> str:
@@ -151,31 +150,3 @@ def _over_decades(stats: LayerStats, decades: range) -> list[int]:
     histogram = stats.gradient.magnitude
     counts = dict(zip((int(edge) for edge in histogram.edges), histogram.counts, strict=False))
     return [counts.get(decade, 0) for decade in decades]
-
-
-def _of_gradient(name: Literal["rms", "ratio"]) -> Callable[[LayerStats], str]:
-    return lambda stats: words.number(getattr(stats.gradient, name, None))
-
-
-_SIGNAL_COLUMNS = (
-    _Column("mean", lambda stats: words.number(stats.mean), 9, 1),
-    _Column("std", lambda stats: words.number(stats.std), 8, 0),
-    _Column("rms", lambda stats: words.number(stats.rms), 8, 6),
-    _Column("unit std", lambda stats: words.number(stats.unit_std), 8, 4),
-    _Column("rms z", lambda stats: words.number(stats.pre_activation.rms), 8, 7),
-    _Column("zero", lambda stats: words.percent(stats.zero_fraction), 5, 5),
-    _Column("dead", lambda stats: words.percent(stats.dead_fraction), 5, 2),
-    _Column("satur.", lambda stats: words.percent(stats.saturated_fraction), 6, 2),
-    _Column("cosine", lambda stats: words.cosine(stats.cosine), 6, 3),
-)
-
-_GRADIENT_COLUMNS = (
-    _Column("rms a", lambda stats: words.number(stats.rms), 8, 2),
-    _Column("rms dL/dz", _of_gradient("rms"), 9, 0),
-    _Column("ratio", _of_gradient("ratio"), 8, 1),
-    _Column("|dL/dW|", lambda stats: words.number(getattr(stats.weight_gradient, "norm", None)), 8, 3),
-    _Column("dW/W", lambda stats: words.number(getattr(stats.weight_gradient, "weight_ratio", None)), 8, 6),
-    _Column("|dL/db|", lambda stats: words.number(getattr(stats.bias_gradient, "norm", None)), 8, 7),
-    _Column("dL/dslope", lambda stats: words.number(stats.slope_gradient), 9, 4),
-    _Column("zero", lambda stats: words.percent(getattr(stats.gradient, "zero_fraction", None)), 5, 5),
-)

@@ -1,0 +1,23 @@
+"""What pictures share: colours and the heading."""
+
+from matplotlib.figure import Figure
+
+from actdiag.render import words
+from actdiag.report import Report
+
+# Okabe & Ito's palette, told apart by every kind of colour vision; markers and labels say the same without colour.
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
+VERDICT_COLOURS = {"healthy": GREEN, "at-risk": ORANGE, "untrainable": RED}
+
+DPI = 150
+
+
+def title(figure: Figure, report: Report) -> None:
+    """Write the stack and its verdict over a picture."""
+    stack = report.stack
+    rules = ", ".join(
+        finding.rule.replace("_", " ") for finding in report.verdict.findings if finding.severity != "info"
+    )
+    verdict = report.verdict.severity + (f": {rules}" if rules else "")
+    heading = f"{stack.act.name}, {words.initializer(stack)}\n{words.setting(report)}\nverdict: {verdict}"
+    figure.suptitle(heading, fontsize=10, wrap=True)

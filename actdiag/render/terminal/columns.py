@@ -1,0 +1,201 @@
+"""Which numbers of a layer a terminal has room for, and in how much detail: alone, with spread, beside theory."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+from rich.text import Text
+
+from actdiag.render import words
+from actdiag.render.terminal.marks import FLAG_STYLE
+from actdiag.report import Report
+from actdiag.statistics import LayerStats
+from actdiag.theory.types import Estimate, LayerTheory
+
+_NOTE_WIDTH = 9
+_LEAST_BARS, _MOST_BARS = 10, 30
+_DISPENSABLE = 6
+"""Columns of this rank and over make room for theory beside the first number."""
+
+
+class _Column(NamedTuple):
+    """A column of numbers.
+
+    Attributes:
+        head: Its head.
+        name: The statistic's, dotted where nested.
+        text: How a number is written.
+        width: How wide it is at most.
+        rank: Columns of a high rank go first where not all fit.
+        detail: Columns of a low one are the first to show spread and theory.
+    """
+
+    head: str
+    name: str
+    text: Callable[[float | None], str]
+    width: int
+    rank: int
+    detail: int
+
+
+_SIGNAL_COLUMNS = (
+    _Column("mean", "mean", words.number, 9, 1, 2),
+    _Column("std", "std", words.number, 8, 0, 0),
+    _Column("rms", "rms", words.number, 8, 6, 7),
+    _Column("unit std", "unit_std", words.number, 8, 4, 3),
+    _Column("rms z", "pre_activation.rms", words.number, 8, 7, 8),
+    _Column("zero", "zero_fraction", words.percent, 5, 5, 5),
+    _Column("dead", "dead_fraction", words.percent, 5, 2, 4),
+    _Column("satur.", "saturated_fraction", words.percent, 6, 2, 6),
+    _Column("cosine", "cosine", words.cosine, 6, 3, 1),
+)
+
+_GRADIENT_COLUMNS = (
+    _Column("rms a", "rms", words.number, 8, 2, 1),
+    _Column("rms dL/dz", "gradient.rms", words.number, 9, 0, 0),
+    _Column("ratio", "gradient.ratio", words.number, 8, 1, 2),
+    _Column("|dL/dW|", "weight_gradient.norm", words.number, 8, 3, 3),
+    _Column("dW/W", "weight_gradient.weight_ratio", words.number, 8, 7, 6),
+    _Column("|dL/db|", "bias_gradient.norm", words.number, 8, 8, 7),
+    _Column("dL/dslope", "slope_gradient", words.number, 9, 4, 5),
+    _Column("zero", "gradient.zero_fraction", words.percent, 5, 6, 4),
+)
+
+
+class _Look(NamedTuple):
+    """A column in some detail: a cell for each row, and how wide they are."""
+
+    cells: list[Text]
+    width: int
+    predicted: bool = False
+
+    @property
+    def justify(self) -> Literal["center", "right"]:
+        """Where its head stands: over both parts of a cell, or over the one."""
+        return "center" if self.predicted else "right"
+
+
+class _Shown:
+    """A column, the looks it may have, in growing detail, and the one it has."""
+
+    __slots__ = ("column", "look", "looks")
+
+    def __init__(self, column: _Column, looks: Sequence[_Look]) -> None:
+        self.column, self.looks, self.look = column, looks, looks[0]
+
+
+class Columns:
+    """The columns of numbers that fit beside the histograms.
+
+    Numbers alone come first, those of the highest rank dropped until the bars have room; what room is left then goes to
+    spreads and predictions, and at last to the bars.
+
+    Attributes:
+        heads: Head and width of each.
+        cells: A list of cells for each row.
+        bars: The columns that are left to the histograms.
+        legend: What the cells hold, where that is more than a number.
+    """
+
+    def __init__(
+        self, report: Report, rows: Sequence[LayerStats], room: int, note_width: int, ascii_only: bool
+    ) -> None:
+        columns = [
+            column
+            for column in (_SIGNAL_COLUMNS if report.loss is None else _GRADIENT_COLUMNS)
+            if any(column.text(words.value_at(stats, column.name)) != words.MISSING for stats in rows)
+        ]
+        free = room - _NOTE_WIDTH
+        while columns and free - sum(column.width + 1 for column in columns) < _LEAST_BARS:
+            columns.remove(max(columns, key=lambda column: column.rank))
+        shown = [_Shown(column, _looks(column, report, rows, ascii_only)) for column in columns]
+        flagged = any("!" in cell.plain for one in shown for cell in one.look.cells)
+        if flagged or any(len(one.looks) > 1 for one in shown):
+            free = room - note_width
+            while shown and free - _width(shown) < _LEAST_BARS:  # a mark takes room too
+                shown.remove(max(shown, key=lambda one: one.column.rank))
+            if shown:
+                _add_detail(shown, free)
+        else:  # the declared widths keep columns where they are from run to run
+            for one in shown:
+                one.look = one.look._replace(width=one.column.width)
+        self.heads = [(Text(one.column.head, justify=one.look.justify), one.look.width) for one in shown]
+        self.cells = [[one.look.cells[row] for one in shown] for row in range(len(rows))]
+        self.bars = max(_LEAST_BARS, min(_MOST_BARS, free - _width(shown)))
+        parts = []
+        if report.repeats is not None:
+            mark = "+-" if ascii_only else "±"
+            spread = any(mark in cell.plain for one in shown for cell in one.look.cells)
+            parts.append(f"{f'mean{mark}sd' if spread else 'means'} of {report.repeats.n} runs")
+        if any(one.look.predicted for one in shown):
+            parts = [f"{''.join(parts) or 'measured'}|predicted"]
+        if flagged:
+            after = "" if report.loss is None else " (of dL/dz: after)"
+            parts.append(f"! over 4 sd from what the layer before{after} lets expect")
+        self.legend = [f"cells: {'; '.join(parts)}"] if parts else []
+
+
+def _width(shown: Sequence[_Shown]) -> int:
+    return sum(one.look.width + 1 for one in shown)
+
+
+def _add_detail(shown: list[_Shown], free: int) -> None:
+    """Show as many columns in as much detail as leaves the bars their least: the first in full, the others in turn."""
+    least = max(_LEAST_BARS, free // 8)
+
+    def fits(more: int) -> bool:
+        return free - _width(shown) - more >= least
+
+    by_detail = sorted(shown, key=lambda one: one.column.detail)
+    first = by_detail[0]
+    beside = next((look for look in first.looks if look.predicted), first.look)
+    more = beside.width - first.look.width
+    spare = sorted((one for one in shown if one.column.rank >= _DISPENSABLE), key=lambda one: one.column.rank)
+    if fits(more - _width(spare)):
+        while not fits(more):
+            shown.remove(spare.pop())
+    steps = [(first, look) for look in first.looks[1:]]
+    others = [one for one in by_detail[1:] if one in shown]
+    most = max(len(one.looks) for one in by_detail)
+    steps += [(one, one.looks[level]) for level in range(1, most) for one in others if level < len(one.looks)]
+    for one, look in steps:
+        if fits(look.width - one.look.width):
+            one.look = look
+
+
+def _looks(column: _Column, report: Report, rows: Sequence[LayerStats], ascii_only: bool) -> list[_Look]:
+    """Return a column in growing detail: numbers, with their spread, with predictions, with the spread of those."""
+    said = [report.layer_theory[stats.layer - 1] if report.layer_theory else LayerTheory() for stats in rows]
+    flags = [column.name in one.flagged for one in said]
+    means = [words.value_at(stats, column.name) for stats in rows]
+    estimates: list[Estimate | None] = [words.value_at(one.predicted, column.name) for one in said]
+    measured = [[column.text(mean) for mean in means]]
+    if report.repeats is not None:
+        spreads = [words.value_at(report.repeats.sd[stats.layer - 1], column.name) for stats in rows]
+        pairs = zip(means, spreads, strict=True)
+        measured.append([words.plus_minus(column.text, mean, sd, ascii_only) for mean, sd in pairs])
+    looks = [_look(column, texts, flags) for texts in measured]
+    if any(estimates):
+        predicted = [column.text(estimate.value) if estimate else "" for estimate in estimates]
+        looks.append(_look(column, measured[-1], flags, predicted))
+        if report.repeats is not None:
+            predicted = [
+                words.plus_minus(column.text, *estimate, ascii_only) if estimate else "" for estimate in estimates
+            ]
+            looks.append(_look(column, measured[-1], flags, predicted))
+    return looks
+
+
+def _look(
+    column: _Column, measured: Sequence[str], flags: Sequence[bool], predicted: Sequence[str] | None = None
+) -> _Look:
+    """Return cells whose parts stand under each other."""
+    mark = any(flags)
+    left = max(map(len, measured))
+    right = max(map(len, predicted)) if predicted else 0
+    cells = []
+    for number, (text, flag) in enumerate(zip(measured, flags, strict=True)):
+        cell = Text(f"{text:>{left}}{'!' if flag else ' ' * mark}", FLAG_STYLE if flag else "")
+        if predicted:
+            cell.append(f"{'|' if predicted[number] else ' '}{predicted[number]:<{right}}", "" if flag else "dim")
+        cells.append(cell)
+    return _Look(cells, max(len(column.head), *map(len, cells)), bool(predicted))

@@ -1,0 +1,152 @@
+"""The view of the gains of one activation: numbers with their meaning, what to take and why, lines to paste."""
+
+from math import sqrt
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from actdiag.render import words
+from actdiag.render.selection import evenly_chosen
+from actdiag.render.terminal.marks import table
+from actdiag.theory.critical import CriticalPoint
+from actdiag.theory.gains import Gains, TorchGain
+from actdiag.verifying import Verification
+
+_MOST_ROWS = 10
+_INDENT = "    "
+
+
+def gain_view(found: Gains, checked: Verification | None, width: int = 80, ascii_only: bool = False) -> RenderableType:
+    """Return what is known of the gains of one activation.
+
+    Args:
+        found: What theory says.
+        checked: What stacks under the recommended gain did; None where none was run.
+        width: Columns of the terminal, which all of it fits from 75 on.
+        ascii_only: Whether to do without characters beyond ASCII.
+    """
+    view = Table.grid(padding=(0, 2, 0, 0))
+    view.add_column(no_wrap=True)
+    view.add_column(overflow="fold")
+    for label, text in _lines(found):
+        view.add_row(Text(label, "dim"), text)
+    take = found.recommended
+    style = "green" if take.good else "yellow"
+    view.add_row(Text("take", "bold"), Text(f"gain {take.gain:.6g}, {_biases(take.bias_std)}", style))
+    view.add_row(Text("because", "dim"), take.reason)
+    parts: list[RenderableType] = [Text(found.name, "bold"), view]
+    for framework, lines in snippets(take.gain, take.bias_std).items():
+        parts += [Text(), Text(framework, "dim")]
+        parts += [Text(_INDENT + line) for line in lines]
+    if checked is not None:
+        parts += [Text(), _verified(checked, ascii_only)]
+    return Group(*parts)
+
+
+def snippets(gain: float, bias_std: float) -> dict[str, list[str]]:
+    """Return lines of code for each framework that draw weights of std gain / sqrt(fan_in), normal and uncut."""
+    scale = float(f"{gain**2:.15g}")  # the square of a rounded root reads 2.0000000000000004
+    # Broken where a terminal of 80 columns would break them, but so that they can be pasted.
+    torch = [
+        "torch.nn.init.normal_(",
+        f"{_INDENT}layer.weight, std={gain!r} / layer.in_features**0.5",
+        ")",
+    ]
+    keras = [
+        "kernel_initializer=keras.initializers.VarianceScaling(",
+        f'{_INDENT}scale={scale!r}, mode="fan_in",',
+        f'{_INDENT}distribution="untruncated_normal",',
+        "),",
+    ]
+    flax = ["kernel_init=jax.nn.initializers.variance_scaling(", f'{_INDENT}{scale!r}, "fan_in", "normal"', "),"]
+    if bias_std:
+        torch.append(f"torch.nn.init.normal_(layer.bias, std={bias_std!r})")
+        keras += ["bias_initializer=keras.initializers.RandomNormal(", f"{_INDENT}stddev={bias_std!r}", "),"]
+        flax.append(f"bias_init=jax.nn.initializers.normal({bias_std!r}),")
+    else:
+        torch.append("torch.nn.init.zeros_(layer.bias)")
+    return {"PyTorch, of every layer": torch, "Keras, in Dense(...)": keras, "JAX and Flax, in Dense(...)": flax}
+
+
+def _lines(found: Gains) -> list[tuple[str, str]]:
+    forward, backward = found.forward_gain, found.backward_gain
+    lines = [
+        ("forward gain", f"{_number(forward)}: keeps a signal of second moment 1, E[f(z)^2]^(-1/2) for z ~ N(0, 1)"),
+        ("backward gain", f"{_number(backward)}: keeps the gradient under such a signal, E[f'(z)^2]^(-1/2)"),
+    ]
+    if forward and backward:
+        change = words.change(forward / backward)
+        apart = abs(forward / backward - 1)
+        gap = f"{100 * apart:.2g} %: under the forward gain the gradient's rms changes by {change} a layer"
+        lines.append(("gap", "none" if apart < 1e-9 else gap))
+    if found.gain_reason:
+        lines.append(("none", found.gain_reason))
+    if found.chi1 is not None:
+        meaning = "what the second moment of the gradient is multiplied with a layer, at the forward gain"
+        lines.append(("chi1", f"{found.chi1:.4g}: {meaning}"))
+    if found.chiq is not None:
+        unstable = " (above 1: the signal does not stay)" if found.chiq > 1 + 1e-9 else ""
+        meaning = "what a small deviation of the signal's second moment is multiplied with a layer"
+        lines.append(("chiq", f"{found.chiq:.4g}{unstable}: {meaning}, there"))
+    asked = f" with biases of std {found.bias_std:g}" if found.bias_std else ""
+    if found.critical is None:
+        lines.append(("critical", f"no point{asked}: {found.reason}"))
+    else:
+        more = f"; the first of {found.critical_count}" if found.critical_count > 1 else ""
+        lines.append(("critical", f"{_point(found.critical)}{more}; there the gradient keeps (chi1 = 1)"))
+    if found.half_stable is not None:
+        meaning = "there chi1 = 1 and chiq = 1"
+        lines.append(("half-stable", f"{_point(found.half_stable, stability=False)}; {meaning}"))
+    if found.torch is not None:
+        lines.append(("calculate_gain", f"{found.torch.gain:.6g} is what torch.nn.init has: {_comes_of(found.torch)}"))
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.6g}"
+
+
+def _biases(std: float) -> str:
+    return f"biases N(0, {std:.6g}^2)" if std else "biases 0"
+
+
+def _point(point: CriticalPoint, stability: bool = True) -> str:
+    q = "any" if point.q is None else "falling to 0" if point.q == 0 else f"{point.q:.4g}"
+    text = f"gain (sigma_w) {point.sigma_w:.6g}, bias std (sigma_b) {point.sigma_b:.6g}, second moment of z (q) {q}"
+    if not stability:
+        return text
+    if point.stable and point.chiq == 1:
+        return f"{text}: marginally stable"
+    return f"{text}: {'stable' if point.stable else 'unstable'}" + (f" (chiq {point.chiq:.4g})" if point.q else "")
+
+
+def _comes_of(torch: TorchGain) -> str:
+    if torch.gradient_change is None or torch.fate == "keeps":
+        return "signal and gradient keep"
+    gradient = f"the gradient's rms changes by x{torch.gradient_change:.4g} a layer"
+    if torch.fate == "settles":
+        return f"the signal settles at an rms of {words.brief(sqrt(torch.q or 0.0))}, and {gradient}"
+    return f"the signal {torch.fate} by {words.change(torch.signal_change)} a layer, and {gradient}"
+
+
+def _verified(checked: Verification, ascii_only: bool) -> RenderableType:
+    view = table(ascii_only)
+    numbers = ("predicted", "measured", "spread")
+    for head in ("layer", *(f"{what}\n{name}" for what in ("  rms z", "  dL/dz ratio") for name in numbers)):
+        view.add_column(head, justify="right", no_wrap=True, vertical="bottom")
+    for number in evenly_chosen(checked.depth, _MOST_ROWS):
+        layer = checked.layers[number - 1]
+        rms = (layer.predicted_rms, layer.measured_rms, layer.rms_spread)
+        ratio = (layer.predicted_ratio, layer.measured_ratio, layer.ratio_spread)
+        view.add_row(str(number), *_cells(*rms), *_cells(*ratio))
+    runs = (
+        f"{len(checked.seeds)} stacks of {checked.depth} layers of {checked.width}, seeds {checked.seeds[0]} to "
+        f"{checked.seeds[-1]}: geometric means, and the factor by which one stack strays from them"
+    )
+    return Group(view, Text(runs, "dim"))
+
+
+def _cells(predicted: float | None, measured: float | None, spread: float | None) -> list[str]:
+    strayed = words.MISSING if spread is None else f"x{spread:.2f}"
+    return [words.number(predicted), words.number(measured), strayed]

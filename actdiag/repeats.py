@@ -1,0 +1,256 @@
+"""Several runs that differ in their seed alone, combined into one Report of their means and their spread."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields, replace
+from math import exp, floor, log, sqrt
+from typing import Any
+
+from actdiag.diagnosis import Run, diagnose
+from actdiag.errors import InvalidField, check_integer
+from actdiag.histograms import Histogram
+from actdiag.measure import change_per_layer
+from actdiag.report import Repeats, Report
+from actdiag.running import RunSettings
+from actdiag.stack import MOST_SEED, Stack
+from actdiag.statistics import LayerStats
+from actdiag.theory.types import LayerEstimates, LayerTheory
+
+MOST_REPEATS = 10_000
+
+AS_LOGS = frozenset({"std", "rms", "ratio", "norm", "weight_ratio"})
+"""The numbers whose logarithms are averaged: at finite width a second moment is nearly log-normal, so that a few seeds
+carry its arithmetic mean while nearly all lie under it."""
+
+_BY_CHANCE = 0.05
+
+_NESTED = ("pre_activation", "gradient", "weight_gradient", "bias_gradient")
+_APART = (*_NESTED, "layer", "width", "histogram", "magnitude")
+_NO_ENTRIES = Histogram((), (), 0, 0, 0, 0, 0)
+
+
+def check_repeats(stack: Stack, repeats: object) -> int:
+    """Return the number of runs of a stack, the first under the stack's seed and each later one under the next.
+
+    Raises:
+        InvalidField: It is no number of runs, or the last seed is beyond the largest.
+    """
+    runs = check_integer("repeats", repeats, 1, MOST_REPEATS)
+    if stack.seed > MOST_SEED - runs + 1:
+        problem = f"must be at most {MOST_SEED - runs + 1} for {runs} repeats, got {stack.seed}"
+        raise InvalidField(field="seed", problem=problem)
+    return runs
+
+
+def run_repeatedly(
+    run: Callable[[Stack, RunSettings], Report], stack: Stack, settings: RunSettings, repeats: int
+) -> Report:
+    """Run a stack under `repeats` seeds and return the Report of their means; of one run, its own.
+
+    Args:
+        run: What runs a stack once.
+        stack: What to run; its seed is the first.
+        settings: How; its progress counts the steps of all runs.
+        repeats: How many runs.
+
+    Raises:
+        InvalidField: It is no number of runs, or the last seed is beyond the largest.
+    """
+    runs = check_repeats(stack, repeats)
+    return run(stack, settings) if runs == 1 else average(_runs(run, stack, settings, runs))
+
+
+def _runs(
+    run: Callable[[Stack, RunSettings], Report], stack: Stack, settings: RunSettings, runs: int
+) -> Iterator[Report]:
+    axis = settings.axis
+    for number in range(runs):
+
+        def step(done: int, total: int, before: int = number) -> None:
+            settings.progress(before * total + done, runs * total)
+
+        report = run(replace(stack, seed=stack.seed + number), settings._replace(axis=axis, progress=step))
+        edges = report.layers[0].histogram.edges
+        axis = axis._replace(range=(edges[0], edges[-1]))  # counts add up on one axis only: the first run's
+        yield report
+
+
+def runs_that_count(runs: int) -> int:
+    """Return how many of `runs` must stray from theory before all are said to: two, and more than 5 %."""
+    return max(1, floor(_BY_CHANCE * runs)) + 1
+
+
+def average(reports: Iterable[Report]) -> Report:
+    """Return the means of several runs of one stack under different seeds, and their spread in `repeats`.
+
+    Means are arithmetic, but for those that `AS_LOGS` names: exp of the mean logarithm. A run that has no value at a
+    layer (None) is left out there, and where logarithms are averaged one that has zero; with no value in any run the
+    mean is None, with zeros only it is zero. Histograms are summed. The verdict is that on the means. What theory
+    predicts is that of the first run; a number is flagged where more than one run and more than 5 % of them flag it.
+
+    Args:
+        reports: The runs, at least one, their histograms of activations on one axis; each may be gone before the next
+            is made.
+    """
+    runs = iter(reports)
+    first = next(runs)
+    layers = [_Layer(stats) for stats in first.layers]
+    flags: list[Counter[str]] = [Counter() for _ in layers]
+    verdicts: Counter[Any] = Counter()
+    cosine, loss = _Number(), _Number()
+    seeds, disagreeing = [], 0
+    for report in _chain(first, runs):
+        for layer, stats in zip(layers, report.layers, strict=True):
+            layer.add(stats)
+        for flagged, said in zip(flags, report.layer_theory, strict=False):
+            flagged.update(said.flagged)
+        verdicts[report.verdict.severity] += 1
+        cosine.add(report.input_cosine)
+        loss.add(report.loss.value if report.loss is not None else None)
+        seeds.append(report.stack.seed)
+        disagreeing += report.theory is not None and report.theory.disagrees
+    enough = runs_that_count(len(seeds))
+    means = tuple(layer.mean() for layer in layers)
+    change = change_per_layer(means)
+    return replace(
+        first,
+        layers=means,
+        change_per_layer=change,
+        verdict=diagnose(Run(first.stack, means, change, cosine.mean)),
+        loss=first.loss and replace(first.loss, value=loss.mean),
+        theory=first.theory and first.theory._replace(disagrees=disagreeing >= enough),
+        layer_theory=tuple(
+            LayerTheory(said.predicted, LayerEstimates(), tuple(name for name in flagged if flagged[name] >= enough))
+            for said, flagged in zip(first.layer_theory, flags, strict=False)
+        ),
+        repeats=Repeats(
+            len(seeds), tuple(seeds), tuple(layer.spread() for layer in layers), tuple(verdicts.most_common())
+        ),
+        input_cosine=cosine.mean,
+    )
+
+
+def _chain(first: Report, others: Iterator[Report]) -> Iterator[Report]:
+    yield first
+    yield from others
+
+
+class _Number:
+    """The mean and sd of one number over the runs, taken in as they come (Welford 1962)."""
+
+    __slots__ = ("as_log", "centre", "count", "squares", "zeros")
+
+    def __init__(self, as_log: bool = False) -> None:
+        self.as_log = as_log
+        self.count = self.zeros = 0
+        self.centre = self.squares = 0.0
+
+    def add(self, value: float | None) -> None:
+        """Take a run's value in; None is left out, and under a logarithm zero too."""
+        if value is None:
+            return
+        if self.as_log:
+            if value == 0:
+                self.zeros += 1
+                return
+            value = log(value)
+        self.count += 1
+        off = value - self.centre
+        self.centre += off / self.count
+        self.squares += off * (value - self.centre)
+
+    @property
+    def mean(self) -> float | None:
+        """The mean; None without values."""
+        if not self.count:
+            return 0.0 if self.zeros else None
+        return exp(self.centre) if self.as_log else self.centre
+
+    @property
+    def sd(self) -> float | None:
+        """The sd; under a logarithm, the mean times the sd of the logarithms. None under two values."""
+        if self.count < 2:
+            return 0.0 if self.zeros > 1 and not self.count else None
+        sd = sqrt(self.squares / (self.count - 1))
+        return exp(self.centre) * sd if self.as_log else sd
+
+
+class _Layer:
+    """What is measured of one layer, over the runs."""
+
+    def __init__(self, first: LayerStats) -> None:
+        self._first = first
+        self._groups = [name for name in _NESTED if getattr(first, name) is not None]
+        names = [("", name) for name in _names_of(first)]
+        names += [(group, name) for group in self._groups for name in _names_of(getattr(first, group))]
+        self._numbers = {(group, name): _Number(name in AS_LOGS) for group, name in names}
+        self._histogram: Histogram | None = None
+        self._magnitudes: dict[str, Histogram] = {}
+
+    def add(self, stats: LayerStats) -> None:
+        """Take a run's layer in."""
+        for (group, name), number in self._numbers.items():
+            number.add(getattr(getattr(stats, group) if group else stats, name))
+        self._histogram = (
+            stats.histogram if self._histogram is None else add_histograms(self._histogram, stats.histogram)
+        )
+        for group, measured in (("", stats), ("gradient", stats.gradient)):
+            if measured is not None:
+                known = self._magnitudes.get(group)
+                self._magnitudes[group] = (
+                    measured.magnitude if known is None else add_decades(known, measured.magnitude)
+                )
+
+    def mean(self) -> LayerStats:
+        """Return the means, and the histograms of all runs together."""
+        assert self._histogram is not None
+        return self._each(lambda number: number.mean, self._histogram, self._magnitudes)
+
+    def spread(self) -> LayerStats:
+        """Return the sd of each number, with no histograms."""
+        return self._each(lambda number: number.sd, _NO_ENTRIES, dict.fromkeys(self._magnitudes, _NO_ENTRIES))
+
+    def _each(
+        self, of: Callable[[_Number], float | None], histogram: Histogram, magnitudes: dict[str, Histogram]
+    ) -> LayerStats:
+        values: dict[str, dict[str, Any]] = {group: {} for group in ("", *self._groups)}
+        for (group, name), number in self._numbers.items():
+            values[group][name] = of(number)
+        for group, magnitude in magnitudes.items():
+            values[group]["magnitude"] = magnitude
+        nested = {group: replace(getattr(self._first, group), **values[group]) for group in self._groups}
+        return replace(self._first, **values[""], **nested, histogram=histogram)
+
+
+def _names_of(stats: Any) -> list[str]:
+    return [field.name for field in fields(stats) if field.name not in _APART]
+
+
+def add_histograms(one: Histogram, other: Histogram) -> Histogram:
+    """Return the counts of two histograms over the same edges together.
+
+    Raises:
+        ValueError: Their edges differ.
+    """
+    if one.edges != other.edges:
+        message = "histograms add up over the same edges only"
+        raise ValueError(message)
+    return _sum(one, other, one.edges, [a + b for a, b in zip(one.counts, other.counts, strict=True)])
+
+
+def add_decades(one: Histogram, other: Histogram) -> Histogram:
+    """Return the counts of two histograms of log10 |x| together, over the decades that either reaches."""
+    reached = [part for part in (one, other) if any(part.counts)] or [one]
+    low, high = min(part.edges[0] for part in reached), max(part.edges[-1] for part in reached)
+    counts = [0] * int(high - low)
+    for part in reached:
+        for decade, count in enumerate(part.counts, int(part.edges[0] - low)):
+            counts[decade] += count
+    return _sum(one, other, tuple(low + decade for decade in range(len(counts) + 1)), counts)
+
+
+def _sum(one: Histogram, other: Histogram, edges: tuple[float, ...], counts: list[int]) -> Histogram:
+    below, above = one.below + other.below, one.above + other.above
+    return Histogram(
+        edges, tuple(counts), below, above, one.zero + other.zero, one.nan + other.nan, one.inf + other.inf
+    )

@@ -1,0 +1,219 @@
+"""Critical points: where the gradient's second moment keeps, and whether the signal stays there.
+
+Sources: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232; Hayou et al. 2019,
+arXiv:1902.06853; Roberts, Yaida & Hanin 2022, arXiv:2106.10165.
+"""
+
+from collections.abc import Callable
+from itertools import pairwise
+from math import exp, inf, isfinite, log, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from actdiag.activations import Activation
+from actdiag.theory.gaussian import moments, normal_density
+from actdiag.theory.tables import homogeneous_sides
+
+_PER_DECADE, _FIRST_DECADE, _LAST_DECADE = 3, -8, 8
+"""Where second moments are tried, 10^(n/3): the same ones in every search, so that each is integrated once."""
+
+_SMALLEST_BEND = 1e-4
+"""Without biases a root is looked for from this q on: below, the limit q = 0 says all."""
+
+_ROUNDING = 1e-12
+"""A smaller share is what the quadrature leaves of nothing."""
+
+_MARGIN = 1e-9
+"""A factor this near to 1 counts as 1."""
+
+_FURTHEST = log(1e12)
+_STEP = 0.5
+
+
+class CriticalPoint(NamedTuple):
+    """Weights and biases under which the second moment of the gradient keeps: chi1 = 1.
+
+    Attributes:
+        sigma_w: sqrt(fan_in) times the std of a weight.
+        sigma_b: The std of a bias.
+        q: The second moment of the pre-activations there; None where every one is a fixed point.
+        chi1: The factor of the gradient's second moment a layer: 1.
+        chiq: The factor of a small deviation from q a layer.
+        stable: Whether deviations from q do not grow, chiq < 1. Marginal points count where nothing grows: under an
+            activation that is linear on both sides of 0, where chiq is 1 at every q, and at a limit q to 0 to which
+            the signal falls ever more slowly. A half-stable point, which may be left on one side, does not.
+    """
+
+    sigma_w: float
+    sigma_b: float
+    q: float | None
+    chi1: float
+    chiq: float
+    stable: bool
+
+
+def chiq_of(act: Activation, sigma_w: float, q: float) -> float:
+    """Return the derivative of the second moment's map at q: sigma_w^2 E[f(u) f'(u) u] / q, u ~ N(0, q).
+
+    Where f itself jumps, the jumps of f^2 count as well.
+    """
+    return sigma_w**2 * (moments(act, q).mixed + _jumps(act, q)) / q
+
+
+@np.errstate(all="ignore")
+def _jumps(act: Activation, q: float) -> float:
+    """Return what the jumps of f add to q times the derivative of E f(u)^2 after q."""
+    if not act.kinks:
+        return 0.0
+    at = np.array(act.kinks, dtype=float)
+    below, above = act.value(np.nextafter(at, -np.inf)), act.value(np.nextafter(at, np.inf))
+    steps = np.where(np.abs(above - below) > _MARGIN * (1 + np.abs(above)), above**2 - below**2, 0)
+    return float(np.sum(at * steps * normal_density(at / sqrt(q)))) / (2 * sqrt(q))
+
+
+def next_q(act: Activation, sigma_w: float, sigma_b: float, q: float) -> float:
+    """Return the second moment of the next layer's pre-activations: sigma_w^2 E f(u)^2 + sigma_b^2."""
+    return sigma_w**2 * moments(act, q).second + sigma_b**2
+
+
+def critical_points(act: Activation, sigma_b: float) -> list[CriticalPoint]:
+    """Return every critical point under that std of the biases, by increasing q.
+
+    Along chi1 = 1, sigma_w^2 is 1/E f'^2 and sigma_b^2 is q - E f^2 / E f'^2: q is what is looked for.
+    """
+    sides = homogeneous_sides(act)
+    if sides is not None:
+        slope = (sides[0] ** 2 + sides[1] ** 2) / 2
+        return [CriticalPoint(slope**-0.5, 0.0, None, 1.0, 1.0, True)] if 0 < slope < inf and not sigma_b else []
+    found = [] if sigma_b else _limits(act)
+    tried = tried_from(act, sigma_b**2 if sigma_b else _SMALLEST_BEND)
+    roots = roots_of(lambda q: _excess(act, q, sigma_b**2) / q, tried, _ROUNDING)
+    return [*found, *(_point(act, q, sigma_b) for q in roots)]
+
+
+def half_stable_point(act: Activation) -> CriticalPoint | None:
+    """Return the critical point where chiq falls through 1 as well; None where there is none.
+
+    Source: Roberts, Yaida & Hanin 2022, arXiv:2106.10165, ch. 5: of GELU and its kind.
+    """
+    if homogeneous_sides(act) is not None:
+        return None
+
+    def beyond(q: float) -> float:
+        found = moments(act, q)
+        if not 0 < found.slope < inf or not isfinite(found.mixed):
+            return inf
+        return chiq_of(act, found.slope**-0.5, q) - 1
+
+    for q in roots_of(beyond, tried_from(act, _SMALLEST_BEND), _MARGIN):
+        if beyond(q * 0.9) > 0 and _excess(act, q, 0.0) >= 0:
+            return _point(act, q, sqrt(_excess(act, q, 0.0)))
+    return None
+
+
+def settles(act: Activation, sigma_w: float, sigma_b: float, q: float) -> float:
+    """Return the second moment that layers reach from `q`: a fixed point, 0 or inf.
+
+    The second moment moves towards the nearest fixed point on the side to which its first step goes.
+    """
+
+    def drift(log_q: float) -> float:
+        after = next_q(act, sigma_w, sigma_b, exp(log_q))
+        return (-inf if not after else inf if not isfinite(after) else log(after)) - log_q
+
+    place, moved = log(q), drift(log(q))
+    if abs(moved) <= _ROUNDING:
+        return q
+    step = _STEP if moved > 0 else -_STEP
+    while abs(place) < _FURTHEST:
+        following = drift(place + step)
+        if following * moved <= 0:
+            return exp(_root(drift, place, place + step, moved, following))
+        place, moved = place + step, following
+        step *= 1.2
+    return inf if step > 0 else 0.0
+
+
+def after_layers(act: Activation, sigma_w: float, sigma_b: float, q: float, layers: int) -> float:
+    """Return the second moment that many layers up."""
+    for _ in range(layers):
+        if not 0 < q < inf:
+            break
+        q = next_q(act, sigma_w, sigma_b, q)
+    return q
+
+
+def _limits(act: Activation) -> list[CriticalPoint]:
+    """Return the critical point in the limit q to 0, if there is one: f(0) = 0, and a slope there."""
+    assert act.derivative is not None
+    slope = moments(act, 0.0).slope
+    beside = act.value(np.array([-1e-300, 0.0, 1e-300]))
+    if not 0 < slope < inf or np.abs(beside).max() > 1e-200:
+        return []
+    sigma_w = slope**-0.5
+    # At the limit chiq is 1; what happens near it is decided by the first q where it is not.
+    deviations = (chiq_of(act, sigma_w, 10.0**decade) - 1 for decade in range(-6, 3))
+    first = next((deviation for deviation in deviations if abs(deviation) > _MARGIN), 0.0)
+    return [CriticalPoint(sigma_w, 0.0, 0.0, 1.0, 1.0, first <= 0)]
+
+
+def _point(act: Activation, q: float, sigma_b: float) -> CriticalPoint:
+    sigma_w = moments(act, q).slope ** -0.5
+    chiq = chiq_of(act, sigma_w, q)
+    return CriticalPoint(sigma_w, sigma_b, q, 1.0, chiq, chiq < 1 - _MARGIN)
+
+
+def _excess(act: Activation, q: float, variance: float) -> float:
+    """Return by how much the critical bias variance at q exceeds `variance`; inf where there is none."""
+    found = moments(act, q)
+    if not 0 < found.slope < inf or not isfinite(found.second):
+        return inf
+    return q - found.second / found.slope - variance
+
+
+def tried_from(act: Activation, least: float) -> list[float]:
+    """Return the second moments to try from `least` on, up to where biases hold most of q for good."""
+    grid = (10 ** (step / _PER_DECADE) for step in range(_PER_DECADE * _FIRST_DECADE, _PER_DECADE * _LAST_DECADE + 1))
+    chosen = []
+    for q in grid:
+        if q * 10 ** (1 / _PER_DECADE) < least:
+            continue
+        chosen.append(q)
+        excess = _excess(act, q, least)
+        if q > max(1.0, 4 * least) and isfinite(excess) and excess > 0.75 * q:
+            break
+    return chosen
+
+
+def roots_of(function: Callable[[float], float], tried: list[float], blur: float = 0.0) -> list[float]:
+    """Return where a function of q changes sign between neighbours of those tried; what is within `blur` has none."""
+    values = [(q, function(q)) for q in tried]
+    told = [(q, value) for q, value in values if isfinite(value) and abs(value) > blur]
+    return [
+        exp(_root(lambda log_q: function(exp(log_q)), log(low), log(high), before, after))
+        for (low, before), (high, after) in pairwise(told)
+        if before * after < 0
+    ]
+
+
+def _root(function: Callable[[float], float], low: float, high: float, at_low: float, at_high: float) -> float:
+    """Return a root between `low` and `high`, where the function has opposite signs.
+
+    Regula falsi with the kept end's value scaled down (Anderson & Bjoerck 1973, doi:10.1007/BF01951936), and bisection
+    where that is no number.
+    """
+    for _ in range(100):
+        middle = high - at_high * (high - low) / (at_high - at_low)
+        if not min(low, high) < middle < max(low, high):
+            middle = (low + high) / 2
+        value = function(middle)
+        if value == 0 or abs(high - low) <= 1e-15 * (1 + abs(middle)) or middle in (low, high):
+            return middle
+        if value * at_high < 0:
+            low, at_low = high, at_high
+        else:
+            share = 1 - value / at_high
+            at_low *= share if share > 0 else 0.5
+        high, at_high = middle, value
+    return high

@@ -1,0 +1,242 @@
+"""How far what a layer shows strays from what theory expects: a finite width and a finite batch leave it a spread.
+
+Given the layer before, the units of a layer are independent draws (their weights are), and inputs are correlated draws
+of each unit. So a statistic that is a mean over units and inputs has the variance
+((1 - 1/batch) * shared + own / batch) / width: `own` the variance of one entry, `shared` the covariance of one unit's
+entries for two inputs. With Hermite coefficients h_k of what is averaged, shared is the sum over k > 0 of
+h_k^2 <c^k>, <c^k> the mean k-th power of the correlation between inputs (Mehler's formula).
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import sqrt
+from typing import Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from actdiag.activations import Activation
+from actdiag.arrays import Doubles
+from actdiag.theory.regions import Interval
+from actdiag.theory.tables import hermite_polynomials, tables
+
+_POINTS, _REACH = 321, 8.0
+_ORDERS = 24
+HEAVY = 10.0
+"""Over this kurtosis E f^4 / (E f^2)^2 - 1 spreads are drawn, for they are far from normal."""
+
+_DRAWN, _FEWEST_DRAWS, _SEED = 2**18, 256, 0
+_BEYOND = 1.25
+"""How much farther than the farthest draw a run may be."""
+
+_SHARED_POINTS, _OWN_POINTS = 97, 41
+
+
+class Batch(NamedTuple):
+    """The pre-activations of one layer, as far as its spread goes.
+
+    Attributes:
+        act: The activation.
+        q: Second moments of groups of inputs, shape (groups,).
+        shares: The share of the inputs in each group.
+        c: Correlations between pairs of inputs, shape (pairs,).
+        width: How many units there are.
+        batch: How many inputs.
+    """
+
+    act: Activation
+    q: Doubles
+    shares: Doubles
+    c: Doubles
+    width: int
+    batch: int
+
+
+Number = TypeVar("Number", float, Doubles)
+
+
+class Spreads(NamedTuple, Generic[Number]):
+    """The sd of a layer's statistics, or of many layers'; names as in LayerEstimates."""
+
+    z_mean: Number
+    z_rms: Number
+    mean: Number
+    std: Number
+    rms: Number
+    zero_fraction: Number
+    saturated_fraction: Number
+    cosine: Number
+    kurtosis: Number
+
+
+@lru_cache(maxsize=4)
+def _grid(points: int) -> tuple[Doubles, Doubles]:
+    """Return points of a standard normal and weights: enough digits for a spread."""
+    z = np.linspace(-_REACH, _REACH, points)
+    weights = np.exp(-np.square(z) / 2)
+    return z, weights / weights.sum()
+
+
+@lru_cache(maxsize=1)
+def _weighted_polynomials() -> Doubles:
+    """Return the matrix from values on the grid to Hermite coefficients, shape (orders, points)."""
+    z, weights = _grid(_POINTS)
+    return hermite_polynomials(z, _ORDERS) * weights
+
+
+def powers_of(c: Doubles) -> Doubles:
+    """Return the mean k-th power of the correlations between inputs for k under the orders kept, none under 0."""
+    if not len(c):
+        return np.ones(_ORDERS)
+    means: Doubles = (c ** np.arange(_ORDERS)[:, np.newaxis]).mean(axis=1)
+    return np.maximum(means, 0)
+
+
+def spread_of_mean(values: Doubles, given: Batch, powers: Doubles) -> float:
+    """Return the sd of the mean over units and inputs of what has these values on the grid, shape (groups, points)."""
+    _, weights = _grid(_POINTS)
+    average = given.shares @ values
+    centre = float(np.dot(weights, average))
+    own = max(float(given.shares @ np.square(values) @ weights) - centre**2, 0.0)
+    coefficients = _weighted_polynomials() @ average
+    known = float(np.dot(np.square(coefficients[1:]), powers[1:]))
+    whole = float(np.dot(weights, np.square(average))) - centre**2
+    rest = max(whole - float(np.square(coefficients[1:]).sum()), 0.0)
+    shared = known + rest * float(powers[-1])
+    return sqrt(max((1 - 1 / given.batch) * shared + own / given.batch, 0.0) / given.width)
+
+
+@np.errstate(all="ignore")
+def spreads(given: Batch, zero: Sequence[Interval], saturated: Sequence[Interval]) -> Spreads[float]:
+    """Return the sd of what is measured of a layer.
+
+    Args:
+        given: Its pre-activations.
+        zero: The intervals of pre-activations whose activation is exactly zero.
+        saturated: Those that count as saturated.
+    """
+    z, weights = _grid(_POINTS)
+    u = np.sqrt(given.q)[:, np.newaxis] * z
+    f: Doubles = np.asarray(given.act.value(u), dtype=float)
+    # In units of the largest, so that no square leaves float64.
+    unit, unit_z = float(np.abs(f).max()) or 1.0, float(np.abs(u).max()) or 1.0
+    if unit == np.inf:
+        return Spreads(*[np.inf] * len(Spreads._fields))
+    f, scaled_u = f / unit, u / unit_z
+    squares = np.square(f)
+    powers = powers_of(given.c)
+    mean, second = float(given.shares @ f @ weights), float(given.shares @ squares @ weights)
+    std, rms, z_rms = sqrt(max(second - mean**2, 0.0)), sqrt(second), sqrt(float(given.shares @ given.q)) / unit_z
+
+    def sd(values: Doubles) -> float:
+        return spread_of_mean(values, given, powers)
+
+    def share(intervals: Sequence[Interval]) -> float:
+        return sd(_within(u, intervals)) if intervals else 0.0
+
+    return Spreads(
+        z_mean=unit_z * sd(scaled_u),
+        z_rms=unit_z * sd(np.square(scaled_u)) / (2 * z_rms) if z_rms else 0.0,
+        mean=unit * sd(f),
+        std=unit * sd((squares - 2 * mean * f) / (2 * std)) if std else 0.0,
+        rms=unit * sd(squares) / (2 * rms) if rms else 0.0,
+        zero_fraction=share(zero),
+        saturated_fraction=share(saturated),
+        cosine=_spread_of_cosine(given, powers) if len(given.c) else 0.0,
+        kurtosis=float(given.shares @ np.square(squares) @ weights) / second**2 - 1 if second else 0.0,
+    )
+
+
+def relative_spreads(given: Batch, zero: Sequence[Interval], saturated: Sequence[Interval]) -> Spreads[float]:
+    """Return what `spreads` does for one group of inputs, those of z and of a relative to their rms."""
+    found = spreads(given, zero, saturated)
+    root, rms = sqrt(float(given.q[0])) or 1.0, sqrt(tables(given.act).second(float(given.q[0]))) or 1.0
+    return found._replace(
+        z_mean=found.z_mean / root,
+        z_rms=found.z_rms / root,
+        mean=found.mean / rms,
+        std=found.std / rms,
+        rms=found.rms / rms,
+    )
+
+
+def heavy_tailed(given: Batch, sd: Spreads[float], rms: float) -> Spreads[float]:
+    """Return the spreads where a few entries carry the second moment, so that its tails reach far beyond its sd.
+
+    The mean square over the units is drawn many times for one input of each draw, and a fourth of the farthest draw
+    stands for its sd; a batch is taken to narrow it as it narrows the sd.
+
+    Args:
+        given: The pre-activations.
+        sd: Their spreads as `spreads` has them.
+        rms: That of the activations.
+    """
+    draws = max(_DRAWN // given.width, _FEWEST_DRAWS)
+    rng = np.random.default_rng(_SEED)
+    q = rng.choice(given.q, draws, p=given.shares)
+    with np.errstate(all="ignore"):
+        f = given.act.value(np.sqrt(q)[:, np.newaxis] * rng.standard_normal((draws, given.width)))
+        drawn = np.sqrt(np.mean(np.square(f), axis=1))
+    alone = rms * sqrt(sd.kurtosis / given.width) / 2
+    narrowed = min(sd.rms / alone, 1.0) if alone and sd.rms else 1.0
+    reach = narrowed * _BEYOND * float(np.abs(drawn - rms).max()) / 4
+    more = max(reach / sd.rms, 1.0) if sd.rms else 1.0
+    return sd._replace(rms=max(reach, sd.rms), std=max(more * sd.std, reach), mean=max(more * sd.mean, reach / 2))
+
+
+def _within(u: Doubles, intervals: Sequence[Interval]) -> Doubles:
+    inside = np.zeros(u.shape)
+    for low, high in intervals:
+        inside += (u >= low) & (u <= high)
+    return inside
+
+
+def _spread_of_cosine(given: Batch, powers: Doubles) -> float:
+    """Return the sd of the mean cosine between inputs.
+
+    What two inputs have in common of a unit is y; a unit adds M^2 - cosine * Q to the sum, M the mean of its normalized
+    activations over the inputs and Q that of their squares.
+    """
+    shared = min(float(powers[1]), 1.0)
+    (y, outer), (z, inner) = _grid(_SHARED_POINTS), _grid(_OWN_POINTS)
+    root = sqrt(float(given.shares @ given.q))
+    f = given.act.value(root * (sqrt(shared) * y[:, np.newaxis] + sqrt(1 - shared) * z))
+    mean, second = f @ inner, np.square(f) @ inner
+    scale = float(outer @ second)
+    if not scale:
+        return 0.0
+    mean, second = mean / sqrt(scale), second / scale
+    cosine = float(outer @ np.square(mean))
+    sums = np.square(mean) - cosine * second
+    own = np.maximum(second - np.square(mean), 0) / given.batch
+    variance = float(outer @ np.square(sums)) - float(outer @ sums) ** 2
+    variance += float(outer @ (4 * np.square(mean) * own + 2 * np.square(own)))
+    # Where inputs are hardly correlated on average, pairs still are, one way or the other.
+    variance += _bend_at_zero(given, root) ** 2 * max(float(powers[2]) - shared**2, 0.0) / 2
+    return sqrt(max(variance, 0.0) / given.width)
+
+
+def _bend_at_zero(given: Batch, root: float) -> float:
+    """Return the second Hermite coefficient of M^2 - cosine Q where inputs are uncorrelated, times the root of 2."""
+    z, weights = _grid(_POINTS)
+    f = given.act.value(root * z)
+    second = float(weights @ np.square(f))
+    h2 = np.square(z) - 1
+    a0, a2, b2 = (float(weights @ part) for part in (f, f * h2, np.square(f) * h2))
+    return (2 * a0 * a2 - a0**2 * b2 / second) / second
+
+
+@np.errstate(all="ignore")
+def spread_of_slopes(given: Batch) -> float:
+    """Return the relative sd of the rms of dL/dz of a layer, given dL/dz of the layer above.
+
+    A unit adds f'(z)^2 x^2, x Gaussian; x is taken as the same for all inputs, which overrates the spread where the
+    gradients of different inputs differ.
+    """
+    z, weights = _grid(_POINTS)
+    assert given.act.derivative is not None
+    slopes = np.square(given.act.derivative(np.sqrt(given.q)[:, np.newaxis] * z))
+    second = float(given.shares @ slopes @ weights)
+    if not second:
+        return 0.0
+    relative = spread_of_mean(slopes, given._replace(width=1), powers_of(given.c)) / second
+    return sqrt((3 * (relative**2 + 1) - 1) / given.width) / 2

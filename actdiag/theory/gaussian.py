@@ -1,0 +1,276 @@
+"""Gaussian integrals of activations: the only quadrature.
+
+Gauss-Legendre on panels that break where the integrand may bend. Gauss-Hermite is no choice: at a kink it is wrong in
+the third digit, and it cannot see what is steep beside its nodes. Panels that do not resolve the integrand, which the
+last Legendre coefficients show, are halved, so that an oscillating or badly behaved function is followed as well.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import isfinite, pi, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from actdiag.activations import Activation
+from actdiag.arrays import Array, Doubles
+
+REACH, _FAR = 13.0, 38.0
+"""Standard normals are integrated from minus to plus the first: what is beyond weighs 1e-38. Where an activation is
+zero within, or nearly so, on to the second, where the density leaves float64."""
+
+_NOTHING = 1e-23
+"""A moment under this share of u^2 says that an activation is zero within the reach."""
+
+_POINTS = 24
+_TRAILING = 4
+_RESOLVED = 1e-14
+"""The share of an integral that the last Legendre coefficients of a panel may hold."""
+
+_MOST_ROUNDS, _MOST_PANELS, _NARROWEST = 60, 20_000, 1e-14
+_AT_THE_END = 1e-8
+"""A larger share of an integral in the outermost panels says that it goes on beyond the reach."""
+
+
+_ROWS = 128
+"""Outer nodes whose inner integrals are taken at once, so that all their nodes stay in cache."""
+
+_UNHEARD = 1e-24
+"""Nodes of the outer integral that weigh less are left out."""
+
+
+class Moments(NamedTuple):
+    """Expectations over a pre-activation u ~ N(0, q), f the activation; inf where an integral diverges.
+
+    Attributes:
+        mean: E f(u).
+        second: E f(u)^2.
+        fourth: E f(u)^4.
+        slope: E f'(u)^2.
+        slope_fourth: E f'(u)^4.
+        mixed: E f(u) f'(u) u, which is q times the derivative of `second` after q.
+    """
+
+    mean: float
+    second: float
+    fourth: float
+    slope: float
+    slope_fourth: float
+    mixed: float
+
+
+class Rule(NamedTuple):
+    """Nodes z and weights, shape (nodes,), for the expectation of an activation of sqrt(q) z over z ~ N(0, 1)."""
+
+    z: Doubles
+    weights: Doubles
+
+
+@lru_cache(maxsize=1)
+def _legendre() -> tuple[Doubles, Doubles, Doubles]:
+    """Return nodes on [0, 1], weights, and the matrix from values at the nodes to their last Legendre coefficients."""
+    # Newton's steps from an approximation of the roots that each converges from (Tricomi 1950), to rounding.
+    x = -np.cos(np.pi * (4 * np.arange(_POINTS) + 3) / (4 * _POINTS + 2))
+    for _ in range(5):
+        polynomials, slope = _legendre_polynomials(x)
+        x = x - polynomials[_POINTS] / slope
+    polynomials, slope = _legendre_polynomials(x)
+    weights = 2 / ((1 - x**2) * slope**2)
+    last = np.arange(_POINTS - _TRAILING, _POINTS)
+    return (1 + x) / 2, weights / 2, polynomials[last] * weights * (2 * last[:, np.newaxis] + 1) / 2
+
+
+def _legendre_polynomials(x: Doubles) -> tuple[Doubles, Doubles]:
+    """Return P_0 to P_n at x, shape (n + 1, points), and the derivative of P_n, n the number of points of a panel."""
+    values = [np.ones_like(x), x]
+    for n in range(1, _POINTS):
+        values.append(((2 * n + 1) * x * values[n] - n * values[n - 1]) / (n + 1))
+    return np.array(values), _POINTS * (x * values[_POINTS] - values[_POINTS - 1]) / (x**2 - 1)
+
+
+def normal_density(z: Array) -> Array:
+    """Return the density of N(0, 1)."""
+    density: Array = np.exp(-np.square(z) / 2) / sqrt(2 * pi)
+    return density
+
+
+def _bends(kinks: Sequence[float], root_q: float) -> Doubles:
+    """Return where an activation of root_q z may bend sharply, as z: at zero and every kink, and ever nearer to them.
+
+    The nearest are so near that between them the activation is seen as if q were 1/16.
+    """
+    finest = 0.25 / root_q
+    halvings = max(int(np.ceil(np.log2(1 / finest))), 0) if finest < 1 else 0
+    away = np.outer([1.0, 2.0, 3.0], 0.5 ** np.arange(halvings + 1)).ravel() if halvings else np.empty(0)
+    away = away[away >= finest / 2]
+    centres = np.array([0.0, *(kink / root_q for kink in kinks)])
+    return np.concatenate([centres, *(centres[:, np.newaxis] + side * away for side in (-1, 1))], axis=None)
+
+
+def rule(act: Activation, *q: float) -> Rule:
+    """Return nodes and weights for the expectation of anything made of f and f' over u = sqrt(q) z.
+
+    Args:
+        act: An elementwise activation.
+        *q: The second moments of the pre-activations, above 0, that the rule is to serve.
+    """
+    return _rule(act, q)
+
+
+@lru_cache(maxsize=16)
+def _rule(act: Activation, q: tuple[float, ...]) -> Rule:
+    edges, _ = _panels(act, q)
+    z = _nodes(edges[:-1], edges[1:])
+    return Rule(z.ravel(), (normal_density(z) * _legendre()[1] * np.diff(edges)[:, np.newaxis]).ravel())
+
+
+@lru_cache(maxsize=16)
+@np.errstate(all="ignore")
+def _panels(act: Activation, q: tuple[float, ...]) -> tuple[Doubles, int]:
+    """Return the edges of panels that resolve f^2 and f'^2, and how many it took for one where nothing was known."""
+    roots = np.sqrt(np.array(q))
+    edges, added, scale = _resolving(act, roots, REACH)
+    if (scale < _NOTHING * np.square(REACH * roots)).any():
+        edges, added, _ = _resolving(act, roots, _FAR)
+    return edges, added
+
+
+def _resolving(act: Activation, roots: Doubles, reach: float) -> tuple[Doubles, int, Doubles]:
+    """Return what `_panels` does for the roots of q, and E f^2 and E f'^2 as found on the way, shape (2, roots)."""
+    assert act.derivative is not None
+    breaks = [np.arange(-reach, reach + 1), *(kink / roots for kink in act.kinks), _bends(act.kinks, roots.max())]
+    edges = _within(np.concatenate(breaks), reach)
+    first = len(edges)
+    low, high = edges[:-1], edges[1:]
+    _, weights, trailing = _legendre()
+    scale = np.zeros((2, len(roots)))
+    for _ in range(_MOST_ROUNDS):
+        z, widths = _nodes(low, high), high - low
+        u = roots[:, np.newaxis, np.newaxis] * z
+        squares = np.array([np.square(act.value(u)), np.square(act.derivative(u))]) * normal_density(z)
+        scale = np.maximum(scale, (squares @ weights) @ widths)
+        rough = np.abs(squares @ trailing.T).max(axis=3) * widths > _RESOLVED * scale[:, :, np.newaxis]
+        unresolved = rough.any(axis=(0, 1)) & (widths > _NARROWEST * (1 + np.abs(low)))
+        if not unresolved.any() or len(edges) > _MOST_PANELS:
+            break
+        low, high = low[unresolved], high[unresolved]
+        middle = (low + high) / 2
+        edges = np.concatenate([edges, middle])
+        low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
+    return np.sort(edges), -(-len(edges) // first), scale
+
+
+def _within(edges: Doubles, reach: float) -> Doubles:
+    """Return the edges within the reach, in order, each once; numpy's own `unique` would load its masked arrays."""
+    edges = np.sort(edges[np.abs(edges) <= reach])
+    return edges[np.diff(edges, prepend=-np.inf) > 0]
+
+
+def _nodes(low: Doubles, high: Doubles) -> Doubles:
+    """Return the nodes of each panel, shape (..., panels, points)."""
+    x = _legendre()[0]
+    return low[..., np.newaxis] + (high - low)[..., np.newaxis] * x
+
+
+def moments(act: Activation, q: float) -> Moments:
+    """Return the expectations of an elementwise activation over u ~ N(0, q).
+
+    Source of the maps made of them: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232.
+
+    Args:
+        act: The activation.
+        q: The second moment of the pre-activations, at least 0.
+    """
+    return _moments(act, float(q))
+
+
+@lru_cache(maxsize=4096)
+def _moments(act: Activation, q: float) -> Moments:
+    return _moments_at_zero(act) if q == 0 else Moments(*moments_over(act, q)[0].tolist())
+
+
+@np.errstate(all="ignore")
+def moments_over(act: Activation, *q: float) -> Doubles:
+    """Return the fields of `moments` for each q, all above 0, as an array of shape (q, fields)."""
+    assert act.derivative is not None
+    z, weights = rule(act, *q)
+    u = np.sqrt(np.array(q))[:, np.newaxis] * z
+    f, slope = act.value(u), act.derivative(u)
+    weighed = np.array([f, f**2, f**4, slope**2, slope**4, f * slope * u]) * weights
+    found = weighed.sum(axis=2)
+    outermost = np.r_[:_POINTS, -_POINTS:0]
+    outside = np.abs(weighed[:, :, outermost]).sum(axis=2)
+    goes_on = (outside > _AT_THE_END * np.abs(weighed).sum(axis=2)) & (found > _NOTHING * np.square(u).max())
+    diverges = ~np.isfinite(found) | goes_on
+    diverges |= diverges[1]
+    diverges[3:] |= diverges[3]
+    found[diverges] = np.inf
+    columns: Doubles = found.T
+    return columns
+
+
+def _moments_at_zero(act: Activation) -> Moments:
+    """Return the limits for q to 0: f(0), and its one-sided slopes, each taken by half of the inputs."""
+    assert act.derivative is not None
+    value = float(act.value(np.zeros(1))[0])
+    slopes = act.derivative(np.array([-1e-300, 1e-300]))
+    return Moments(value, value**2, value**4, float(np.mean(slopes**2)), float(np.mean(slopes**4)), 0.0)
+
+
+def pair_moment(act: Activation, q: float, c: float, *, slopes: bool = False, other_q: float | None = None) -> float:
+    """Return E f(u1) f(u2), or E f'(u1) f'(u2), u1 and u2 Gaussian with second moment q and correlation c.
+
+    Args:
+        act: An elementwise activation.
+        q: The second moment of u1, above 0.
+        c: The correlation, from -1 to 1.
+        slopes: Whether to take f' for f.
+        other_q: The second moment of u2, where it is another.
+    """
+    return _pair_moment(act, float(q), min(max(float(c), -1.0), 1.0), slopes, float(other_q or q))
+
+
+@lru_cache(maxsize=1024)
+@np.errstate(all="ignore")
+def _pair_moment(act: Activation, q: float, c: float, slopes: bool, other_q: float) -> float:
+    assert act.derivative is not None
+    function = act.derivative if slopes else act.value
+    root, other_root = sqrt(q), sqrt(other_q)
+    s = sqrt((1 - c) * (1 + c))  # 1 - c^2 would cancel near 1
+    if s == 0:
+        z, weights = rule(act, q, other_q)
+        return float(np.dot(weights, function(root * z) * function(np.copysign(other_root, c) * z)))
+    z1, outer = _outer_rule(act, root, other_root, c, s)
+    centres = np.array([0.0, *(kink / other_root for kink in act.kinks)])
+    local = _bends((), other_root * s)
+    steps = int(REACH) * _panels(act, (other_q,))[1]
+    evenly = np.linspace(-REACH, REACH, steps + 1)
+    inner = np.empty_like(z1)
+    for start in range(0, len(z1), _ROWS):
+        m = c * z1[start : start + _ROWS, np.newaxis]
+        breaks = [np.broadcast_to(evenly, (len(m), steps + 1))]
+        breaks += [(centre - m) / s + local for centre in centres]
+        edges = np.sort(np.clip(np.concatenate(breaks, axis=1), -REACH, REACH), axis=1)
+        z2 = _nodes(edges[:, :-1], edges[:, 1:])
+        values = function(other_root * (m[..., np.newaxis] + s * z2)) * normal_density(z2)
+        inner[start : start + _ROWS] = np.einsum("ij,ij->i", values @ _legendre()[1], np.diff(edges, axis=1))
+    return float(np.dot(outer, function(root * z1) * inner))
+
+
+def _outer_rule(act: Activation, root: float, other_root: float, c: float, s: float) -> Rule:
+    """Return the rule of the outer integral: the inner one smooths what bends within over s, and so it bends there."""
+    edges, _ = _panels(act, (root**2,))
+    if c:
+        centres = np.array([0.0, *(kink / other_root for kink in act.kinks)]) / c
+        around = np.array([0.0, 0.5, 1.0, 2.0, 4.0, 8.0]) * s / abs(c)
+        blurred = centres[:, np.newaxis] + np.concatenate([-around[::-1], around])
+        edges = _within(np.concatenate([edges, blurred], axis=None), max(REACH, float(edges[-1])))
+    z = _nodes(edges[:-1], edges[1:])
+    weights = (normal_density(z) * _legendre()[1] * np.diff(edges)[:, np.newaxis]).ravel()
+    heard = weights > _UNHEARD
+    return Rule(z.ravel()[heard], weights[heard])
+
+
+def is_finite(found: Moments) -> bool:
+    """Return whether the second moments of value and slope exist."""
+    return isfinite(found.second) and isfinite(found.slope)

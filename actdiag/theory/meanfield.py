@@ -1,0 +1,166 @@
+"""Where a signal goes in an infinitely deep stack: fixed points, phases and depth scales.
+
+q' = weight E[f(u)^2] + bias over u ~ N(0, q), weight = fan_in Var(W) and bias = Var(b); c follows the same map for two
+inputs. Sources: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232; Hayou, Doucet & Rousseau
+2019, arXiv:1902.06853.
+"""
+
+from collections.abc import Callable
+from math import exp, inf, isfinite, log, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from actdiag.activations import Activation
+from actdiag.theory.gaussian import moments
+from actdiag.theory.pairs import cosine_slope, pair_cosines
+from actdiag.theory.tables import tables
+from actdiag.theory.types import Phase, Stability
+
+_LOG_Q = (-100.0, 100.0)
+"""Beyond these a signal is taken to vanish or to diverge."""
+
+_BEHIND = 12.0
+_SETTLED, _CROSSED = 1e-13, 1e-11
+_MARGINAL = 1e-9
+"""Factors this near to 1 are 1: what is left of a gain such as sqrt(2) after rounding."""
+
+_STEPS, _STEEP = 100, 1e3
+_GRID = 65
+
+
+class FixedPoint(NamedTuple):
+    """Where the second moment of the pre-activations goes, and how it behaves there.
+
+    Attributes:
+        q: The second moment; 0 where it vanishes, inf where it diverges, None where every q is a fixed point.
+        chi1: What the second moment of dL/dz is multiplied with in a layer there.
+        chiq: What a small deviation of q is multiplied with in a layer there; NaN where it diverges.
+        repeller: A fixed point that q moves away from, on the other side; None where there is none.
+    """
+
+    q: float | None
+    chi1: float
+    chiq: float
+    repeller: float | None = None
+
+    @property
+    def stable(self) -> Stability:
+        """Whether small deviations of q decay."""
+        if abs(self.chiq - 1) <= _MARGINAL:
+            return "marginal"
+        return "stable" if abs(self.chiq) < 1 else "unstable"
+
+    @property
+    def phase(self) -> Phase | None:
+        """Whether inputs align and gradients vanish, neither, or both the other way; None where q diverges."""
+        if not isfinite(self.chi1) or self.q == inf:
+            return None
+        if abs(self.chi1 - 1) <= sqrt(_MARGINAL):
+            return "critical"
+        return "ordered" if self.chi1 < 1 else "chaotic"
+
+
+def fixed_point(act: Activation, weight: float, bias: float, start: float) -> FixedPoint:
+    """Return where the second moment goes from `start`.
+
+    Args:
+        act: An elementwise activation.
+        weight: sigma_w^2 = fan_in Var(W), above 0.
+        bias: sigma_b^2 = Var(b).
+        start: q of the first layer, above 0.
+    """
+    sides = tables(act).sides
+    if sides is not None:
+        return _homogeneous(weight * (sides[0] ** 2 + sides[1] ** 2) / 2, bias)
+
+    def growth(x: float) -> float:
+        second = weight * moments(act, exp(x)).second + bias
+        return log(second) - x if 0 < second < inf else (_STEEP if second else -_STEEP)
+
+    x = log(start)
+    here = growth(x)
+    ahead: float | None = x
+    behind: float | None = None
+    if abs(here) > _SETTLED:
+        ahead = _crossing(growth, x, 1 if here > 0 else -1, _LOG_Q)
+        behind = _crossing(growth, x, -1 if here > 0 else 1, (x - _BEHIND, x + _BEHIND))
+    repeller = None if behind is None else exp(behind)
+    if ahead is None:
+        if here > 0:
+            return FixedPoint(inf, inf, np.nan, repeller)
+        chi = weight * moments(act, 0.0).slope
+        return FixedPoint(0.0, chi, chi, repeller)
+    q = exp(ahead)
+    known = moments(act, q)
+    return FixedPoint(q, weight * known.slope, weight * known.mixed / q, repeller)
+
+
+def _homogeneous(factor: float, bias: float) -> FixedPoint:
+    """Return the fixed point of q' = factor q + bias."""
+    if abs(factor - 1) <= _MARGINAL:
+        return FixedPoint(inf if bias else None, 1.0, 1.0)
+    if factor > 1:
+        return FixedPoint(inf, factor, factor, repeller=None if bias else 0.0)
+    return FixedPoint(bias / (1 - factor), factor, factor)
+
+
+def _crossing(growth: Callable[[float], float], x: float, side: int, limits: tuple[float, float]) -> float | None:
+    """Return the nearest x on one side at which `growth` changes its sign; None where it does not within the limits."""
+    sign, step = (1 if growth(x) > 0 else -1), 0.5
+    inside = outside = x
+    while sign * growth(outside) > -_CROSSED:
+        inside, outside, step = outside, outside + side * step, step * 1.5
+        if not limits[0] < outside < limits[1]:
+            return None
+    # Regula falsi, the end that stays halved in height (Illinois; Dowell & Jarratt 1971).
+    low, high = growth(inside), growth(outside)
+    for _ in range(_STEPS):
+        middle = (inside * high - outside * low) / (high - low)
+        height = growth(middle)
+        if abs(height) <= _SETTLED or middle in (inside, outside):
+            return middle
+        if (height > 0) == (high > 0):
+            outside, high, low = middle, height, low / 2
+        else:
+            inside, low, high = middle, height, high / 2
+    return middle
+
+
+def correlation_fixed_point(act: Activation, weight: float, bias: float, point: FixedPoint) -> tuple[float, float]:
+    """Return the correlation c* that two inputs go to at a fixed point of q, and what a deviation is multiplied with.
+
+    1 where chi1 is at most 1; else the largest one under 1.
+    """
+    q = point.q
+    assert q is not None
+    if point.chi1 <= 1 + sqrt(_MARGINAL):
+        return 1.0, point.chi1
+    if q == 0:  # the signal vanishes into what is linear there
+        return 1.0, point.chi1
+    second = moments(act, q).second
+    share = weight * second / q
+    at = tables(act)
+
+    def moved(c: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        all_q = np.full(len(c), q)
+        return share * pair_cosines(at, all_q, all_q, c) + bias / q - c
+
+    low, high = -1.0, 1.0
+    for _ in range(12):
+        c = np.linspace(low, high, _GRID)[:-1] if high == 1 else np.linspace(low, high, _GRID)
+        above = np.flatnonzero(moved(c) >= 0)
+        if not len(above):
+            return low, share * cosine_slope(at, q, low)
+        last = int(above[-1])
+        low, high = float(c[last]), float(c[min(last + 1, len(c) - 1)]) if last + 1 < len(c) else high
+        if high - low < 1e-16 or low == high:
+            break
+    return low, share * cosine_slope(at, q, low)
+
+
+def depth_scale(factor: float) -> float | None:
+    """Return the layers in which what is multiplied with `factor` a layer falls to 1/e; None where it does not fall."""
+    if not 0 < factor < 1 - _MARGINAL:
+        return 0.0 if factor == 0 else None
+    return -1 / log(factor)

@@ -1,0 +1,310 @@
+"""What theory expects of a layer, given what was measured of the layer before it: one step, and what fails it.
+
+Given the activations of a layer, the pre-activations of the next are Gaussian with known second moments and
+correlations, whatever came before. So the map applied to what was measured is a test, where a prediction that runs free
+from the input drifts away from any one run.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from math import isfinite, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from actdiag.activations import Activation
+from actdiag.arrays import Array, Counts, Doubles
+from actdiag.stack import Stack
+from actdiag.statistics import LayerStats
+from actdiag.theory.fluctuations import HEAVY, Batch, Spreads, heavy_tailed, spread_of_slopes, spreads
+from actdiag.theory.pairs import pair_cosines
+from actdiag.theory.regions import Interval, chance_within, saturated_intervals, zero_intervals
+from actdiag.theory.tables import tables
+from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, PreActivationEstimates
+
+GROUPS = 32
+"""Inputs of nearly the same second moment stand as one: equal steps of its logarithm, from the least to the greatest.
+
+Equal shares of the inputs would put what differs by orders of magnitude into one group where a few inputs carry all.
+"""
+
+PAIRS = 256
+"""Pairs of inputs, the same in every layer, whose cosines stand for all."""
+
+FLAGGED = 4.0
+"""A number is flagged that is over this many sd from what is expected."""
+
+_ROUNDING = {"float32": 3e-6, "float64": 1e-13}
+"""What the dtype may lose of a statistic, relative to the rms."""
+
+_RARE = 1e-3
+"""A smaller share of entries is beyond the grid that spreads are taken on."""
+
+_FEW_UNITS = 0.1
+"""Where the kurtosis of a layer is over this share of its width, a few of its units are all that its inputs have."""
+
+_SAME_COSINE = 1e-9
+"""Cosines that differ by less than this do so by rounding."""
+
+_NORMAL_RANGE = 1e4
+"""Layers whose rms is within this factor of where the dtype gives out are not compared."""
+
+
+class Seen(NamedTuple):
+    """What theory takes from the activations of a layer, or from the input.
+
+    Attributes:
+        seconds: Second moments over the units, of groups of inputs, shape (groups,).
+        shares: The share of the inputs in each group.
+        first: Second moments of one input of each pair, shape (pairs,).
+        second: Those of the other.
+        cosines: Cosines of the pairs.
+        cosine: The mean over all pairs of different inputs.
+    """
+
+    seconds: Doubles
+    shares: Doubles
+    first: Doubles
+    second: Doubles
+    cosines: Doubles
+    cosine: float
+
+
+def see(activations: Array, squares: Doubles, cosine: float | None) -> Seen | None:
+    """Return what theory takes from a layer; None where an input is not finite.
+
+    Args:
+        activations: a, shape (batch, width).
+        squares: The sum of squares of each row, shape (batch,).
+        cosine: The mean cosine over all pairs of different inputs; None where there is none.
+    """
+    if not np.isfinite(squares).all():
+        return None
+    batch, width = activations.shape
+    seconds, shares = _grouped(squares / width)
+    one, other = _pairs(batch)
+    known = (squares[one] > 0) & (squares[other] > 0)
+    one, other = one[known], other[known]
+    if cosine is None or not len(one):
+        none = np.empty(0)
+        return Seen(seconds, shares, none, none, none, 0.0)
+    products = np.vecdot(activations[one].astype(np.float64), activations[other].astype(np.float64))
+    cosines = np.clip(products / np.sqrt(squares[one] * squares[other]), -1, 1)
+    return Seen(seconds, shares, squares[one] / width, squares[other] / width, cosines, cosine)
+
+
+def _grouped(seconds: Doubles) -> tuple[Doubles, Doubles]:
+    """Return the mean of each group of second moments, and its share of all."""
+    known = seconds[seconds > 0]
+    none = len(seconds) - len(known)
+    values, counts = (np.zeros(1), np.array([none])) if none else (np.empty(0), np.empty(0))
+    if len(known):
+        place = np.log(known)
+        least, step = place.min(), (place.max() - place.min()) / GROUPS
+        group = np.minimum((place - least) / step, GROUPS - 1).astype(int) if step else np.zeros(len(known), int)
+        sizes = np.bincount(group)
+        means = np.bincount(group, weights=known)[sizes > 0] / sizes[sizes > 0]
+        values, counts = np.concatenate([values, means]), np.concatenate([counts, sizes[sizes > 0]])
+    return values, counts / len(seconds)
+
+
+@lru_cache(maxsize=8)
+def _pairs(batch: int) -> tuple[Counts, Counts]:
+    """Return the indices of different pairs of inputs, far from each other in the order they came in."""
+    one: list[int] = []
+    other: list[int] = []
+    for distance in range(batch // 2, 0, -1):
+        starts = np.arange(batch // 2 if 2 * distance == batch else batch)
+        wanted = min(PAIRS - len(one), len(starts))
+        chosen = starts[np.arange(wanted) * len(starts) // max(wanted, 1)]
+        one += chosen.tolist()
+        other += ((chosen + distance) % batch).tolist()
+        if len(one) >= PAIRS:
+            break
+    return np.array(one, dtype=np.int64), np.array(other, dtype=np.int64)
+
+
+class Arriving(NamedTuple):
+    """The pre-activations of a layer, by theory: Gaussian over the units, given the activations below.
+
+    Attributes:
+        act: The activation, moved by the mean of the biases.
+        centre: That mean.
+        q: Second moments of groups of inputs about it, shape (groups,).
+        shares: The share of the inputs in each group.
+        first: Those of one input of each pair, shape (pairs,).
+        second: Those of the other.
+        c: Correlations of the pairs.
+        fit: The factor on the variance of the weights that fits them to the batch; 1 where nothing does.
+        below: Their cosines in the layer below.
+        cosine_below: The mean of these over all pairs of inputs.
+    """
+
+    act: Activation
+    centre: float
+    q: Doubles
+    shares: Doubles
+    first: Doubles
+    second: Doubles
+    c: Doubles
+    fit: float
+    below: Doubles
+    cosine_below: float
+
+    def average(self, values: Doubles) -> float:
+        """Return the mean over inputs of what is known of each group."""
+        return float(np.dot(self.shares, values))
+
+
+def arriving(stack: Stack, layer: int, seen: Seen) -> Arriving:
+    """Return the pre-activations of `layer` given what was seen of the activations below."""
+    centre, bias_std = stack.bias_spread(layer)
+    weight = stack.fan_in(layer) * stack.weight_std(layer) ** 2
+    fit = 1.0
+    if stack.init.fits_batch:  # until z has a std of 1
+        total = weight * float(np.dot(seen.shares, seen.seconds))
+        fit = max(1 - bias_std**2, 0.0) / total if total else 0.0
+        weight *= fit
+    bias = bias_std**2
+    first, second = (weight * one + bias for one in (seen.first, seen.second))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        c = (weight * np.sqrt(seen.first) * np.sqrt(seen.second) * seen.cosines + bias) / np.sqrt(first * second)
+    q = weight * seen.seconds + bias
+    c = np.nan_to_num(c)
+    return Arriving(moved(stack.act, centre), centre, q, seen.shares, first, second, c, fit, seen.cosines, seen.cosine)
+
+
+@lru_cache(maxsize=64)
+def moved(act: Activation, by: float) -> Activation:
+    """Return the activation of u + by as one of u."""
+    if by == 0:
+        return act
+    value, derivative = act.value, act.derivative
+    assert derivative is not None
+    return Activation(
+        name=f"{act.name} of x + {by:g}",
+        value=lambda x: value(x + x.dtype.type(by)),
+        derivative=lambda x: derivative(x + x.dtype.type(by)),
+        formula=act.formula,
+        source=act.source,
+        kinks=tuple(kink - by for kink in act.kinks),
+        bounds=act.bounds,
+        saturates=act.saturates,
+    )
+
+
+def expected(stack: Stack, layer: int, z: Arriving) -> LayerEstimates:
+    """Return what theory expects of the forward statistics of a layer, given its pre-activations."""
+    act = z.act
+    curves = tables(act).curves(z.q)
+    zero, saturated = zero_intervals(act, stack.dtype), saturated_intervals(act)
+    width = stack.widths[layer - 1]
+    batch = Batch(act, z.q, z.shares, z.c, width, stack.batch)
+    mean, second, q = z.average(curves.mean), z.average(curves.second), z.average(z.q)
+    if not isfinite(second):
+        return LayerEstimates()
+    sd = spreads(batch, zero, saturated)
+    if second and z.average(curves.fourth) > (1 + HEAVY) * second**2:
+        sd = heavy_tailed(batch, sd, sqrt(second))
+    z_rms = sqrt(q + z.centre**2)
+    return LayerEstimates(
+        mean=Estimate(mean, sd.mean),
+        std=Estimate(sqrt(max(second - mean**2, 0.0)), sd.std),
+        rms=Estimate(sqrt(second), sd.rms),
+        zero_fraction=_share(zero, z, sd.zero_fraction, width),
+        saturated_fraction=_share(saturated, z, sd.saturated_fraction, width) if saturated else None,
+        cosine=_cosine(z, sd, width, stack.batch),
+        pre_activation=PreActivationEstimates(
+            mean=Estimate(z.centre, sd.z_mean),
+            std=Estimate(sqrt(q), sd.z_rms),
+            rms=Estimate(z_rms, sd.z_rms * sqrt(q) / z_rms + abs(z.centre) * sd.z_mean / z_rms if z_rms else 0.0),
+        ),
+    )
+
+
+def _cosine(z: Arriving, sd: Spreads[float], width: int, batch: int) -> Estimate | None:
+    """Return the mean cosine over all pairs of inputs, from what becomes of some of them.
+
+    None without pairs, and where so few units carry the signal that the cosine of two inputs is no mean over units.
+    """
+    with np.errstate(invalid="ignore"):
+        above = pair_cosines(tables(z.act), z.first, z.second, z.c)
+    known = np.isfinite(above)
+    above, below = above[known], z.below[known]
+    if not len(above) or sd.kurtosis > _FEW_UNITS * width:
+        return None
+    # All pairs are known in the layer below: the regression on it carries what these pairs miss (Cochran 1977, ch. 7).
+    apart = below - below.mean()
+    scatter = float(np.dot(apart, apart))
+    slope = float(np.dot(apart, above)) / scatter if scatter > len(below) * _SAME_COSINE**2 else 0.0
+    rest = above - above.mean() - slope * apart
+    unseen = max(1 - len(above) / (batch * (batch - 1) / 2), 0.0)
+    sampling = float(np.mean(np.square(rest))) / len(above) * unseen
+    value = float(above.mean()) + slope * (z.cosine_below - float(below.mean()))
+    return Estimate(min(max(value, -1.0), 1.0), sqrt(sd.cosine**2 + sampling))
+
+
+def _share(intervals: Sequence[Interval], z: Arriving, sd: float, width: int) -> Estimate:
+    """Return the share of entries within intervals; a rare one strikes a unit for all inputs at once."""
+    share = z.average(chance_within(intervals, z.q))
+    return Estimate(share, sd if share > _RARE else sqrt(share * (1 - share) / width))
+
+
+def flagged(stack: Stack, estimates: LayerEstimates, stats: LayerStats) -> tuple[str, ...]:
+    """Return the names of the measured numbers that are over 4 sd from what is expected, dotted where nested."""
+    rms, z_rms = stats.rms, stats.pre_activation.rms
+    if rms is None or z_rms is None or stats.nonfinite_fraction or stats.pre_activation.nonfinite_fraction:
+        return ()
+    limits = np.finfo(stack.dtype)
+    low, high = float(limits.tiny) * _NORMAL_RANGE, float(limits.max) / _NORMAL_RANGE
+    around = estimates.rms.value if estimates.rms else 0.0
+    if not (low < max(rms, around) < high and low < z_rms < high):
+        return ()
+    scale = _ROUNDING[stack.dtype]
+    return tuple(
+        name
+        for name, estimate, measured, size in _compared(estimates, stats)
+        if abs(measured - estimate.value) > FLAGGED * (estimate.sd or 0.0) + scale * size
+    )
+
+
+def _compared(estimates: LayerEstimates, stats: LayerStats) -> Iterator[tuple[str, Estimate, float, float]]:
+    """Yield (name, what is expected, what was measured, the size of what rounding may lose a part of)."""
+    measured = (
+        ("mean", estimates.mean, stats.mean, stats.rms),
+        ("std", estimates.std, stats.std, stats.rms),
+        ("rms", estimates.rms, stats.rms, stats.rms),
+        ("zero_fraction", estimates.zero_fraction, stats.zero_fraction, 1.0),
+        ("saturated_fraction", estimates.saturated_fraction, stats.saturated_fraction, 1.0),
+        ("cosine", estimates.cosine, stats.cosine, 1.0),
+        ("pre_activation.mean", estimates.pre_activation.mean, stats.pre_activation.mean, stats.pre_activation.rms),
+        ("pre_activation.std", estimates.pre_activation.std, stats.pre_activation.std, stats.pre_activation.rms),
+        ("pre_activation.rms", estimates.pre_activation.rms, stats.pre_activation.rms, stats.pre_activation.rms),
+    )
+    for name, estimate, number, size in measured:
+        if estimate is not None and number is not None and size is not None:
+            yield name, estimate, number, size
+
+
+def expected_gradient(stack: Stack, layer: int, z: Arriving, above: float, fit: float) -> GradientEstimates:
+    """Return what theory expects of dL/dz of a layer, given the rms of dL/dz of the layer above and that layer's fit.
+
+    The weights that carry it down are taken as independent of those that carried the signal up (Schoenholz et al. 2017,
+    arXiv:1611.01232).
+    """
+    curves = tables(z.act).curves(z.q)
+    weight = fit * stack.columns(layer + 1) * stack.weight_std(layer + 1) ** 2
+    value = above * sqrt(weight * z.average(curves.slope))
+    sd = spread_of_slopes(Batch(z.act, z.q, z.shares, z.c, stack.widths[layer - 1], stack.batch))
+    return GradientEstimates(rms=Estimate(value, value * sd))
+
+
+def strays(stack: Stack, estimates: GradientEstimates, stats: LayerStats) -> bool:
+    """Return whether the rms of dL/dz is over 4 sd from what is expected."""
+    gradient, said = stats.gradient, estimates.rms
+    if gradient is None or gradient.rms is None or gradient.nonfinite_fraction or said is None:
+        return False
+    limits = np.finfo(stack.dtype)
+    low, high = float(limits.tiny) * _NORMAL_RANGE, float(limits.max) / _NORMAL_RANGE
+    within = low < max(gradient.rms, said.value) < high
+    return within and abs(gradient.rms - said.value) > FLAGGED * (said.sd or 0.0) + _ROUNDING[stack.dtype] * said.value

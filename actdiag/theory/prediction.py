@@ -1,0 +1,345 @@
+"""What theory predicts of a stack from its recipe and its input alone, layer by layer, with the spread of one run."""
+
+from collections.abc import Sequence
+from functools import cache
+from math import exp, isfinite, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from actdiag.activations import Activation
+from actdiag.arrays import Doubles
+from actdiag.moments import directions, mean_cosine, squares_of
+from actdiag.stack import Stack
+from actdiag.theory.fluctuations import Batch, Spreads, relative_spreads, spread_of_slopes
+from actdiag.theory.onestep import Seen, moved, see
+from actdiag.theory.pairs import cosines_of_shares
+from actdiag.theory.regions import (
+    Interval,
+    chance_slope,
+    chance_within,
+    expected_dead_fractions,
+    saturated_intervals,
+    zero_intervals,
+)
+from actdiag.theory.tables import Curves, tables
+from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, PreActivationEstimates
+
+_STEP = 0.05
+"""Of ln q, over which derivatives are taken."""
+
+_COARSE = 0.1
+"""Steps of ln q and ln(1 - c) within which spreads are taken as the same."""
+
+
+class Layers(NamedTuple):
+    """The recipe of layers 1 to L as theory has it, each of shape (layers,).
+
+    Attributes:
+        act: The activation, moved by the mean of the biases.
+        centre: That mean.
+        fitted: Whether the weights are fitted to the batch.
+        weight: sigma_w^2 = fan_in Var(W) of each layer, before that.
+        back: fan_out Var(W) of each layer.
+        bias: sigma_b^2 of each layer.
+        widths: The units.
+    """
+
+    act: Activation
+    centre: float
+    fitted: bool
+    weight: list[float]
+    back: list[float]
+    bias: list[float]
+    widths: tuple[int, ...]
+
+
+def why_not(stack: Stack) -> str | None:
+    """Return why mean-field theory does not describe a stack, in words; None where it does."""
+    if stack.act.derivative is None:
+        return f"a unit of {stack.act.name} looks at several pre-activations"
+    if not stack.init.mean_field or stack.weight_std(1) == 0:
+        return f"it needs random weights, and those of {stack.init.name} are fixed"
+    return None
+
+
+def layers_of(stack: Stack) -> Layers:
+    """Return a stack's recipe as theory has it."""
+    numbers = range(1, stack.depth + 1)
+    shapes = {(stack.fan_in(number), stack.columns(number)): number for number in numbers}
+    std = {shape: stack.weight_std(number) for shape, number in shapes.items()}
+    bias = {shape: stack.bias_spread(number) for shape, number in shapes.items()}
+    each = [(stack.fan_in(number), stack.columns(number)) for number in numbers]
+    centre = bias[each[0]][0]
+    return Layers(
+        act=moved(stack.act, centre),
+        centre=centre,
+        fitted=stack.init.fits_batch,
+        weight=[fan_in * std[fan_in, columns] ** 2 for fan_in, columns in each],
+        back=[columns * std[fan_in, columns] ** 2 for fan_in, columns in each],
+        bias=[bias[shape][1] ** 2 for shape in each],
+        widths=stack.widths,
+    )
+
+
+def seen_input(stack: Stack) -> Seen | None:
+    """Return what theory takes from a stack's input, which is drawn for that."""
+    inputs = stack.inputs()
+    found = directions(inputs)
+    return see(inputs, squares_of([found]), mean_cosine([found]))
+
+
+def predict(stack: Stack, seen: Seen | None = None, top: float | None = None) -> tuple[LayerEstimates, ...]:
+    """Return what theory predicts of every layer, running free from the input.
+
+    Args:
+        stack: The stack.
+        seen: What was seen of its input; drawn anew where it is None.
+        top: The rms of dL/dz of the last layer; that of the `random` loss where it is None.
+
+    Returns:
+        The predictions of layers 1 to L; empty ones from where the signal leaves float64, and none at all where
+        theory does not apply.
+    """
+    if why_not(stack) is not None:
+        return ()
+    seen = seen or seen_input(stack)
+    if seen is None:
+        return ()
+    return predict_along(stack, follow(layers_of(stack), seen), seen, top)
+
+
+def predict_along(stack: Stack, flow: "Flow", seen: Seen, top: float | None = None) -> tuple[LayerEstimates, ...]:
+    """Return what `predict` does, given the flow of the stack's layers or of more."""
+    recipe = layers_of(stack)
+    flow = flow.first(stack.depth)
+    forward = _forward(stack, recipe, flow, seen) if len(flow.q) else []
+    backward = _backward(stack, recipe, flow, top) if len(flow.q) else []
+    known = [
+        layer._replace(gradient=gradient, chi1=chi1) for layer, (gradient, chi1) in zip(forward, backward, strict=True)
+    ]
+    return (*known, *[LayerEstimates()] * (stack.depth - len(known)))
+
+
+class Flow(NamedTuple):
+    """Second moments and correlations layer by layer, as far as they are finite, each of shape (layers,).
+
+    Attributes:
+        q: Second moments of the pre-activations about their centre.
+        fit: The factor on the variance of the weights that fits them to the batch; 1 where nothing does.
+        passed: What a small change of the logarithm of the second moment below is multiplied with in that of q.
+        curves: The moments of the activation there.
+        c: Correlations of inputs a little less and a little more alike than the mean pair, shape (layers, 2); NaN
+            where there are no pairs.
+        cosines: Cosines of their activations, shape (layers, 2).
+    """
+
+    q: Doubles
+    fit: Doubles
+    passed: Doubles
+    curves: Curves
+    c: Doubles
+    cosines: Doubles
+
+    def first(self, layers: int) -> "Flow":
+        """Return the flow through the first layers alone."""
+        curves = Curves(*(curve[:layers] for curve in self.curves))
+        return Flow(
+            self.q[:layers], self.fit[:layers], self.passed[:layers], curves, self.c[:layers], self.cosines[:layers]
+        )
+
+
+def follow(recipe: Layers, seen: Seen) -> Flow:
+    """Return the second moments and correlations that follow from those of the input."""
+    at = tables(recipe.act)
+    below = float(np.dot(seen.shares, seen.seconds))
+    q: list[float] = []
+    shares_below: list[float] = []
+    fits: list[float] = []
+    for weight, bias in zip(recipe.weight, recipe.bias, strict=True):
+        carried = weight * below
+        if recipe.fitted:  # until z has a std of 1
+            fits.append(max(1 - bias, 0.0) / carried if carried else 0.0)
+            carried *= fits[-1]
+        second = at.second(carried + bias)
+        if not isfinite(second):
+            break
+        q.append(carried + bias)
+        shares_below.append(carried / q[-1] if q[-1] else 0.0)
+        below = second
+    known = np.array(q)
+    c, cosines = np.full((len(q), 2), np.nan), np.full((len(q), 2), np.nan)
+    if len(seen.cosines):
+        apart = min(float(seen.cosines.std()), 1 - abs(seen.cosine))
+        now = np.array([seen.cosine - apart, seen.cosine + apart])
+        shares = at.hermite(known)
+        for layer, (one_q, carried) in enumerate(zip(q, shares_below, strict=True)):
+            c[layer] = carried * now + (1 - carried)
+            pair = shares[[layer, layer]]
+            both = np.full(2, one_q)
+            now = cosines[layer] = cosines_of_shares(at, pair, pair, both, both, c[layer])
+    passed = np.array(shares_below) * (not recipe.fitted)
+    fit = np.array(fits[: len(q)]) if recipe.fitted else np.ones(len(q))
+    return Flow(known, fit, passed, at.curves(known), c, cosines)
+
+
+def _forward(stack: Stack, recipe: Layers, flow: Flow, seen: Seen) -> list[LayerEstimates]:
+    act, q, curves = recipe.act, flow.q, flow.curves
+    sd = _spreads(stack, recipe, flow, seen)
+    std, rms, root = _std(curves), np.sqrt(curves.second), np.sqrt(q)
+    z_rms = np.sqrt(q + recipe.centre**2)
+    degree = np.divide(curves.mixed, curves.second, out=np.zeros_like(q), where=curves.second > 0)
+    drift = _drift(flow.passed, degree, sd)
+    wander = np.sqrt(drift)  # of ln q from run to run, which carries what follows from q along
+    steps = [tables(act).curves(q * np.exp(side * _STEP)) for side in (-1, 1)]
+    zero, saturated = zero_intervals(act, stack.dtype), saturated_intervals(act)
+
+    def joined(own: Doubles, per_log_q: Doubles) -> Doubles:
+        spread: Doubles = np.sqrt(np.square(own) + np.square(per_log_q * wander))
+        return spread
+
+    def slope(low: Doubles, high: Doubles) -> Doubles:
+        return (high - low) / (2 * _STEP)
+
+    def share(intervals: Sequence[Interval], own: Doubles) -> list[Estimate]:
+        spread = joined(own, chance_slope(intervals, q))
+        return _estimates(chance_within(intervals, q), np.minimum(spread, _MOST_OF_A_SHARE))
+
+    nothing = [None] * len(q)
+    columns = (
+        _estimates(curves.mean, joined(sd.mean * rms, slope(steps[0].mean, steps[1].mean))),
+        _estimates(std, joined(sd.std * rms, slope(_std(steps[0]), _std(steps[1])))),
+        _estimates(rms, joined(sd.rms, degree / 2) * rms),
+        share(zero, sd.zero_fraction),
+        share(saturated, sd.saturated_fraction) if saturated else nothing,
+        _dead(stack, recipe, flow) if stack.batch == 1 or len(seen.cosines) else nothing,
+        _cosines(flow, sd.cosine) if len(seen.cosines) else nothing,
+        _estimates(np.full(len(q), recipe.centre), sd.z_mean * root),
+        _estimates(root, root * wander / 2),
+        _estimates(z_rms, np.divide(q * wander / 2, z_rms, out=np.zeros_like(q), where=z_rms > 0)),
+    )
+    return [
+        LayerEstimates(
+            mean=mean,
+            std=std_,
+            rms=rms_,
+            zero_fraction=zeros,
+            saturated_fraction=plateau,
+            dead_fraction=dead,
+            cosine=cosine,
+            pre_activation=PreActivationEstimates(*of_z),
+        )
+        for mean, std_, rms_, zeros, plateau, dead, cosine, *of_z in zip(*columns, strict=True)
+    ]
+
+
+_MOST_VARIANCE = 1e4
+"""Of a log second moment: where nothing is known any more."""
+
+_MOST_OF_A_SHARE = 0.5
+
+
+def _estimates(values: Doubles, spreads: Doubles) -> list[Estimate]:
+    return [Estimate(value, sd) for value, sd in zip(values.tolist(), spreads.tolist(), strict=True)]
+
+
+def _std(curves: Curves) -> Doubles:
+    std: Doubles = np.sqrt(np.maximum(curves.second - np.square(curves.mean), 0))
+    return std
+
+
+def _drift(passed: Doubles, degree: Doubles, sd: Spreads[Doubles]) -> Doubles:
+    """Return the variance of ln q of each layer from run to run.
+
+    A layer of n units adds K/n to that of the second moment of its activations, K the kurtosis that a batch leaves, and
+    hands on what it got, times the square of its local degree (Hanin & Nica 2019, arXiv:1812.05994; Roberts, Yaida &
+    Hanin 2022, arXiv:2106.10165).
+    """
+    drift = np.empty_like(passed)
+    below = 0.0
+    added, own = (np.square(2 * part).tolist() for part in (sd.z_rms, sd.rms))
+    for layer, (kept, power) in enumerate(zip(passed.tolist(), degree.tolist(), strict=True)):
+        drift[layer] = below * kept**2 + added[layer]
+        below = min(own[layer] + power**2 * below * kept**2, _MOST_VARIANCE)
+    return drift
+
+
+def _dead(stack: Stack, recipe: Layers, flow: Flow) -> list[Estimate]:
+    c = flow.c.mean(axis=1) if stack.batch > 1 else np.zeros(len(flow.q))
+    chance = expected_dead_fractions(recipe.act, flow.q, c, stack.batch)
+    return _estimates(chance, np.sqrt(chance * (1 - chance) / np.array(recipe.widths[: len(chance)])))
+
+
+def _cosines(flow: Flow, own: Doubles) -> list[Estimate]:
+    """Return the mean cosines; what they stray is handed on times the slope between the two that are followed."""
+    below = np.concatenate([flow.c[:1], flow.cosines[:-1]])
+    apart = below[:, 1] - below[:, 0]
+    gained = flow.cosines[:, 1] - flow.cosines[:, 0]
+    slopes = np.divide(gained, apart, out=np.zeros_like(apart), where=apart > _SAME)
+    spread, variance = np.empty_like(own), 0.0
+    for layer, (slope, sd) in enumerate(zip(slopes.tolist(), own.tolist(), strict=True)):
+        variance = min(slope**2 * variance + sd**2, 1.0)
+        spread[layer] = sqrt(variance)
+    return _estimates(np.clip(flow.cosines.mean(axis=1), -1, 1), spread)
+
+
+_SAME = 1e-12
+
+
+def _spreads(stack: Stack, recipe: Layers, flow: Flow, seen: Seen) -> Spreads[Doubles]:
+    """Return the spreads of all layers given the layer before, of z and a relative to their rms, as arrays."""
+    act = recipe.act
+    zero, saturated = zero_intervals(act, stack.dtype), saturated_intervals(act)
+
+    @cache
+    def nearby(place: int, low: int, high: int, width: int) -> Spreads[float]:
+        c = 1 - np.exp(_COARSE * np.array([low, high])) if len(seen.cosines) else np.empty(0)
+        return relative_spreads(
+            Batch(act, np.exp([place * _COARSE]), np.ones(1), c, width, stack.batch), zero, saturated
+        )
+
+    scale = np.zeros(len(flow.q)) if tables(act).sides else np.log(np.maximum(flow.q, _LEAST))
+    with np.errstate(invalid="ignore"):
+        steps = np.rint(np.column_stack([scale, np.log(np.maximum(1 - flow.c, _LEAST_APART))]) / _COARSE)
+    steps = np.nan_to_num(steps).astype(int)
+    found = [nearby(*place, width) for place, width in zip(steps.tolist(), recipe.widths[: len(steps)], strict=True)]
+    if len(found) and len(seen.cosines):  # the pairs of layer 1 are known one by one
+        middle, apart = float(flow.c[0].mean()), float(flow.c[0, 1] - flow.c[0, 0]) / 2
+        scatter = float(seen.cosines.std())
+        c = middle + (apart / scatter if scatter else 0.0) * (seen.cosines - float(seen.cosines.mean()))
+        batch = Batch(act, flow.q[:1], np.ones(1), c, recipe.widths[0], stack.batch)
+        found[0] = relative_spreads(batch, zero, saturated)
+    return Spreads(*(np.array(column) for column in zip(*found, strict=True)))
+
+
+_LEAST, _LEAST_APART = 1e-300, 1e-16
+
+
+def _backward(
+    stack: Stack, recipe: Layers, flow: Flow, top: float | None
+) -> list[tuple[GradientEstimates, float | None]]:
+    depth, slopes = len(flow.q), flow.curves.slope
+    if depth < stack.depth or not np.isfinite(slopes).all():
+        return [(GradientEstimates(), None)] * depth
+    # Of the loss "random": dL/da of the last layer is normal with std 1/batch.
+    top = sqrt(float(slopes[-1])) / stack.batch if top is None else top
+    back = np.array(recipe.back) * flow.fit
+    chi1 = slopes * np.append(back[1:], back[-1:])
+
+    @cache
+    def nearby(place: int, low: int, width: int) -> float:
+        c = np.array([1 - exp(_COARSE * low)]) if isfinite(flow.c[0, 0]) else np.empty(0)
+        return spread_of_slopes(Batch(recipe.act, np.exp([place * _COARSE]), np.ones(1), c, width, stack.batch))
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        places = np.log(np.maximum(flow.q, _LEAST)), np.log(np.maximum(1 - flow.c.mean(axis=1), _LEAST_APART))
+        steps = np.nan_to_num(np.rint(np.column_stack(places) / _COARSE)).astype(int).tolist()
+        growth = np.append(np.log(chi1[:-1]) / 2, 0.0)[::-1].cumsum()[::-1]
+    own = [nearby(*place, width) for place, width in zip(steps[:-1], recipe.widths[:-1], strict=True)]
+    spread = np.minimum(np.sqrt(np.append(np.square(own), 0.0)[::-1].cumsum()[::-1]), _MOST_FOLD)
+    ratio = np.exp(np.minimum(growth, _MOST_GROWTH))
+    gradients = zip(_estimates(top * ratio, top * ratio * spread), _estimates(ratio, ratio * spread), strict=True)
+    return [(GradientEstimates(*pair), factor) for pair, factor in zip(gradients, chi1.tolist(), strict=True)]
+
+
+_MOST_FOLD, _MOST_GROWTH = 100.0, 700.0

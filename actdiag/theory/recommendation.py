@@ -1,0 +1,204 @@
+"""One gain to take, with its reason: also where none is good."""
+
+from math import inf, isfinite, log, sqrt
+from typing import NamedTuple
+
+import numpy as np
+
+from actdiag.activations import Activation
+from actdiag.theory.critical import CriticalPoint, after_layers, chiq_of, roots_of, settles, tried_from
+from actdiag.theory.gaussian import moments
+from actdiag.theory.regions import chance_within, saturated_intervals
+from actdiag.theory.tables import homogeneous_sides
+
+MOST_SATURATED = 1 / 3
+"""The share of saturated units from which a critical point is no good place to train from."""
+
+_LAYERS, _STRAY = 30, 2.0
+"""A stack holds a point if, that many layers up, its second moment is on the way there or this factor beyond it."""
+
+_RETURNS = 0.9
+"""Where no gain is good, deviations of the signal are to shrink to this share a layer at least."""
+
+_LEAST_Q, _MOST_Q = 1e-2, 1e2
+_ROUNDING = 1e-9
+
+
+class Recommendation(NamedTuple):
+    """What to take.
+
+    Attributes:
+        gain: sqrt(fan_in) times the std of a weight.
+        bias_std: The std of a bias.
+        reason: Why, in words.
+        good: Whether the gain keeps signal and gradient of a deep stack.
+    """
+
+    gain: float
+    bias_std: float
+    reason: str
+    good: bool
+
+
+def recommend(
+    act: Activation, bias_std: float, critical: CriticalPoint | None, half_stable: CriticalPoint | None
+) -> Recommendation:
+    """Return the gain to take.
+
+    Where the activation is linear on both sides of 0, it is the gain that keeps both; else the critical point under the
+    asked biases, if a stack that starts from N(0, 1) inputs stays there; else the half-stable point. Else none is good,
+    and the least bad is a gain under which the signal holds while the gradient changes as little as can be.
+
+    Args:
+        act: An elementwise activation.
+        bias_std: The std of the biases asked for.
+        critical: The critical point under it.
+        half_stable: The half-stable point; None where there is none, or where the biases are to stay as asked.
+    """
+    sides = homogeneous_sides(act)
+    if sides is not None and 0 < sides[0] ** 2 + sides[1] ** 2 < inf:
+        return _linear_on_both_sides(act, sides, bias_std)
+    if critical is not None and critical.stable and _holds(act, critical):
+        return _at_critical(act, critical)
+    if half_stable is not None and _holds(act, half_stable):
+        return _at_half_stable(act, half_stable, bias_std)
+    return _least_bad(act, bias_std, critical)
+
+
+def _linear_on_both_sides(act: Activation, sides: tuple[float, float], bias_std: float) -> Recommendation:
+    gain = ((sides[0] ** 2 + sides[1] ** 2) / 2) ** -0.5
+    reason = f"{act.name} is linear on both sides of 0: this gain keeps signal and gradient at any scale"
+    if bias_std:
+        reason += f"; biases of std {bias_std:.3g} would add {bias_std**2:.3g} to the second moment at every layer"
+    return Recommendation(gain, 0.0, reason, True)
+
+
+def _holds(act: Activation, point: CriticalPoint) -> bool:
+    """Return whether the second moment of a stack with N(0, 1) inputs stays between where it starts and the point."""
+    assert point.q is not None
+    start = point.sigma_w**2 + point.sigma_b**2
+    end = after_layers(act, point.sigma_w, point.sigma_b, start, _LAYERS)
+    return min(start, point.q) / _STRAY <= end <= max(start, point.q) * _STRAY
+
+
+def _at_critical(act: Activation, point: CriticalPoint) -> Recommendation:
+    if not point.q:
+        reason = "the gradient keeps, and the signal falls towards 0 ever more slowly"
+        return Recommendation(point.sigma_w, point.sigma_b, reason, True)
+    share = float(chance_within(saturated_intervals(act), np.array([point.q]))[0])
+    if act.saturates != "both" or share < MOST_SATURATED:
+        reason = (
+            f"the gradient keeps, and the signal returns to a second moment of {point.q:.3g}: "
+            f"a deviation shrinks to {point.chiq:.2g} of itself a layer"
+        )
+        return Recommendation(point.sigma_w, point.sigma_b, reason, True)
+    centred = not moments(act, 0.0).mean
+    instead = "smaller biases" if centred else "an activation with f(0) = 0 and slope 1 there, such as tanh"
+    reason = (
+        f"none is good: signal and gradient keep only under a gain of {point.sigma_w:.4g}, where {100 * share:.0f} % "
+        f"of the units are saturated; {_other_gain(act)}. Take {instead}"
+    )
+    return Recommendation(point.sigma_w, point.sigma_b, reason, False)
+
+
+def _other_gain(act: Activation) -> str:
+    found = moments(act, 1.0)
+    return f"under the forward gain the gradient changes by x{sqrt(found.slope / found.second):.2g} a layer"
+
+
+def _at_half_stable(act: Activation, point: CriticalPoint, bias_std: float) -> Recommendation:
+    found = moments(act, 1.0)
+    chiq = chiq_of(act, found.second**-0.5, 1.0)
+    under = f"under biases of std {bias_std:.3g}" if bias_std else "without biases"
+    forward = (
+        f"the forward gain does not hold the signal, for its fixed point is unstable (a deviation grows by "
+        f"{_grown(chiq)} a layer), and so is the critical point {under}"
+        if chiq > 1 + _ROUNDING
+        else f"the critical point {under} does not hold the signal"
+    )
+    reason = (
+        f"{forward}; with this gain and these biases the gradient keeps and a deviation of the signal neither grows "
+        f"nor shrinks (the half-stable point)"
+    )
+    return Recommendation(point.sigma_w, point.sigma_b, reason, True)
+
+
+def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None) -> Recommendation:
+    stable = _least_bad_stable(act, bias_std)
+    if stable is not None:
+        gain, q = stable
+        change = gain * sqrt(moments(act, q).slope)
+        reason = (
+            f"none is good: {_why_none(critical)}. Under this one the signal returns to a second moment of {q:.3g}, "
+            f"and the gradient changes by x{change:.2g} a layer{_instead(act)}"
+        )
+        return Recommendation(gain, bias_std, reason, False)
+    start = _from_the_start(act, bias_std)
+    if start is None:
+        found = moments(act, 1.0).second
+        gain = found**-0.5 if 0 < found < inf else 1.0
+        return Recommendation(gain, bias_std, f"none is good: {_why_none(critical)}{_instead(act)}", False)
+    gain, q = start
+    change, chiq = gain * sqrt(moments(act, q).slope), chiq_of(act, gain, q)
+    reason = (
+        f"none is good: {_why_none(critical)}. This one keeps N(0, 1) inputs at a second moment of 1, and the "
+        f"gradient changes by x{change:.2g} a layer, but a deviation of the signal grows by {_grown(chiq)} a layer"
+        f"{_instead(act)}"
+    )
+    return Recommendation(gain, bias_std, reason, False)
+
+
+def _least_bad_stable(act: Activation, bias_std: float) -> tuple[float, float] | None:
+    """Return (gain, q): of those that a stack settles at, the fixed point where the gradient changes least."""
+
+    def gain_at(q: float) -> float:
+        second = moments(act, q).second
+        return sqrt((q - bias_std**2) / second) if 0 < second < inf and q > bias_std**2 else 0.0
+
+    def over(q: float) -> float:
+        gain = gain_at(q)
+        return chiq_of(act, gain, q) - _RETURNS if gain else inf
+
+    beyond_the_biases = [share * bias_std**2 for share in (1.02, 1.2, 1.5) if bias_std]
+    tried = sorted({q for q in tried_from(act, _LEAST_Q) if q <= _MOST_Q}.union(beyond_the_biases))
+    places = []
+    for q in [*tried, *roots_of(over, tried)]:
+        gain, slope = gain_at(q), moments(act, q).slope
+        if gain and 0 < slope < inf and over(q) <= _ROUNDING:
+            places.append((abs(log(gain**2 * slope)), gain, q))
+    for _, gain, q in sorted(places):
+        if abs(settles(act, gain, bias_std, gain**2 + bias_std**2) / q - 1) < 1e-3:
+            return gain, q
+    return None
+
+
+def _from_the_start(act: Activation, bias_std: float) -> tuple[float, float] | None:
+    """Return (gain, q) under which layer 1, from N(0, 1) inputs, is at a fixed point: E f(u)^2 = 1."""
+    tried = tried_from(act, max(_LEAST_Q, bias_std**2))
+    roots = roots_of(lambda q: moments(act, q).second - 1, tried)
+    q = next((root for root in roots if root > bias_std**2 and isfinite(moments(act, root).slope)), None)
+    return None if q is None else (sqrt(q - bias_std**2), q)
+
+
+def _grown(chiq: float) -> str:
+    percent = 100 * (chiq - 1)
+    return f"{percent:.2g} %" if percent < 99.5 else f"{percent:.0f} %"
+
+
+def _why_none(critical: CriticalPoint | None) -> str:
+    if critical is None:
+        return "no weights keep both signal and gradient"
+    if critical.stable:
+        return f"from N(0, 1) inputs a stack does not come to the critical point (gain {critical.sigma_w:.4g})"
+    grows = critical.chiq > 1 + _ROUNDING
+    why = f"a deviation from it grows by {_grown(critical.chiq)} a layer" if grows else "no deviation from it shrinks"
+    return f"the critical point (gain {critical.sigma_w:.4g}) does not hold the signal: {why}"
+
+
+def _instead(act: Activation) -> str:
+    at_zero = moments(act, 0.0)
+    if at_zero.mean:
+        return ". Take an activation with f(0) = 0, such as elu"
+    if not at_zero.slope:
+        return ". Take an activation with a slope at 0, such as elu"
+    return ""

@@ -1,0 +1,142 @@
+"""Where an activation is exactly zero or counts as saturated, and how likely a pre-activation is to be there."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import erfc, inf, isfinite, pi, sqrt
+
+import numpy as np
+
+from actdiag.activations import Activation, traits
+from actdiag.arrays import Doubles
+
+Interval = tuple[float, float]
+
+_SMALLEST, _LARGEST = 1e-30, 1e9
+_HALVINGS = 200
+_POINT = 1e-20
+"""A narrower interval is a point to every pre-activation that is not as small itself."""
+
+
+@lru_cache(maxsize=64)
+@np.errstate(all="ignore")
+def zero_intervals(act: Activation, dtype: str) -> tuple[Interval, ...]:
+    """Return where the value of an activation, computed in `dtype`, is exactly zero, single points left out."""
+    near, far = np.geomspace(_SMALLEST, 1e-2, 281), np.geomspace(20, _LARGEST, 241)
+    away = np.concatenate([near, np.arange(1, 2561) / 128, far])
+    kinks = np.array(act.kinks, dtype=float)
+    beside = [kinks, np.nextafter(kinks, inf), np.nextafter(kinks, -inf)]
+    x = np.sort(np.concatenate([-away, [0.0], away, *beside]))
+    zero = _is_zero(act, x, dtype)
+    starts = np.flatnonzero(zero & ~np.r_[False, zero[:-1]])
+    ends = np.flatnonzero(zero & ~np.r_[zero[1:], False])
+    intervals = []
+    for start, end in zip(starts, ends, strict=True):
+        low = -inf if start == 0 else _edge(act, dtype, x[start], x[start - 1])
+        high = inf if end == len(x) - 1 else _edge(act, dtype, x[end], x[end + 1])
+        if high - low > _POINT:
+            intervals.append((low, high))
+    return tuple(intervals)
+
+
+def _is_zero(act: Activation, x: Doubles, dtype: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    flags: np.ndarray[tuple[int], np.dtype[np.bool_]] = act.value(x.astype(dtype)) == 0
+    return flags
+
+
+def _edge(act: Activation, dtype: str, inside: float, outside: float) -> float:
+    """Return the last point towards `outside` at which the value is zero."""
+    for _ in range(_HALVINGS):
+        middle = (inside + outside) / 2
+        if middle in (inside, outside):
+            break
+        if _is_zero(act, np.array([middle]), dtype)[0]:
+            inside = middle
+        else:
+            outside = middle
+    return float(inside)
+
+
+def saturated_intervals(act: Activation) -> tuple[Interval, ...]:
+    """Return where pre-activations count as saturated."""
+    known = traits(act)
+    below = () if known.saturated_below is None else ((-inf, known.saturated_below),)
+    above = () if known.saturated_above is None else ((known.saturated_above, inf),)
+    return below + above
+
+
+def chance_within(intervals: Sequence[Interval], q: Doubles) -> Doubles:
+    """Return the chance that u ~ N(0, q) is within one of the intervals, for each q, shape (q,)."""
+    return np.array([sum(_chance(low, high, sqrt(one)) for low, high in intervals) for one in q.tolist()])
+
+
+def _chance(low: float, high: float, std: float) -> float:
+    if std == 0:
+        return float(low <= 0 <= high)
+    if low > 0:  # the upper tail keeps its digits as the lower one
+        low, high = -high, -low
+    return _cdf(high / std) - _cdf(low / std)
+
+
+def _cdf(x: float) -> float:
+    return erfc(-x / sqrt(2)) / 2
+
+
+def chance_slope(intervals: Sequence[Interval], q: Doubles) -> Doubles:
+    """Return the derivative of `chance_within` after ln q, shape (q,)."""
+    total = np.zeros_like(q)
+    root = np.sqrt(np.maximum(q, _SMALLEST))
+    for interval in intervals:
+        for edge, sign in zip(interval, (1, -1), strict=True):
+            if isfinite(edge):
+                total += sign * edge / root * np.exp(-np.square(edge / root) / 2)
+    slope: Doubles = total / (2 * sqrt(2 * pi))
+    return slope
+
+
+def expected_dead_fractions(act: Activation, q: Doubles, c: Doubles, batch: int) -> Doubles:
+    """Return the share of units that are dead on all of `batch` inputs by chance, shape (layers,).
+
+    A unit's pre-activations over the batch share a part y ~ N(0, 1) and differ in the rest: it is dead when all of
+    them fall where the activation is flat.
+
+    Args:
+        act: An elementwise activation.
+        q: Second moments of the pre-activations, shape (layers,).
+        c: Their correlation between inputs, taken as the same for all pairs, shape (layers,).
+        batch: How many inputs.
+    """
+    edges = traits(act)
+    if edges.dead_below is None and edges.dead_above is None:
+        return np.zeros_like(q)
+    y, weights = _normal_grid()
+    shared = np.clip(c, 0.0, 1 - 1e-9)[:, np.newaxis]
+    centre = np.sqrt(q[:, np.newaxis] * shared) * y
+    own_std = np.maximum(np.sqrt(q[:, np.newaxis] * (1 - shared)), _SMALLEST)
+    chance = np.zeros_like(centre)
+    if edges.dead_below is not None:
+        chance += _many_cdf((edges.dead_below - centre) / own_std)
+    if edges.dead_above is not None:
+        chance += _many_cdf((centre - edges.dead_above) / own_std)
+    return np.where(q > 0, np.minimum(chance, 1.0) ** batch @ weights, 0.0)
+
+
+_REACH = 8.0
+
+
+@lru_cache(maxsize=1)
+def _normal_grid() -> tuple[Doubles, Doubles]:
+    y = np.linspace(-_REACH, _REACH, 301)
+    weights = np.exp(-np.square(y) / 2)
+    return y, weights / weights.sum()
+
+
+def _many_cdf(x: Doubles) -> Doubles:
+    """Return the normal distribution function to 1e-6, without scipy, which a default run does not load."""
+    points, table = _cdf_table()
+    return np.interp(x, points, table)
+
+
+@lru_cache(maxsize=1)
+def _cdf_table() -> tuple[Doubles, Doubles]:
+    points = np.linspace(-_REACH, _REACH, 4001)
+    return points, np.array([_cdf(point) for point in points.tolist()])

@@ -1,0 +1,158 @@
+"""What theory says of a stack as a whole: where its signal goes, its phase, and how deep it can be."""
+
+from collections.abc import Iterator
+from math import exp, inf, isfinite, log, nan
+
+import numpy as np
+
+from actdiag.activations import Activation
+from actdiag.arrays import Doubles
+from actdiag.theory.gaussian import moments
+from actdiag.theory.meanfield import FixedPoint, correlation_fixed_point, depth_scale, fixed_point
+from actdiag.theory.prediction import Flow, Layers
+from actdiag.theory.types import Horizon, StackTheory
+
+FOLD = 1000.0
+"""A signal or a gradient that has changed this many times has left what training can take."""
+
+ALIKE = 1e-3
+"""Inputs whose 1 - cosine is under this cannot be told apart."""
+
+FARTHEST = 1_000_000
+"""Layers that a horizon looks ahead."""
+
+_LOOKED_AT = 100
+_STEADY = 1e-3
+"""How much a rate may change from one layer to the next, relatively, to be taken as going on."""
+
+_STILL = 1e-9
+_OUTERMOST = 4.0
+"""The largest of a few thousand normal entries, in units of their rms."""
+
+_RANGES = {"float16": (2.0**-25, 65504.0), "bfloat16": (2.0**-134, 3.39e38), "float32": (2.0**-150, 3.4028e38)}
+"""Numbers under the first are rounded to zero, numbers over the second to infinity."""
+
+
+def extended(recipe: Layers) -> Layers:
+    """Return a stack's recipe, gone on with its typical layer as far as a horizon looks."""
+    more = max(_LOOKED_AT - len(recipe.weight), 0)
+    weight, bias = _typical(recipe)
+    return recipe._replace(
+        weight=[*recipe.weight, *[weight] * more],
+        back=[*recipe.back, *[weight] * more],
+        bias=[*recipe.bias, *[bias] * more],
+    )
+
+
+def _typical(recipe: Layers) -> tuple[float, float]:
+    """Return weight and bias of a layer in the middle of things: the geometric mean over those above the first."""
+    inner = slice(1, None) if len(recipe.weight) > 1 else slice(None)
+    with np.errstate(divide="ignore"):
+        return float(np.exp(np.mean(np.log(recipe.weight[inner])))), float(np.mean(recipe.bias[inner]))
+
+
+def summarize(recipe: Layers, flow: Flow) -> StackTheory:
+    """Return what theory says of a stack, `flow` following its extended recipe."""
+    act = recipe.act
+    weight, bias = _typical(recipe)
+    if recipe.fitted:
+        weight, point = _fitted_point(act, bias)
+    elif not len(flow.q) or weight == 0 or flow.q[0] == 0:
+        point = FixedPoint(0.0 if len(flow.q) else inf, nan, nan)
+    else:
+        point = fixed_point(act, weight, bias, float(flow.q[0]))
+    c: float | None = None
+    slope_of_c = nan
+    if point.q is None:
+        c, slope_of_c = 1.0, point.chi1
+    elif 0 < point.q < inf:
+        c, slope_of_c = correlation_fixed_point(act, weight, bias, point)
+    elif point.q == 0 and point.chi1 < 1:
+        c, slope_of_c = None, point.chi1
+    known = isfinite(point.chi1)
+    return StackTheory(
+        applies=True,
+        note=_note(point),
+        phase=point.phase if known else None,
+        stable=point.stable if isfinite(point.chiq) else None,
+        q=point.q if point.q is not None and isfinite(point.q) else None,
+        c=c,
+        chi1=point.chi1 if known else None,
+        chiq=point.chiq if isfinite(point.chiq) else None,
+        xi_q=depth_scale(abs(point.chiq)) if isfinite(point.chiq) else None,
+        xi_c=depth_scale(slope_of_c) if isfinite(slope_of_c) else None,
+        horizon=_horizon(recipe, flow),
+    )
+
+
+def _fitted_point(act: Activation, bias: float) -> tuple[float, FixedPoint]:
+    """Return the weight that brings z to a std of 1, and the fixed point that this makes of q = 1."""
+    known = moments(act, 1.0)
+    weight = max(1 - bias, 0.0) / known.second
+    return weight, FixedPoint(1.0, weight * known.slope, 0.0)
+
+
+def _note(point: FixedPoint) -> str:
+    other = f"; q = {point.repeller:.4g} is an unstable fixed point" if point.repeller else ""
+    if point.q is None:
+        return "every q is a fixed point: the signal keeps the scale it comes with"
+    if point.q == 0:
+        return f"no fixed point but 0: the signal vanishes{other}"
+    if point.q == inf:
+        return f"no fixed point ahead: the signal grows without bound{other}"
+    return f"the signal settles at q = {point.q:.4g}{other}"
+
+
+def _horizon(recipe: Layers, flow: Flow) -> Horizon:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rms = np.log(flow.curves.second) / 2
+        back = np.array(recipe.back[: len(flow.q)]) * flow.fit
+        growth = np.cumsum(np.log(flow.curves.slope * np.append(back[1:], back[-1:])) / 2)
+        apart = np.log(1 - flow.cosines.mean(axis=1))
+    return Horizon(
+        signal=_first(_beyond(rms - rms[:1], log(FOLD))),
+        gradient=_first(_beyond(growth, log(FOLD))),
+        inputs=_first(_ahead(log(ALIKE) - apart)),
+        **{dtype: _first(_outside(rms, low, high)) for dtype, (low, high) in _RANGES.items()},
+    )
+
+
+def _outside(rms: Doubles, low: float, high: float) -> Iterator[int | None]:
+    yield from _ahead(log(low / _OUTERMOST) - rms)
+    yield from _ahead(rms - log(high / _OUTERMOST))
+
+
+def _beyond(change: Doubles, limit: float) -> Iterator[int | None]:
+    yield from _ahead(change - limit)
+    yield from _ahead(-change - limit)
+
+
+def _first(found: Iterator[int | None]) -> int | None:
+    return min((layer for layer in found if layer is not None), default=None)
+
+
+def _ahead(excess: Doubles) -> Iterator[int | None]:
+    """Yield the first layer at which `excess` is above zero: found, or reckoned where it goes on as it ends.
+
+    It does so evenly, as where a fixed point is left or approached exponentially, or evenly in the logarithm of depth,
+    as at a critical point.
+    """
+    over = np.flatnonzero(excess > 0)
+    if len(over):
+        yield int(over[0]) + 1
+        return
+    last = len(excess)
+    if last < _LOOKED_AT or not np.isfinite(excess[-3:]).all():
+        return
+    before, rate = np.diff(excess[-3:]).tolist()
+    missing, power, power_before = -float(excess[-1]), rate * (last - 0.5), before * (last - 1.5)
+    if rate <= _STILL:
+        return
+    if abs(rate - before) <= _STEADY * rate:
+        layer = last + missing / rate
+    elif abs(power - power_before) <= _STEADY * power:
+        layer = last * exp(min(missing / power, log(FARTHEST)))
+    else:
+        return
+    if layer <= FARTHEST:
+        yield int(layer) + 1

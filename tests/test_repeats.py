@@ -1,0 +1,223 @@
+"""Several seeds become one report: which means, what spread, and that they are the runs that the seeds name."""
+
+import json
+import weakref
+from dataclasses import replace
+from math import exp, log
+
+import builders
+import numpy as np
+import pytest
+
+import actdiag
+from actdiag import InvalidField
+from actdiag.histograms import Histogram
+from actdiag.repeats import AS_LOGS, add_decades, add_histograms, average, runs_that_count
+from actdiag.statistics import GradientStats
+
+SMALL = {"depth": 3, "width": 12, "batch": 40}
+
+
+def runs(layers, **changes):
+    """Reports of one layer each, under the seeds from 0 on."""
+    return [builders.report([one], seed=seed, **changes) for seed, one in enumerate(layers)]
+
+
+def averaged(layers):
+    report = average(runs(layers))
+    return report.layers[0], report.repeats.sd[0]
+
+
+@pytest.mark.parametrize("name", ["mean", "min", "max", "unit_std", "zero_fraction", "dead_fraction", "cosine"])
+def test_most_means_are_arithmetic(name):
+    mean, sd = averaged([builders.layer(1, **{name: value}) for value in (0.1, 0.2, 0.6)])
+    assert getattr(mean, name) == pytest.approx(0.3)
+    assert getattr(sd, name) == pytest.approx(np.std([0.1, 0.2, 0.6], ddof=1))
+
+
+@pytest.mark.parametrize("name", ["std", "rms"])
+def test_scales_are_averaged_as_logarithms(name):
+    mean, sd = averaged([builders.layer(1, **{name: value}) for value in (0.01, 1.0, 10.0)])
+    logs = np.log([0.01, 1.0, 10.0])
+    assert getattr(mean, name) == pytest.approx(exp(logs.mean()))
+    assert getattr(sd, name) == pytest.approx(exp(logs.mean()) * np.std(logs, ddof=1))
+
+
+def test_nested_numbers_are_averaged_too():
+    layers = [
+        builders.gradient(
+            builders.layer(1, pre_activation=replace(builders.layer(1).pre_activation, mean=rms, rms=rms)), rms, 1.0
+        )
+        for rms in (1e-3, 1e-5)
+    ]
+    mean, sd = averaged(layers)
+    assert mean.gradient.rms == pytest.approx(1e-4)
+    assert mean.pre_activation.rms == pytest.approx(1e-4)
+    assert mean.pre_activation.mean == pytest.approx(5.05e-4)
+    assert sd.gradient.rms == pytest.approx(1e-4 * log(100) / np.sqrt(2))
+    assert (mean.weight_gradient.norm, sd.weight_gradient.norm) == (pytest.approx(0.02), 0.0)
+    assert {"rms", "ratio", "norm", "weight_ratio", "std"} == AS_LOGS
+
+
+@pytest.mark.parametrize(
+    ("values", "mean", "sd"),
+    [
+        ((None, 1.0, 4.0), 2.0, 2 * log(4) / np.sqrt(2)),
+        ((0.0, 1.0, 4.0), 2.0, 2 * log(4) / np.sqrt(2)),
+        ((0.0, None, 0.0), 0.0, 0.0),
+        ((0.0, None, 2.0), 2.0, None),
+        ((None, None, None), None, None),
+    ],
+)
+def test_zeros_and_missing_numbers_of_a_logarithm_are_left_out(values, mean, sd):
+    means, spread = averaged([builders.layer(1, rms=value) for value in values])
+    assert means.rms == (None if mean is None else pytest.approx(mean))
+    assert spread.rms == (None if sd is None else pytest.approx(sd))
+
+
+def test_zeros_count_in_an_arithmetic_mean():
+    mean, sd = averaged([builders.layer(1, cosine=value) for value in (None, 0.0, 0.4)])
+    assert mean.cosine == pytest.approx(0.2)
+    assert sd.cosine == pytest.approx(np.std([0.0, 0.4], ddof=1))
+
+
+def test_histograms_are_summed():
+    one = Histogram((0.0, 1.0, 2.0), (3, 4), 1, 2, 5, 6, 7)
+    assert add_histograms(one, one) == Histogram((0.0, 1.0, 2.0), (6, 8), 2, 4, 10, 12, 14)
+    with pytest.raises(ValueError, match="same edges"):
+        add_histograms(one, replace(one, edges=(0.0, 1.0, 3.0)))
+
+
+def test_decades_are_merged_over_what_either_reaches():
+    low = Histogram((-9.0, -8.0, -7.0), (1, 2), 0, 0, 1, 0, 0)
+    high = Histogram((-3.0, -2.0), (5,), 0, 0, 2, 0, 1)
+    empty = Histogram((0.0, 1.0), (0,), 0, 0, 9, 0, 0)
+    both = add_decades(low, high)
+    assert both.edges == tuple(float(edge) for edge in range(-9, -1))
+    assert both.counts == (1, 2, 0, 0, 0, 0, 5)
+    assert (both.zero, both.inf) == (3, 1)
+    assert add_decades(empty, high) == replace(high, zero=11)
+    assert add_decades(low, empty) == replace(low, zero=10)
+    assert add_decades(empty, empty) == replace(empty, zero=18)
+
+
+def test_verdicts_are_counted_and_the_means_judged():
+    vanished = [builders.layer(1), builders.layer(2, rms=1e-9)]
+    well = [builders.layer(1), builders.layer(2)]
+    reports = [builders.report(well, seed=seed) for seed in range(3)]
+    reports.append(builders.report(vanished, (builders.VANISHING,), "untrainable", seed=3))
+    report = average(reports)
+    assert report.repeats.verdicts == (("healthy", 3), ("untrainable", 1))
+    assert (report.repeats.n, report.repeats.seeds) == (4, (0, 1, 2, 3))
+    assert report.verdict.findings[0].rule == "vanishing_signal"
+    assert report.change_per_layer.forward == pytest.approx((1e-9 / 0.7) ** 0.25)
+
+
+@pytest.mark.parametrize(("n", "needed"), [(2, 2), (20, 2), (39, 2), (40, 3), (100, 6)])
+def test_how_many_runs_must_stray_from_theory(n, needed):
+    assert runs_that_count(n) == needed
+    for straying, counts in ((needed - 1, False), (needed, True)):
+        reports = [
+            builders.with_theory(
+                builders.report(seed=seed), {2: ("std",)} if seed < straying else None, disagrees=seed < straying
+            )
+            for seed in range(n)
+        ]
+        report = average(reports)
+        assert report.theory.disagrees is counts
+        assert [said.flagged for said in report.layer_theory] == [(), ("std",) if counts else (), (), ()]
+        assert report.layer_theory[0].predicted == builders.estimates()
+        assert not any(report.layer_theory[0].expected[:8])
+
+
+@pytest.mark.parametrize("act", ["relu", "tanh"])
+def test_the_runs_are_those_of_the_seeds(act):
+    report = actdiag.grad_flow(act, **SMALL, seed=5, repeats=3)
+    alone = [actdiag.grad_flow(act, **SMALL, seed=seed) for seed in (5, 6, 7)]
+    assert report.repeats.seeds == (5, 6, 7)
+    for number, layer in enumerate(report.layers):
+        assert layer.mean == pytest.approx(np.mean([one.layers[number].mean for one in alone]))
+        assert log(layer.rms) == pytest.approx(np.mean([log(one.layers[number].rms) for one in alone]))
+        first = alone[0].layers[number].histogram
+        assert layer.histogram.edges == first.edges
+        entries = (*layer.histogram.counts, layer.histogram.below, layer.histogram.above, layer.histogram.zero)
+        assert sum(entries) == 3 * 40 * 12
+        assert layer.histogram.zero == sum(one.layers[number].histogram.zero for one in alone)
+        assert isinstance(layer.gradient, GradientStats)
+    assert report.loss.value == pytest.approx(np.mean([one.loss.value for one in alone]))
+    assert report.input_cosine == pytest.approx(np.mean([one.input_cosine for one in alone]))
+
+
+def test_one_run_is_itself():
+    assert actdiag.propagate(**SMALL, repeats=1) == actdiag.propagate(**SMALL)
+    assert actdiag.propagate(**SMALL).repeats is None
+
+
+def test_an_array_is_the_input_of_every_run():
+    rows = np.random.default_rng(0).normal(size=(40, 6))
+    report = actdiag.propagate("tanh", width=12, depth=2, input=rows, repeats=2)
+    alone = [actdiag.propagate("tanh", width=12, depth=2, input=rows, seed=seed) for seed in (0, 1)]
+    assert report.layers[1].cosine == pytest.approx(np.mean([one.layers[1].cosine for one in alone]))
+    assert report.input_cosine == alone[0].input_cosine == alone[1].input_cosine
+
+
+def test_progress_covers_all_runs():
+    told = []
+    actdiag.propagate(**SMALL, repeats=4, progress=lambda *step: told.append(step))
+    assert told == [(done, 12) for done in range(1, 13)]
+    told.clear()
+    actdiag.compare(["relu"], ["he", "xavier"], **SMALL, repeats=2, progress=lambda *step: told.append(step))
+    assert told == [(done, 24) for done in range(1, 25)]
+
+
+def test_a_run_is_gone_before_the_one_after_the_next_is_made():
+    class Marker:
+        pass
+
+    made = []
+
+    def stream():
+        for seed in range(5):
+            assert sum(ref() is not None for ref in made) <= 2  # the first, whose recipe is kept, and the last
+            marker = Marker()
+            made.append(weakref.ref(marker))
+            yield replace(builders.report(seed=seed), command=marker)
+            del marker
+
+    average(stream())
+
+
+@pytest.mark.parametrize("command", [actdiag.propagate, actdiag.grad_flow, actdiag.compare])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"repeats": 0}, "repeats must be at least 1, got 0"),
+        ({"repeats": 10_001}, "repeats must be at most 10000, got 10001"),
+        ({"repeats": 2.0}, "repeats must be a whole number"),
+        ({"repeats": 2, "seed": 2**63 - 1}, f"seed must be at most {2**63 - 2} for 2 repeats, got {2**63 - 1}"),
+    ],
+)
+def test_refusals(command, options, message):
+    with pytest.raises(InvalidField) as caught:
+        command(**options)
+    assert message in str(caught.value)
+
+
+def test_json_and_rows_of_repeats():
+    report = builders.repeated(builders.with_gradient())
+    document = json.loads(report.to_json())
+    repeats = document["repeats"]
+    assert list(repeats) == ["n", "seeds", "sd", "verdicts"]
+    assert repeats["n"] == 20
+    assert repeats["seeds"] == list(range(20))
+    assert repeats["verdicts"] == {"healthy": 19, "at-risk": 1}
+    measured = [key for key in document["layers"][0] if key not in ("width", "histogram", "magnitude")]
+    assert list(repeats["sd"][0]) == measured
+    assert repeats["sd"][0]["std"] == 0.094
+    assert list(repeats["sd"][0]["gradient"]) == ["rms", "ratio", "zero_fraction", "nonfinite_fraction"]
+    row = report.rows()[0]
+    assert row["sd_std"] == 0.094
+    assert row["sd_gradient_rms"] == report.layers[0].gradient.rms / 8
+    assert "repeats" not in builders.report().to_dict()
+    assert not [key for key in builders.report().rows()[0] if key.startswith("sd_")]
+    assert "gradient" not in builders.repeated().to_dict()["repeats"]["sd"][0]
