@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actdiag.arrays import Array, Doubles
+from actdiag.blocks import REDUCED, pieces
 from actdiag.histograms import EntryCounts, count_entries, magnitude_histogram, merge_counts
 from actdiag.moments import SquareSum, column_sums, merge_squares, square_sum
 from actdiag.propagation import BackwardLayer, weight_gradients
@@ -17,12 +18,13 @@ from actdiag.workers import Started, Workers
 
 
 class BlockGradients(NamedTuple):
-    """What a block of rows contributes to the gradient statistics of its layer."""
+    """What a block of rows contributes to the gradient statistics of its layer; `radial` as `radial_squares` has it."""
 
     squares: SquareSum
     counts: EntryCounts
     bias_gradient: Doubles
     slope_gradient: float | None
+    radial: float
 
 
 class BackwardMeasure:
@@ -40,6 +42,7 @@ class BackwardMeasure:
             counts=count_entries(d_z),
             bias_gradient=column_sums(d_z),
             slope_gradient=None if slope_derivative is None else float((d_a * slope_derivative(z)).sum(dtype=float)),
+            radial=radial_squares(z, d_z),
         )
 
     def weigh(self, layer: BackwardLayer[Any], workers: Workers) -> Started[tuple[SquareSum, SquareSum]]:
@@ -76,6 +79,24 @@ class BackwardMeasure:
             bias_gradient=BiasGradientStats(square_sum(d_biases[np.newaxis]).norm),
             slope_gradient=_finite_sum([block.slope_gradient for block in layer.blocks]),
         )
+
+
+def radial_squares(z: Array, d_z: Array) -> float:
+    """Return the sum over the rows of the square of the part of dL/dz that points along z."""
+    total = 0.0
+    for rows in pieces(z, REDUCED):
+        along = np.vecdot(z[rows], d_z[rows]).astype(np.float64)
+        lengths = np.vecdot(z[rows], z[rows]).astype(np.float64)
+        total += float(np.divide(along**2, lengths, out=np.zeros_like(along), where=lengths > 0).sum())
+    return total
+
+
+def radial_share(layer: BackwardLayer[BlockGradients]) -> float:
+    """Return the share of the squares of dL/dz in the part that points along z; 0 where it is not known."""
+    rms = merge_squares([block.squares for block in layer.blocks]).rms
+    radial = sum(block.radial for block in layer.blocks)
+    share = radial / layer.d_z.size / rms / rms if rms else 0.0
+    return share if 0 < share <= 1 else 0.0
 
 
 def _finite_sum(parts: Sequence[float | None]) -> float | None:

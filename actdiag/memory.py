@@ -28,7 +28,7 @@ _NEVER_REFUSED = 2**24
 
 # Peaks that were measured, in arrays of the size of a layer's activations, and rounded up.
 _FORWARD_ARRAYS, _BACKWARD_ARRAYS = 6, 15
-_BYTES_OF_STATISTICS = 3072
+_BYTES_OF_STATISTICS = 5120
 _BYTES_OF_A_BIN = 40
 _UNITS = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from actdiag.arrays import Array
 from actdiag.diagnosis import Run, diagnose
 from actdiag.errors import InvalidField, check_integer, check_real
-from actdiag.gradients import BackwardMeasure
+from actdiag.gradients import BackwardMeasure, radial_share
 from actdiag.losses import Loss, labels_of, loss_and_gradient
 from actdiag.measure import Axis, ForwardMeasure, change_per_layer, directions_of
 from actdiag.memory import check_fits, plan_backward, useful_threads
@@ -65,7 +65,7 @@ def _silent(done: int, total: int) -> None:
 def run_propagate(stack: Stack, settings: RunSettings) -> Report:
     """Run a stack forward and return its Report."""
     check_fits(stack, bins=settings.axis.bins)
-    run = _Run(stack, settings, steps=stack.depth)
+    run = _Run(stack, settings, stack.depth)
     with Workers(settings.threads or useful_threads(stack)) as workers:
         run.climb(workers)
     return run.report("propagate")
@@ -76,7 +76,7 @@ def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, 
     plan, kept = plan_backward(stack, budget)
     check_fits(stack, kept, 0 if loss.name == "random" else loss.classes, settings.axis.bins)
     labels_of(stack, loss)  # labels that do not fit are refused before anything is run
-    run = _Run(stack, settings, steps=2 * stack.depth)
+    run = _Run(stack, settings, 2 * stack.depth, loss)
     tape = Tape(plan)
     with Workers(settings.threads or useful_threads(stack)) as workers:
         top = run.climb(workers, tape)
@@ -89,11 +89,11 @@ def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, 
 class _Run:
     """A run while it goes: what was measured so far, and theory beside it."""
 
-    def __init__(self, stack: Stack, settings: RunSettings, steps: int) -> None:
+    def __init__(self, stack: Stack, settings: RunSettings, steps: int, loss: Loss | None = None) -> None:
         self._stack = stack
         self._axis, self._progress = settings.axis, settings.progress
         self._steps = steps
-        self._theory = Beside(stack) if settings.theory else None
+        self._theory = Beside(stack, loss is None or loss.name == "random") if settings.theory else None
         self._layers: list[LayerStats] = []
         self._input_cosine: float | None = None
 
@@ -119,6 +119,7 @@ class _Run:
         """Measure every layer's gradients on the way down."""
         measure = BackwardMeasure(self._stack)
         held = []
+        radial = 0.0
         for descending in backward(self._stack, workers, tape, d_top, measure.visit):
             held.append((descending, measure.weigh(descending, workers)))
             # dL/dW of a layer is left to the threads while the gradient goes on to the next.
@@ -127,7 +128,8 @@ class _Run:
                 at = layer.number - 1
                 self._layers[at] = measure.summarize(layer, weighed, self._layers[at])
                 if self._theory is not None and layer.number < self._stack.depth:
-                    self._theory.compare_gradient(self._layers[at], self._layers[at + 1])
+                    self._theory.compare_gradient(self._layers[at], self._layers[at + 1], radial)
+                radial = radial_share(layer)
                 self._progress(self._steps - at, self._steps)
 
     def report(self, command: str, loss: LossValue | None = None) -> Report:

@@ -12,7 +12,8 @@ import actdiag
 ROOT = Path(actdiag.__file__).parent
 ORDER = (
     "errors arrays blocks registry activations initializers data stack workers memory parameters propagation losses "
-    "moments histograms statistics measure gradients theory diagnosis report running repeats autogain verifying api render cli"
+    "moments histograms statistics measure gradients theory diagnosis report running repeats "
+    "autogain verifying api render cli"
 ).split()
 WITHIN = {
     "activations": (
@@ -20,6 +21,10 @@ WITHIN = {
         "probing searching deriving dual terms expressions custom"
     ).split(),
     "initializers": ["draws", "entry", "scaling", "unscaled", "matrices", "frameworks"],
+    "theory": (
+        "types gaussian tables pairs regions fluctuations onestep prediction meanfield summary beside "
+        "critical recommendation gains"
+    ).split(),
     "diagnosis": ["findings", "expectations", "wording", "rules"],
     "render": ["selection", "words", "figures", "terminal"],
     "cli": ["options", "output", "propagate", "grad_flow", "compare", "gain", "activations", "initializers"],

@@ -9,8 +9,9 @@ import pytest
 from actdiag.activations import resolve
 from actdiag.api import grad_flow, propagate
 from actdiag.diagnosis import Run, diagnose
-from actdiag.diagnosis.expectations import expected_dead_fraction, log_variance
+from actdiag.diagnosis.expectations import log_variance
 from actdiag.measure import change_per_layer
+from actdiag.theory.regions import expected_dead_fraction
 
 
 @pytest.fixture(scope="module")

@@ -230,6 +230,13 @@ def test_what_a_stack_with_an_automatic_gain_says_of_itself(capsys):
     assert spread["stack"]["gain"] == pytest.approx([10 / math.sqrt(fan_in) for fan_in in (20, 20, 80)], rel=1e-12)
 
 
+@pytest.mark.parametrize("act", ["sigmoid", "softplus", "threshold", "squareplus"])
+def test_no_advice_to_change_a_gain_that_is_automatic(act):
+    findings = actdiag.grad_flow(act, "auto", depth=60, batch=50).verdict.findings
+    assert findings
+    assert not any("--gain" in (finding.advice or "") for finding in findings)
+
+
 def test_comparing_with_an_automatic_gain(capsys):
     arguments = ("compare", "--act", "gelu,tanh", "--init", "auto,he", "--batch", 50, "--depth", 3)
     text = succeed(capsys, *arguments)

@@ -323,9 +323,12 @@ def test_a_good_gain_holds_in_a_deep_stack(spec):
     take = gains(resolve(spec)).recommended
     checked = verify(resolve(spec), take.gain, take.bias_std, depth=30, width=256)
     first, last = checked.layers[0], checked.layers[-1]
-    # Of textbook stacks at this depth those with forward gains are 100-fold off, those with lecun weights 1e5-fold.
-    assert 1 / 50 < last.measured_rms / first.measured_rms < 3
-    assert 1 / 50 < first.measured_ratio < 5
+    # The limit q to 0 is come to slowly: softsign is at 1/46. Lecun weights under gelu, say, end at 1/1e9.
+    assert 1 / 50 < last.measured_rms / first.measured_rms < 2
+    assert 1 / 50 < first.measured_ratio < 2
+    # Five stacks of the widest spread, x1.5 and x2.7, know their mean to x1.2 and x1.5.
+    assert last.measured_rms == pytest.approx(last.predicted_rms, rel=0.2)
+    assert first.measured_ratio == pytest.approx(first.predicted_ratio, rel=0.15)
 
 
 def test_predicted_and_measured_agree():

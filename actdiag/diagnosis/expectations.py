@@ -1,11 +1,10 @@
 """What a healthy stack of finite width and finite batch shows by itself, so that no rule takes it for a fault."""
 
 from functools import lru_cache
-from math import erfc, sqrt
 
 import numpy as np
 
-from actdiag.activations import Activation, traits
+from actdiag.activations import Activation
 from actdiag.arrays import Doubles
 
 _RELU_KURTOSIS = 5.0
@@ -53,40 +52,3 @@ def degree(act: Activation, pre_activation_rms: float | None) -> float | None:
         change = np.log(np.dot(weights, (high / largest) ** 2) / np.dot(weights, (low / largest) ** 2))
     found = float(change) / (4 * step)
     return found if np.isfinite(found) else None
-
-
-def expected_dead_fraction(act: Activation, second_moment: float, correlation: float, batch: int) -> float:
-    """Return the share of units that are dead on all of `batch` inputs by chance.
-
-    A unit's pre-activations over the batch share a part y ~ N(0, 1) and differ in the rest: it is dead when all of
-    them fall where the activation is flat.
-
-    Args:
-        act: An elementwise activation.
-        second_moment: q of the pre-activations.
-        correlation: Their correlation between inputs, taken as the same for all pairs.
-        batch: How many inputs.
-    """
-    edges = traits(act)
-    shared = min(max(correlation, 0.0), 1 - 1e-9)
-    y, weights = _normal_grid(601)
-    own_std = sqrt(second_moment * (1 - shared))
-    if own_std == 0:
-        return 0.0
-
-    centre = sqrt(second_moment * shared) * y
-    below = np.zeros_like(y) if edges.dead_below is None else _normal_cdf((edges.dead_below - centre) / own_std)
-    above = np.zeros_like(y) if edges.dead_above is None else _normal_cdf((centre - edges.dead_above) / own_std)
-    return float(np.dot(weights, np.minimum(below + above, 1.0) ** batch))
-
-
-def _normal_cdf(x: Doubles) -> Doubles:
-    """Return the normal distribution function to 1e-6, without scipy, which a default run does not load."""
-    points, table = _cdf_table()
-    return np.interp(x, points, table)
-
-
-@lru_cache(maxsize=1)
-def _cdf_table() -> tuple[Doubles, Doubles]:
-    points = np.linspace(-_REACH, _REACH, 4001)
-    return points, np.array([erfc(-point / sqrt(2)) / 2 for point in points])

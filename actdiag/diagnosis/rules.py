@@ -6,7 +6,7 @@ from math import exp, sqrt
 from typing import Literal, NamedTuple
 
 from actdiag.activations import traits
-from actdiag.diagnosis.expectations import degree, expected_dead_fraction, log_variance
+from actdiag.diagnosis.expectations import degree, log_variance
 from actdiag.diagnosis.findings import Finding, Outlook, Severity, Verdict
 from actdiag.diagnosis.wording import (
     DRAW_WEIGHTS,
@@ -20,6 +20,7 @@ from actdiag.diagnosis.wording import (
 )
 from actdiag.stack import Stack
 from actdiag.statistics import ChangePerLayer, LayerStats
+from actdiag.theory.regions import expected_dead_fraction
 
 FOLD = 100.0
 """A signal or gradient may change this many times over the whole depth."""

@@ -21,8 +21,9 @@ _SHARE = 0.05
 class Beside:
     """What theory says of a run while it goes: `see_input`, then `compare` each layer in order, then `report`."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, loss_is_random: bool = True) -> None:
         self._stack = stack
+        self._loss_is_random = loss_is_random
         self._reason = why_not(stack)
         self._input: Seen | None = None
         self._below: Seen | None = None
@@ -59,12 +60,18 @@ class Beside:
         known = stats.layer < self._stack.depth and not stats.nonfinite_fraction
         self._below = see(activations, squares, stats.cosine) if known else None
 
-    def compare_gradient(self, stats: LayerStats, above: LayerStats) -> None:
-        """Compare dL/dz of a layer with what that of the layer above lets expect."""
+    def compare_gradient(self, stats: LayerStats, above: LayerStats, radial: float) -> None:
+        """Compare dL/dz of a layer with what that of the layer above lets expect.
+
+        Args:
+            stats: What was measured of the layer.
+            above: What was measured of the layer above.
+            radial: The share of the squares of dL/dz there in the part that points along z.
+        """
         z, z_above = self._arrived.get(stats.layer), self._arrived.pop(above.layer, None)
         if z is None or z_above is None or stats.gradient is None or above.gradient is None or not above.gradient.rms:
             return
-        said = expected_gradient(self._stack, stats.layer, z, above.gradient.rms, z_above.fit)
+        said = expected_gradient(self._stack, stats.layer, z, above.gradient.rms, radial, z_above.fit)
         if strays(self._stack, said, stats):
             before = self._expected.get(stats.layer, LayerEstimates())
             self._expected[stats.layer] = before._replace(gradient=said)
@@ -74,7 +81,8 @@ class Beside:
         """Return what theory says of the stack and, where it applies, of each layer."""
         if self._reason is not None or self._input is None:
             return StackTheory(applies=False, note=self._reason or ""), ()
-        top = None if layers[-1].gradient is None else layers[-1].gradient.rms
+        gradient = layers[-1].gradient
+        top = None if gradient is None or self._loss_is_random else gradient.rms
         recipe = extended(layers_of(self._stack))
         flow = follow(recipe, self._input)
         predicted = predict_along(self._stack, flow, self._input, top)

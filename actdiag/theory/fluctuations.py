@@ -41,6 +41,8 @@ class Batch(NamedTuple):
         c: Correlations between pairs of inputs, shape (pairs,).
         width: How many units there are.
         batch: How many inputs.
+        loose: The share of the variance of an input's second moment that the weights leave free: 1 where they are
+            independent, 0 where they are orthogonal and keep every length.
     """
 
     act: Activation
@@ -49,6 +51,7 @@ class Batch(NamedTuple):
     c: Doubles
     width: int
     batch: int
+    loose: float = 1.0
 
 
 Number = TypeVar("Number", float, Doubles)
@@ -98,7 +101,11 @@ def spread_of_mean(values: Doubles, given: Batch, powers: Doubles) -> float:
     centre = float(np.dot(weights, average))
     own = max(float(given.shares @ np.square(values) @ weights) - centre**2, 0.0)
     coefficients = _weighted_polynomials() @ average
-    known = float(np.dot(np.square(coefficients[1:]), powers[1:]))
+    kept = np.square(coefficients)
+    bound = (1 - given.loose) * kept[2]  # h_2 is (z^2 - 1) / sqrt 2: the length of an input
+    own -= bound
+    kept[2] -= bound
+    known = float(np.dot(kept[1:], powers[1:]))
     whole = float(np.dot(weights, np.square(average))) - centre**2
     rest = max(whole - float(np.square(coefficients[1:]).sum()), 0.0)
     shared = known + rest * float(powers[-1])
@@ -149,7 +156,10 @@ def spreads(given: Batch, zero: Sequence[Interval], saturated: Sequence[Interval
 def relative_spreads(given: Batch, zero: Sequence[Interval], saturated: Sequence[Interval]) -> Spreads[float]:
     """Return what `spreads` does for one group of inputs, those of z and of a relative to their rms."""
     found = spreads(given, zero, saturated)
-    root, rms = sqrt(float(given.q[0])) or 1.0, sqrt(tables(given.act).second(float(given.q[0]))) or 1.0
+    second = tables(given.act).second(float(given.q[0]))
+    if found.kurtosis > HEAVY and 0 < second < np.inf:
+        found = heavy_tailed(given, found, sqrt(second))
+    root, rms = sqrt(float(given.q[0])) or 1.0, sqrt(second) or 1.0
     return found._replace(
         z_mean=found.z_mean / root,
         z_rms=found.z_rms / root,
@@ -226,11 +236,14 @@ def _bend_at_zero(given: Batch, root: float) -> float:
 
 
 @np.errstate(all="ignore")
-def spread_of_slopes(given: Batch) -> float:
+def spread_of_slopes(given: Batch, alike: float = 1.0) -> float:
     """Return the relative sd of the rms of dL/dz of a layer, given dL/dz of the layer above.
 
-    A unit adds f'(z)^2 x^2, x Gaussian; x is taken as the same for all inputs, which overrates the spread where the
-    gradients of different inputs differ.
+    A unit adds f'(z)^2 x^2, x Gaussian.
+
+    Args:
+        given: The pre-activations.
+        alike: The mean squared cosine between dL/dz of different inputs; 1 overrates the spread where it is not known.
     """
     z, weights = _grid(_POINTS)
     assert given.act.derivative is not None
@@ -239,4 +252,18 @@ def spread_of_slopes(given: Batch) -> float:
     if not second:
         return 0.0
     relative = spread_of_mean(slopes, given._replace(width=1), powers_of(given.c)) / second
-    return sqrt((3 * (relative**2 + 1) - 1) / given.width) / 2
+    # In so many dimensions even unrelated directions have a squared cosine of 1/width.
+    together = (1 - 1 / given.batch) * max(alike, 1 / given.width) + 1 / given.batch
+    return sqrt(max((1 + 2 * together) * (relative**2 + 1) - 1, 0.0) / given.width) / 2
+
+
+@np.errstate(all="ignore")
+def slope_along_value(given: Batch) -> float:
+    """Return E f^2 f'^2 / E f^2: what the square of a gradient that points along the activations is multiplied with."""
+    z, weights = _grid(_POINTS)
+    assert given.act.derivative is not None
+    u = np.sqrt(given.q)[:, np.newaxis] * z
+    squares, slopes = np.square(given.act.value(u)), np.square(given.act.derivative(u))
+    second = float(given.shares @ squares @ weights)
+    found = float(given.shares @ (squares * slopes) @ weights) / second if second else 0.0
+    return found if np.isfinite(found) else 0.0

@@ -16,7 +16,15 @@ from actdiag.activations import Activation
 from actdiag.arrays import Array, Counts, Doubles
 from actdiag.stack import Stack
 from actdiag.statistics import LayerStats
-from actdiag.theory.fluctuations import HEAVY, Batch, Spreads, heavy_tailed, spread_of_slopes, spreads
+from actdiag.theory.fluctuations import (
+    HEAVY,
+    Batch,
+    Spreads,
+    heavy_tailed,
+    slope_along_value,
+    spread_of_slopes,
+    spreads,
+)
 from actdiag.theory.pairs import pair_cosines
 from actdiag.theory.regions import Interval, chance_within, saturated_intervals, zero_intervals
 from actdiag.theory.tables import tables
@@ -42,6 +50,9 @@ _RARE = 1e-3
 
 _FEW_UNITS = 0.1
 """Where the kurtosis of a layer is over this share of its width, a few of its units are all that its inputs have."""
+
+_LARGEST_SECOND = 1e150
+"""Beyond this a fourth moment leaves float64."""
 
 _SAME_COSINE = 1e-9
 """Cosines that differ by less than this do so by rounding."""
@@ -204,7 +215,7 @@ def expected(stack: Stack, layer: int, z: Arriving) -> LayerEstimates:
     if not isfinite(second):
         return LayerEstimates()
     sd = spreads(batch, zero, saturated)
-    if second and z.average(curves.fourth) > (1 + HEAVY) * second**2:
+    if 0 < second < _LARGEST_SECOND and z.average(curves.fourth) / second > (1 + HEAVY) * second:
         sd = heavy_tailed(batch, sd, sqrt(second))
     z_rms = sqrt(q + z.centre**2)
     return LayerEstimates(
@@ -286,16 +297,28 @@ def _compared(estimates: LayerEstimates, stats: LayerStats) -> Iterator[tuple[st
             yield name, estimate, number, size
 
 
-def expected_gradient(stack: Stack, layer: int, z: Arriving, above: float, fit: float) -> GradientEstimates:
-    """Return what theory expects of dL/dz of a layer, given the rms of dL/dz of the layer above and that layer's fit.
+def expected_gradient(
+    stack: Stack, layer: int, z: Arriving, above: float, radial: float, fit: float
+) -> GradientEstimates:
+    """Return what theory expects of dL/dz of a layer, given what was measured of the layer above.
 
     The weights that carry it down are taken as independent of those that carried the signal up (Schoenholz et al. 2017,
-    arXiv:1611.01232).
+    arXiv:1611.01232), but for the one direction in which they are known: what points along z above points along a here.
+
+    Args:
+        stack: The stack.
+        layer: The layer's number.
+        z: Its pre-activations.
+        above: The rms of dL/dz of the layer above.
+        radial: The share of its squares in the part that points along z there.
+        fit: The factor that fitted the variance of that layer's weights to the batch.
     """
     curves = tables(z.act).curves(z.q)
     weight = fit * stack.columns(layer + 1) * stack.weight_std(layer + 1) ** 2
-    value = above * sqrt(weight * z.average(curves.slope))
-    sd = spread_of_slopes(Batch(z.act, z.q, z.shares, z.c, stack.widths[layer - 1], stack.batch))
+    batch = Batch(z.act, z.q, z.shares, z.c, stack.widths[layer - 1], stack.batch)
+    known = radial * stack.columns(layer + 1) / stack.widths[layer - 1] * slope_along_value(batch)
+    value = above * sqrt(weight * (z.average(curves.slope) + known))
+    sd = spread_of_slopes(batch)
     return GradientEstimates(rms=Estimate(value, value * sd))
 
 

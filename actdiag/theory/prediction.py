@@ -9,6 +9,7 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
+from actdiag.blocks import cut
 from actdiag.moments import directions, mean_cosine, squares_of
 from actdiag.stack import Stack
 from actdiag.theory.fluctuations import Batch, Spreads, relative_spreads, spread_of_slopes
@@ -28,6 +29,7 @@ from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, Pr
 _STEP = 0.05
 """Of ln q, over which derivatives are taken."""
 
+_AT_ONCE = 256
 _COARSE = 0.1
 """Steps of ln q and ln(1 - c) within which spreads are taken as the same."""
 
@@ -38,6 +40,7 @@ class Layers(NamedTuple):
     Attributes:
         act: The activation, moved by the mean of the biases.
         centre: That mean.
+        loose: Of each layer, what `Batch` has it to be.
         fitted: Whether the weights are fitted to the batch.
         weight: sigma_w^2 = fan_in Var(W) of each layer, before that.
         back: fan_out Var(W) of each layer.
@@ -47,6 +50,7 @@ class Layers(NamedTuple):
 
     act: Activation
     centre: float
+    loose: list[float]
     fitted: bool
     weight: list[float]
     back: list[float]
@@ -71,9 +75,11 @@ def layers_of(stack: Stack) -> Layers:
     bias = {shape: stack.bias_spread(number) for shape, number in shapes.items()}
     each = [(stack.fan_in(number), stack.columns(number)) for number in numbers]
     centre = bias[each[0]][0]
+    orthogonal = stack.init.distribution.startswith("orthogonal")
     return Layers(
         act=moved(stack.act, centre),
         centre=centre,
+        loose=[max(1 - columns / fan_in, 0.0) if orthogonal else 1.0 for fan_in, columns in each],
         fitted=stack.init.fits_batch,
         weight=[fan_in * std[fan_in, columns] ** 2 for fan_in, columns in each],
         back=[columns * std[fan_in, columns] ** 2 for fan_in, columns in each],
@@ -95,7 +101,7 @@ def predict(stack: Stack, seen: Seen | None = None, top: float | None = None) ->
     Args:
         stack: The stack.
         seen: What was seen of its input; drawn anew where it is None.
-        top: The rms of dL/dz of the last layer; that of the `random` loss where it is None.
+        top: The rms of dL/dz of the last layer; None for the `random` loss, of which it is known.
 
     Returns:
         The predictions of layers 1 to L; empty ones from where the signal leaves float64, and none at all where
@@ -113,11 +119,16 @@ def predict_along(stack: Stack, flow: "Flow", seen: Seen, top: float | None = No
     """Return what `predict` does, given the flow of the stack's layers or of more."""
     recipe = layers_of(stack)
     flow = flow.first(stack.depth)
-    forward = _forward(stack, recipe, flow, seen) if len(flow.q) else []
-    backward = _backward(stack, recipe, flow, top) if len(flow.q) else []
-    known = [
-        layer._replace(gradient=gradient, chi1=chi1) for layer, (gradient, chi1) in zip(forward, backward, strict=True)
-    ]
+    known: list[LayerEstimates] = []
+    if len(flow.q):
+        sd = _spreads(stack, recipe, flow, seen)
+        drift = _drift(_passed(recipe, flow), flow.degree, sd)
+        forward = _forward(stack, recipe, flow, sd, drift, pairs=len(seen.cosines) > 0)
+        backward = _backward(stack, recipe, flow, drift, top)
+        known = [
+            layer._replace(gradient=gradient, chi1=chi1)
+            for layer, (gradient, chi1) in zip(forward, backward, strict=True)
+        ]
     return (*known, *[LayerEstimates()] * (stack.depth - len(known)))
 
 
@@ -127,7 +138,7 @@ class Flow(NamedTuple):
     Attributes:
         q: Second moments of the pre-activations about their centre.
         fit: The factor on the variance of the weights that fits them to the batch; 1 where nothing does.
-        passed: What a small change of the logarithm of the second moment below is multiplied with in that of q.
+        share: The part of q that comes from the layer below, not from the biases.
         curves: The moments of the activation there.
         c: Correlations of inputs a little less and a little more alike than the mean pair, shape (layers, 2); NaN
             where there are no pairs.
@@ -136,16 +147,22 @@ class Flow(NamedTuple):
 
     q: Doubles
     fit: Doubles
-    passed: Doubles
+    share: Doubles
     curves: Curves
     c: Doubles
     cosines: Doubles
+
+    @property
+    def degree(self) -> Doubles:
+        """The derivative of the log second moment of the activations after ln q, shape (layers,)."""
+        second = self.curves.second
+        return np.divide(self.curves.mixed, second, out=np.zeros_like(second), where=second > 0)
 
     def first(self, layers: int) -> "Flow":
         """Return the flow through the first layers alone."""
         curves = Curves(*(curve[:layers] for curve in self.curves))
         return Flow(
-            self.q[:layers], self.fit[:layers], self.passed[:layers], curves, self.c[:layers], self.cosines[:layers]
+            self.q[:layers], self.fit[:layers], self.share[:layers], curves, self.c[:layers], self.cosines[:layers]
         )
 
 
@@ -172,24 +189,30 @@ def follow(recipe: Layers, seen: Seen) -> Flow:
     if len(seen.cosines):
         apart = min(float(seen.cosines.std()), 1 - abs(seen.cosine))
         now = np.array([seen.cosine - apart, seen.cosine + apart])
-        shares = at.hermite(known)
-        for layer, (one_q, carried) in enumerate(zip(q, shares_below, strict=True)):
-            c[layer] = carried * now + (1 - carried)
-            pair = shares[[layer, layer]]
-            both = np.full(2, one_q)
-            now = cosines[layer] = cosines_of_shares(at, pair, pair, both, both, c[layer])
-    passed = np.array(shares_below) * (not recipe.fitted)
+        for some in cut(len(q), _AT_ONCE):
+            shares = at.hermite(known[some])
+            for layer in range(some.start, min(some.stop, len(q))):
+                c[layer] = shares_below[layer] * now + (1 - shares_below[layer])
+                pair, both = shares[[layer - some.start] * 2], known[[layer, layer]]
+                cosines[layer] = cosines_of_shares(at, pair, pair, both, both, c[layer])
+                now = _scattered(cosines[layer], recipe.widths[min(layer, len(recipe.widths) - 1)])
     fit = np.array(fits[: len(q)]) if recipe.fitted else np.ones(len(q))
-    return Flow(known, fit, passed, at.curves(known), c, cosines)
+    return Flow(known, fit, np.array(shares_below), at.curves(known), c, cosines)
 
 
-def _forward(stack: Stack, recipe: Layers, flow: Flow, seen: Seen) -> list[LayerEstimates]:
+def _scattered(cosines: Doubles, width: int) -> Doubles:
+    """Return two cosines moved apart by what a layer of so many units scatters those of single pairs."""
+    middle, apart = float(cosines.mean()), float(cosines[1] - cosines[0]) / 2
+    apart = min(sqrt(apart**2 + (1 - middle**2) ** 2 / width), 1 - abs(middle))
+    return middle + np.array([-apart, apart])
+
+
+def _forward(
+    stack: Stack, recipe: Layers, flow: Flow, sd: Spreads[Doubles], drift: Doubles, pairs: bool
+) -> list[LayerEstimates]:
     act, q, curves = recipe.act, flow.q, flow.curves
-    sd = _spreads(stack, recipe, flow, seen)
     std, rms, root = _std(curves), np.sqrt(curves.second), np.sqrt(q)
     z_rms = np.sqrt(q + recipe.centre**2)
-    degree = np.divide(curves.mixed, curves.second, out=np.zeros_like(q), where=curves.second > 0)
-    drift = _drift(flow.passed, degree, sd)
     wander = np.sqrt(drift)  # of ln q from run to run, which carries what follows from q along
     steps = [tables(act).curves(q * np.exp(side * _STEP)) for side in (-1, 1)]
     zero, saturated = zero_intervals(act, stack.dtype), saturated_intervals(act)
@@ -209,11 +232,11 @@ def _forward(stack: Stack, recipe: Layers, flow: Flow, seen: Seen) -> list[Layer
     columns = (
         _estimates(curves.mean, joined(sd.mean * rms, slope(steps[0].mean, steps[1].mean))),
         _estimates(std, joined(sd.std * rms, slope(_std(steps[0]), _std(steps[1])))),
-        _estimates(rms, joined(sd.rms, degree / 2) * rms),
+        _estimates(rms, joined(sd.rms, flow.degree / 2) * rms),
         share(zero, sd.zero_fraction),
         share(saturated, sd.saturated_fraction) if saturated else nothing,
-        _dead(stack, recipe, flow) if stack.batch == 1 or len(seen.cosines) else nothing,
-        _cosines(flow, sd.cosine) if len(seen.cosines) else nothing,
+        _dead(stack, recipe, flow) if stack.batch == 1 or pairs else nothing,
+        _cosines(flow, sd.cosine) if pairs else nothing,
         _estimates(np.full(len(q), recipe.centre), sd.z_mean * root),
         _estimates(root, root * wander / 2),
         _estimates(z_rms, np.divide(q * wander / 2, z_rms, out=np.zeros_like(q), where=z_rms > 0)),
@@ -248,6 +271,11 @@ def _std(curves: Curves) -> Doubles:
     return std
 
 
+def _passed(recipe: Layers, flow: Flow) -> Doubles:
+    """Return what a small change of the log second moment below is multiplied with in that of q."""
+    return flow.share * (not recipe.fitted)
+
+
 def _drift(passed: Doubles, degree: Doubles, sd: Spreads[Doubles]) -> Doubles:
     """Return the variance of ln q of each layer from run to run.
 
@@ -272,9 +300,8 @@ def _dead(stack: Stack, recipe: Layers, flow: Flow) -> list[Estimate]:
 
 def _cosines(flow: Flow, own: Doubles) -> list[Estimate]:
     """Return the mean cosines; what they stray is handed on times the slope between the two that are followed."""
-    below = np.concatenate([flow.c[:1], flow.cosines[:-1]])
-    apart = below[:, 1] - below[:, 0]
-    gained = flow.cosines[:, 1] - flow.cosines[:, 0]
+    apart = flow.c[:, 1] - flow.c[:, 0]
+    gained = (flow.cosines[:, 1] - flow.cosines[:, 0]) * flow.share
     slopes = np.divide(gained, apart, out=np.zeros_like(apart), where=apart > _SAME)
     spread, variance = np.empty_like(own), 0.0
     for layer, (slope, sd) in enumerate(zip(slopes.tolist(), own.tolist(), strict=True)):
@@ -292,22 +319,24 @@ def _spreads(stack: Stack, recipe: Layers, flow: Flow, seen: Seen) -> Spreads[Do
     zero, saturated = zero_intervals(act, stack.dtype), saturated_intervals(act)
 
     @cache
-    def nearby(place: int, low: int, high: int, width: int) -> Spreads[float]:
+    def nearby(place: int, low: int, high: int, width: int, free: float) -> Spreads[float]:
         c = 1 - np.exp(_COARSE * np.array([low, high])) if len(seen.cosines) else np.empty(0)
-        return relative_spreads(
-            Batch(act, np.exp([place * _COARSE]), np.ones(1), c, width, stack.batch), zero, saturated
-        )
+        batch = Batch(act, np.exp([place * _COARSE]), np.ones(1), c, width, stack.batch, free)
+        return relative_spreads(batch, zero, saturated)
 
     scale = np.zeros(len(flow.q)) if tables(act).sides else np.log(np.maximum(flow.q, _LEAST))
     with np.errstate(invalid="ignore"):
         steps = np.rint(np.column_stack([scale, np.log(np.maximum(1 - flow.c, _LEAST_APART))]) / _COARSE)
     steps = np.nan_to_num(steps).astype(int)
-    found = [nearby(*place, width) for place, width in zip(steps.tolist(), recipe.widths[: len(steps)], strict=True)]
+    # The biases are free even where the weights keep every length.
+    loose = np.round(1 - (1 - np.array(recipe.loose[: len(steps)])) * np.square(_passed(recipe, flow)), 2).tolist()
+    each = zip(steps.tolist(), recipe.widths[: len(steps)], loose, strict=True)
+    found = [nearby(*place, width, free) for place, width, free in each]
     if len(found) and len(seen.cosines):  # the pairs of layer 1 are known one by one
         middle, apart = float(flow.c[0].mean()), float(flow.c[0, 1] - flow.c[0, 0]) / 2
         scatter = float(seen.cosines.std())
         c = middle + (apart / scatter if scatter else 0.0) * (seen.cosines - float(seen.cosines.mean()))
-        batch = Batch(act, flow.q[:1], np.ones(1), c, recipe.widths[0], stack.batch)
+        batch = Batch(act, flow.q[:1], np.ones(1), c, recipe.widths[0], stack.batch, loose[0])
         found[0] = relative_spreads(batch, zero, saturated)
     return Spreads(*(np.array(column) for column in zip(*found, strict=True)))
 
@@ -316,12 +345,13 @@ _LEAST, _LEAST_APART = 1e-300, 1e-16
 
 
 def _backward(
-    stack: Stack, recipe: Layers, flow: Flow, top: float | None
+    stack: Stack, recipe: Layers, flow: Flow, drift: Doubles, top: float | None
 ) -> list[tuple[GradientEstimates, float | None]]:
     depth, slopes = len(flow.q), flow.curves.slope
     if depth < stack.depth or not np.isfinite(slopes).all():
         return [(GradientEstimates(), None)] * depth
-    # Of the loss "random": dL/da of the last layer is normal with std 1/batch.
+    # Of the loss "random": dL/da of the last layer is normal with std 1/batch, and of each input by itself.
+    alike = 0.0 if top is None else 1.0
     top = sqrt(float(slopes[-1])) / stack.batch if top is None else top
     back = np.array(recipe.back) * flow.fit
     chi1 = slopes * np.append(back[1:], back[-1:])
@@ -329,17 +359,28 @@ def _backward(
     @cache
     def nearby(place: int, low: int, width: int) -> float:
         c = np.array([1 - exp(_COARSE * low)]) if isfinite(flow.c[0, 0]) else np.empty(0)
-        return spread_of_slopes(Batch(recipe.act, np.exp([place * _COARSE]), np.ones(1), c, width, stack.batch))
+        batch = Batch(recipe.act, np.exp([place * _COARSE]), np.ones(1), c, width, stack.batch)
+        return spread_of_slopes(batch, alike)
 
     with np.errstate(invalid="ignore", divide="ignore"):
         places = np.log(np.maximum(flow.q, _LEAST)), np.log(np.maximum(1 - flow.c.mean(axis=1), _LEAST_APART))
         steps = np.nan_to_num(np.rint(np.column_stack(places) / _COARSE)).astype(int).tolist()
-        growth = np.append(np.log(chi1[:-1]) / 2, 0.0)[::-1].cumsum()[::-1]
+        growth = _summed_above(np.log(chi1[:-1]) / 2)
     own = [nearby(*place, width) for place, width in zip(steps[:-1], recipe.widths[:-1], strict=True)]
-    spread = np.minimum(np.sqrt(np.append(np.square(own), 0.0)[::-1].cumsum()[::-1]), _MOST_FOLD)
+    # What q strays in one layer it strays in the next, and the slopes with it.
+    lower, upper = (np.log(tables(recipe.act).curves(flow.q * np.exp(side * _STEP)).slope) for side in (-1, 1))
+    carried = np.abs(upper - lower)[:-1] / (4 * _STEP) * np.sqrt(drift[:-1])
+    variance = _summed_above(np.square(own)) + np.square(_summed_above(np.nan_to_num(carried)))
+    spread = np.minimum(np.sqrt(variance), _MOST_FOLD)
     ratio = np.exp(np.minimum(growth, _MOST_GROWTH))
     gradients = zip(_estimates(top * ratio, top * ratio * spread), _estimates(ratio, ratio * spread), strict=True)
     return [(GradientEstimates(*pair), factor) for pair, factor in zip(gradients, chi1.tolist(), strict=True)]
+
+
+def _summed_above(steps: Doubles) -> Doubles:
+    """Return the sum over a layer and those above it but the last, which has none: shape (layers,) of (layers - 1,)."""
+    total: Doubles = np.append(steps, 0.0)[::-1].cumsum()[::-1]
+    return total
 
 
 _MOST_FOLD, _MOST_GROWTH = 100.0, 700.0

@@ -6,8 +6,9 @@ from math import erfc, inf, isfinite, pi, sqrt
 
 import numpy as np
 
-from actdiag.activations import Activation, traits
+from actdiag.activations import Activation, Traits, traits
 from actdiag.arrays import Doubles
+from actdiag.blocks import cut
 
 Interval = tuple[float, float]
 
@@ -93,6 +94,11 @@ def chance_slope(intervals: Sequence[Interval], q: Doubles) -> Doubles:
     return slope
 
 
+def expected_dead_fraction(act: Activation, q: float, c: float, batch: int) -> float:
+    """Return what `expected_dead_fractions` does for one layer."""
+    return float(expected_dead_fractions(act, np.array([q]), np.array([c]), batch)[0])
+
+
 def expected_dead_fractions(act: Activation, q: Doubles, c: Doubles, batch: int) -> Doubles:
     """Return the share of units that are dead on all of `batch` inputs by chance, shape (layers,).
 
@@ -108,18 +114,24 @@ def expected_dead_fractions(act: Activation, q: Doubles, c: Doubles, batch: int)
     edges = traits(act)
     if edges.dead_below is None and edges.dead_above is None:
         return np.zeros_like(q)
+    found = [_dead_by_chance(edges, q[some, np.newaxis], c[some, np.newaxis], batch) for some in cut(len(q), _AT_ONCE)]
+    return np.concatenate(found) if found else np.zeros(0)
+
+
+def _dead_by_chance(edges: Traits, q: Doubles, c: Doubles, batch: int) -> Doubles:
     y, weights = _normal_grid()
-    shared = np.clip(c, 0.0, 1 - 1e-9)[:, np.newaxis]
-    centre = np.sqrt(q[:, np.newaxis] * shared) * y
-    own_std = np.maximum(np.sqrt(q[:, np.newaxis] * (1 - shared)), _SMALLEST)
+    shared = np.clip(c, 0.0, 1 - 1e-9)
+    centre = np.sqrt(q * shared) * y
+    own_std = np.maximum(np.sqrt(q * (1 - shared)), _SMALLEST)
     chance = np.zeros_like(centre)
     if edges.dead_below is not None:
         chance += _many_cdf((edges.dead_below - centre) / own_std)
     if edges.dead_above is not None:
         chance += _many_cdf((centre - edges.dead_above) / own_std)
-    return np.where(q > 0, np.minimum(chance, 1.0) ** batch @ weights, 0.0)
+    return np.where(q[:, 0] > 0, np.minimum(chance, 1.0) ** batch @ weights, 0.0)
 
 
+_AT_ONCE = 256
 _REACH = 8.0
 
 

@@ -1,0 +1,174 @@
+"""Cosines of pairs against the two-dimensional quadrature, within bounds that were measured."""
+
+from math import pi, sqrt
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from actdiag.activations import ACTIVATIONS, Activation, resolve
+from actdiag.theory.gaussian import moments, pair_moment
+from actdiag.theory.pairs import cosine_slope, jumps, pair_cosines
+from actdiag.theory.tables import tables
+
+ELEMENTWISE = [name for name in ACTIVATIONS if resolve(name).derivative]
+JUMPING = {"hardshrink", "threshold"}
+each_activation = pytest.mark.parametrize("name", ELEMENTWISE)
+
+# (q, c): where the sum over Hermite orders has converged, and towards parallel inputs.
+CONVERGED = [(0.07, 0.85), (1.0, -0.8), (1.0, 0.5), (3.7, 0.85)]
+NEAR = [(0.3, 0.95), (1.0, 0.99), (3.7, 0.97), (3.7, 0.9999)]
+
+# The largest error found towards parallel inputs over random q in .05 to 4 and c in .9 to .99999, rounded up.
+NEAR_BOUNDS = {
+    "hardshrink": 3e-3,
+    "threshold": 3e-6,
+    "hardtanh": 4e-5,
+    "softshrink": 2e-5,
+    "sparse_sigmoid": 2e-5,
+    "softsign": 6e-6,
+    "erf": 4e-6,
+    "tanh": 2e-6,
+    "tanhshrink": 1e-6,
+    "sparse_plus": 4e-7,
+    "arctan": 3e-7,
+    "hardswish": 4e-7,
+    "hardsigmoid": 3e-7,
+    "relu6": 1e-7,
+    "lecun_tanh": 5e-8,
+    "exponential": 2e-9,
+}
+
+
+def cosines(name, q, c, other_q=None):
+    c = np.atleast_1d(np.asarray(c, float))
+    q1 = np.full(len(c), q)
+    return pair_cosines(tables(resolve(name)), q1, q1 if other_q is None else np.full(len(c), other_q), c)
+
+
+def by_quadrature(name, q, c, other_q=None):
+    act, other = resolve(name), other_q or q
+    return pair_moment(act, q, c, other_q=other) / sqrt(moments(act, q).second * moments(act, other).second)
+
+
+@each_activation
+def test_cosines_where_the_sum_has_converged(name):
+    # sparse_plus bends where no kink is listed, and threshold has 6e-5 of its inputs over it at q = .07
+    tolerance = {"sparse_plus": 3e-8, "threshold": 2e-8}.get(name, 1e-9)
+    for q, c in CONVERGED:
+        assert abs(cosines(name, q, c)[0] - by_quadrature(name, q, c)) < tolerance, (q, c)
+
+
+@each_activation
+def test_cosines_of_nearly_parallel_inputs(name):
+    tolerance = NEAR_BOUNDS.get(name, 1e-9)
+    for q, c in NEAR:
+        assert abs(cosines(name, q, c)[0] - by_quadrature(name, q, c)) < tolerance, (q, c)
+
+
+@pytest.mark.parametrize("q", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize("name", ["tanh", "gelu", "silu", "sigmoid", "softplus", "elu", "mish", "lecun_tanh"])
+def test_smooth_activations_are_exact_up_to_parallel(name, q):
+    c = [0.9, 0.97, 0.99, 0.99999]
+    expected = [by_quadrature(name, q, one) for one in c]
+    np.testing.assert_allclose(cosines(name, q, c), expected, rtol=0, atol=1e-9)
+    assert 1 - cosines(name, q, 1.0)[0] == pytest.approx(0, abs=1e-12)
+
+
+UNEQUAL_BOUNDS = {"hardshrink": 1.5e-2, "threshold": 1.5e-2, "hardtanh": 1e-4, "softshrink": 5e-4, "tanhshrink": 1e-7}
+
+
+@pytest.mark.parametrize(
+    "name", ["tanh", "gelu", "relu", "elu", "selu", "softplus", "relu6", *UNEQUAL_BOUNDS]
+)
+def test_cosines_of_unequal_inputs(name):
+    """A jump at angle 0 is no jump for inputs of different length: those are only near."""
+    for q, other in ((0.3, 0.6), (1.2, 0.9)):
+        for c, tolerance in ((0.5, 1e-9), (0.995, max(UNEQUAL_BOUNDS.get(name, 0), 3e-8))):
+            assert abs(cosines(name, q, c, other)[0] - by_quadrature(name, q, c, other)) < tolerance, (q, other, c)
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu:0.2", "leaky_relu:-0.5", "identity"])
+def test_homogeneous_activations_have_closed_forms(name):
+    c = np.array([-1.0, -0.6, 0.0, 0.3, 0.99, 0.999999, 1.0])
+    below, above = resolve(name).derivative(np.array([-1.0, 1.0]))
+    angle = np.arccos(c)
+    relu = (np.sin(angle) + (pi - angle) * c) / pi  # Cho & Saul 2009
+    expected = (c * (above + below) ** 2 / 2 + (above - below) ** 2 / 2 * (2 * relu - c)) / (above**2 + below**2)
+    for q, other in ((1.0, 1.0), (1e-200, 7.0)):
+        np.testing.assert_allclose(cosines(name, q, c, other), expected, rtol=0, atol=1e-12)
+
+
+def test_the_relu_he_trajectory():
+    """c from layer to layer, from orthogonal inputs."""
+    known = {1: 0.3183098862, 2: 0.4937310902, 3: 0.6048257201, 5: 0.7359463506, 10: 0.8715355160}
+    known |= {50: 0.9878619449, 100: 0.9964231467}
+    c = 0.0
+    for layer in range(1, 101):
+        c = cosines("relu", 2.0, c)[0]
+        if layer in known:
+            assert c == pytest.approx(known[layer], abs=1e-10)
+
+
+@settings(deadline=None, database=None, max_examples=150)
+@given(
+    st.sampled_from([name for name in ELEMENTWISE if name != "exponential"]),
+    st.floats(-1.3, 0.6),
+    st.floats(-1.3, 0.6),
+    st.floats(-1, 1),
+)
+def test_cosines_of_any_pair(name, exponent, other_exponent, c):
+    q, other = 10.0**exponent, 10.0**other_exponent
+    found = cosines(name, q, c, other)
+    assert np.isfinite(found).all()
+    assert abs(found[0]) <= 1 + 1e-7
+    # whichever comes first
+    np.testing.assert_allclose(found, cosines(name, other, c, q), rtol=0, atol=1e-12)
+
+
+@each_activation
+def test_one_pair_or_many(name):
+    """The sum over orders is taken in another way for many pairs; they do not touch each other."""
+    c = np.concatenate([np.linspace(-0.9, 0.9, 40), [0.95, 0.999, 1.0]])
+    many = cosines(name, 0.8, c)
+    np.testing.assert_allclose(many, [cosines(name, 0.8, one)[0] for one in c], rtol=0, atol=1e-12)
+    assert np.all(np.diff(many[c >= 0]) > -1e-9)  # no coefficient is negative
+    assert many[-1] == pytest.approx(1, abs=1e-7)
+    np.testing.assert_allclose(cosines(name, 0.8, 1.5), many[-1:], rtol=0, atol=1e-15)
+
+
+def test_cosines_of_nothing():
+    """tanh(0) is 0, and has no direction; sigmoid(0) has."""
+    assert cosines("sigmoid", 0.0, 0.3) == pytest.approx([1.0])
+    assert not np.isfinite(cosines("hardshrink", 1e-5, 0.3)).all() or cosines("hardshrink", 1e-5, 0.3) == [0]
+
+
+@pytest.mark.parametrize("name", ["tanh", "gelu", "relu", "selu", "softplus"])
+@pytest.mark.parametrize("c", [0.1, 0.5, 0.86, 0.95])
+def test_the_slope_of_the_cosine(name, c):
+    """q E f'(u1) f'(u2) / E f^2."""
+    act, q = resolve(name), 1.4
+    expected = q * pair_moment(act, q, c, slopes=True) / moments(act, q).second
+    assert cosine_slope(tables(act), q, c) == pytest.approx(expected, rel=1e-6)
+
+
+@each_activation
+def test_jumps(name):
+    assert jumps(resolve(name)) == (name in JUMPING)
+
+
+def test_jumps_of_ones_own():
+    def step(at, height):
+        return Activation(
+            name="own",
+            value=lambda x: x + height * (x > at),
+            derivative=np.ones_like,
+            formula="x, higher over a point",
+            source="none",
+            kinks=(at,),
+        )
+
+    assert jumps(step(0.3, 1e-3))
+    assert not jumps(step(0.3, 0.0))
+    assert not jumps(resolve("threshold:0.5:value=0.5"))

@@ -1,0 +1,198 @@
+"""Tables against the quadrature that they stand for."""
+
+from math import inf, lgamma, sqrt
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import eval_hermitenorm
+
+from actdiag.activations import ACTIVATIONS, resolve
+from actdiag.theory.gaussian import moments, pair_moment, rule
+from actdiag.theory.tables import ORDERS, Tables, hermite_polynomials, homogeneous_sides, tables
+
+ELEMENTWISE = [name for name in ACTIVATIONS if resolve(name).derivative]
+HOMOGENEOUS = {"identity", "relu", "leaky_relu", "prelu", "rrelu"}
+each_activation = pytest.mark.parametrize("name", ELEMENTWISE)
+TOLERANCE = 1e-9
+
+N = np.arange(ORDERS)
+ROOT_FACTORIALS = np.exp([lgamma(n + 1) / 2 for n in N])
+
+
+def random_seconds(name, count, low=1e-6):
+    if name == "tanhshrink":  # at smaller q rounding is most of x - tanh(x)
+        low = max(low, 1e-3)
+    high = 5.0 if name == "exponential" else 1e4
+    return np.exp(np.random.default_rng(20).uniform(np.log(low), np.log(high), count))
+
+
+def orthonormal(z):
+    return eval_hermitenorm(N[:, np.newaxis], z) / ROOT_FACTORIALS[:, np.newaxis]
+
+
+def test_hermite_polynomials_are_scipys():
+    z = np.linspace(-8, 8, 33)
+    np.testing.assert_allclose(hermite_polynomials(z, ORDERS), orthonormal(z), rtol=1e-9, atol=1e-10)
+
+
+def assert_near(curves, quadrature):
+    """Each relative to itself, the mean to the rms and E f f' u, which may cancel, to the second moment."""
+    found, expected = np.array(curves), np.array(quadrature).T
+    scale = np.abs(expected)
+    scale[0], scale[5] = np.sqrt(expected[1]), expected[1]
+    same = found == expected  # inf and what has vanished
+    with np.errstate(invalid="ignore"):
+        near = np.abs(found - expected) <= TOLERANCE * scale + 1e-290
+    assert np.all(same | near), (found[~same & ~near], expected[~same & ~near])
+
+
+# The slope of sparse_plus bends where no kink is listed: the quadrature itself is off there at some q.
+@pytest.mark.parametrize("name", [name for name in ELEMENTWISE if name != "sparse_plus"])
+def test_curves_are_those_of_the_quadrature(name):
+    act, q = resolve(name), random_seconds(name, 24)
+    known = tables(act)
+    quadrature = [moments(act, one) for one in q.tolist()]
+    assert_near(known.curves(q), quadrature)
+    seconds = [moment.second for moment in quadrature]
+    np.testing.assert_allclose([known.second(one) for one in q.tolist()], seconds, rtol=TOLERANCE, atol=1e-290)
+
+
+@settings(deadline=None, database=None, max_examples=60)
+@given(st.sampled_from(["tanh", "gelu", "selu", "hardtanh", "softshrink", "softplus"]), st.floats(-12, 12))
+def test_curves_at_any_q(name, exponent):
+    act, q = resolve(name), 10.0**exponent
+    assert_near(tables(act).curves(np.array([q])), [moments(act, q)])
+    assert tables(act).second(q) == pytest.approx(moments(act, q).second, rel=TOLERANCE, abs=1e-290)
+
+
+@each_activation
+def test_the_ends_of_panels_join(name):
+    """ln q at a whole number belongs to two panels."""
+    known = tables(resolve(name))
+    edge = np.exp(-1.0)
+    below, above = known.curves(np.array([np.nextafter(edge, 0) * (1 - 1e-13), edge * (1 + 1e-13)]))[1]
+    assert below == pytest.approx(above, rel=1e-9)
+
+
+@each_activation
+def test_curves_of_nothing_and_of_too_much(name):
+    act = resolve(name)
+    q = np.array([0.0, 1e-305, 1.0, 1e-305])
+    curves = tables(act).curves(q)
+    assert not np.isnan(curves).any()
+    assert [row[0] for row in curves] == pytest.approx(list(moments(act, 0.0)), rel=1e-14, abs=1e-300)
+    assert curves.second[2] == pytest.approx(moments(act, 1.0).second, rel=TOLERANCE)
+    assert curves.second[1] == curves.second[3] == pytest.approx(moments(act, 0.0).second, rel=1e-12, abs=1e-100)
+    assert tables(act).second(0.0) == moments(act, 0.0).second
+    assert tables(act).second(inf) == inf
+    assert tables(act).second(1e305) >= 0
+
+
+def test_what_diverges_says_so():
+    known = tables(resolve("exponential"))
+    curves = known.curves(np.array([1.0, 50.0, 2.0]))
+    assert curves.second[1] == known.second(50.0) == inf
+    assert np.isfinite(curves.second[[0, 2]]).all()
+    assert curves.second[[0, 2]] == pytest.approx(np.exp([2.0, 4.0]), rel=TOLERANCE)
+
+
+@each_activation
+def test_what_scale_leaves_alone(name):
+    act = resolve(name)
+    sides = homogeneous_sides(act)
+    assert (sides is not None) == (name in HOMOGENEOUS)
+    assert tables(act).sides == sides
+    if sides is not None:
+        assert sides == tuple(act.derivative(np.array([-1.0, 1.0])))
+        for q in (1e-300, 1e-6, 7.0, 1e12):
+            assert tables(act).second(q) == pytest.approx((sides[0] ** 2 + sides[1] ** 2) / 2 * q, rel=1e-14)
+
+
+def test_homogeneous_variants():
+    assert homogeneous_sides(resolve("leaky_relu:-0.5")) == (-0.5, 1.0)
+    assert homogeneous_sides(resolve("threshold:0")) == (0.0, 1.0)
+    assert homogeneous_sides(resolve("threshold:0:value=1")) is None
+    assert homogeneous_sides(resolve("softshrink:0")) == (1.0, 1.0)
+
+
+# Hermite shares
+
+
+def shares(act, q):
+    z, weights = rule(act, q)
+    f = act.value(sqrt(q) * z)
+    return orthonormal(z) @ (f * weights) / sqrt(np.square(f) @ weights)
+
+
+@each_activation
+def test_shares_are_those_of_the_quadrature(name):
+    """As the map of cosines sees them: the sum of squares times c^n, at c = .85.
+
+    A kink far out makes high orders swing with q faster than a panel follows, and sin has its shares beyond all orders
+    at a large q; what they carry of the map is less than that.
+    """
+    act = resolve(name)
+    low, high = {"sin": (0.02, 10.0), "threshold": (0.2, 1e4)}.get(name, (0.02, 1e4))
+    q = np.clip(random_seconds(name, 6, low), low, high)
+    for one, found in zip(q.tolist(), tables(act).hermite(q), strict=True):
+        off = np.abs(np.square(found) - np.square(shares(act, one)))
+        assert off @ 0.85**N < TOLERANCE, one
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in ELEMENTWISE if not resolve(name).kinks and name not in {"sin", "sparse_plus"}]
+)
+def test_shares_of_smooth_activations_are_exact_each(name):
+    act, q = resolve(name), random_seconds(name, 4)
+    for one, found in zip(q.tolist(), tables(act).hermite(q), strict=True):
+        np.testing.assert_allclose(found, shares(act, one), atol=1e-10)
+
+
+@each_activation
+def test_shares_add_up_to_the_whole(name):
+    """Parseval: all orders together have E f^2; the first is E f, and q E f'^2 counts the order of each."""
+    act, q = resolve(name), np.array([0.05, 0.5, 2.0])
+    known = tables(act)
+    found, curves = known.hermite(q), known.curves(q)
+    assert found.shape == (3, ORDERS)
+    total = np.square(found).sum(axis=1)
+    assert np.all(total <= 1 + 1e-9)
+    # 128 orders leave out what a jump, then a kink, has beyond: like n^(-1/2) and n^(-3/2)
+    assert np.all(total > (0.85 if name in {"hardshrink", "threshold"} else 0.999)), total
+    np.testing.assert_allclose(found[:, 0], curves.mean / np.sqrt(curves.second), atol=1e-10)
+    if name in {"tanh", "gelu", "silu", "sigmoid", "softplus"}:
+        np.testing.assert_allclose(np.square(found) @ N, q * curves.slope / curves.second, rtol=1e-5)
+
+
+def test_shares_are_mehlers():
+    act, q, c = resolve("gelu"), 1.7, 0.6
+    found = tables(act).hermite(np.array([q]))[0]
+    expected = pair_moment(act, q, c) / moments(act, q).second
+    assert np.square(found) @ c**N == pytest.approx(expected, rel=1e-12)
+
+
+def test_shares_at_zero():
+    found = tables(resolve("sigmoid")).hermite(np.zeros(2))
+    assert found[:, 0].tolist() == [1, 1]
+    assert not found[:, 1:].any()
+    assert not tables(resolve("tanh")).hermite(np.zeros(1)).any()
+
+
+def test_a_panel_is_built_once(monkeypatch):
+    calls = []
+    from actdiag.theory import tables as module
+
+    def counted(act, *q):
+        calls.append(q)
+        return original(act, *q)
+
+    original = module.moments_over
+    monkeypatch.setattr(module, "moments_over", counted)
+    known = Tables(resolve("mish"))
+    for _ in range(3):
+        known.curves(np.array([1.1, 2.0, 2.6]))
+        known.second(1.5)
+        known.hermite(np.array([1.3]))
+    assert len(calls) == 1
