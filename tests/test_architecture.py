@@ -22,7 +22,7 @@ WITHIN = {
     ).split(),
     "initializers": ["draws", "entry", "scaling", "unscaled", "matrices", "frameworks"],
     "theory": (
-        "types gaussian tables pairs regions fluctuations onestep prediction meanfield summary beside "
+        "types gaussian tables pairs regions fluctuations seen onestep flow prediction meanfield summary beside "
         "critical recommendation gains"
     ).split(),
     "diagnosis": ["findings", "expectations", "wording", "rules"],

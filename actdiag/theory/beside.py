@@ -7,8 +7,10 @@ import numpy as np
 from actdiag.arrays import Array, Doubles
 from actdiag.stack import Stack
 from actdiag.statistics import LayerStats
-from actdiag.theory.onestep import Arriving, Seen, arriving, expected, expected_gradient, flagged, see, strays
-from actdiag.theory.prediction import follow, layers_of, predict_along, why_not
+from actdiag.theory.flow import follow, layers_of, why_not
+from actdiag.theory.onestep import Arriving, arriving, expected, expected_gradient, flagged, strays
+from actdiag.theory.prediction import predict_along
+from actdiag.theory.seen import Seen, see
 from actdiag.theory.summary import extended, summarize
 from actdiag.theory.types import LayerEstimates, LayerTheory, StackTheory
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
+from actdiag.theory.flow import Flow, Layers
 from actdiag.theory.gaussian import moments
 from actdiag.theory.meanfield import FixedPoint, correlation_fixed_point, depth_scale, fixed_point
-from actdiag.theory.prediction import Flow, Layers
 from actdiag.theory.types import Horizon, StackTheory
 
 FOLD = 1000.0
