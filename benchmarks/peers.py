@@ -19,6 +19,7 @@ Floats = NDArray[np.float32]
 Evaluation = Callable[[Floats], tuple[Floats, Floats]]
 
 _BINS = 30
+_FIXED_PRODUCTS, _FIXED_WIDTH, _FIXED_SCALE = 1500, 64, 2.0
 
 
 def bare_forward(depth: int, width: int, batch: int) -> None:
@@ -41,6 +42,19 @@ def bare_backward(depth: int, width: int, batch: int) -> None:
         np.matmul(a, weights, out=z)
         np.matmul(d, weights.T, out=d_below)
         np.matmul(a.T, d, out=d_weights)
+
+
+def fixed_work() -> NDArray[np.float64]:
+    """Do what takes some 50 milliseconds on one thread of any machine of late: 1500 small products, and a tanh of each.
+
+    It has nothing to do with what it is set beside: it says how fast the machine is while that is timed.
+    """
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((_FIXED_WIDTH, _FIXED_WIDTH))
+    weights = rng.standard_normal((_FIXED_WIDTH, _FIXED_WIDTH)) * (_FIXED_SCALE / sqrt(_FIXED_WIDTH))
+    for _ in range(_FIXED_PRODUCTS):
+        x = np.tanh(x @ weights)
+    return x
 
 
 def book(depth: int, width: int, batch: int) -> list[NDArray[np.int64]]:

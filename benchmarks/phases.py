@@ -48,10 +48,19 @@ PHASES: dict[str, tuple[str, ...]] = {
     "report": (
         "actdiag.measure.ForwardMeasure.summarize",
         "actdiag.gradients.BackwardMeasure.summarize",
-        "actdiag.running._report",
+        "actdiag.running._Run.report",
+    ),
+    "theory": (
+        "actdiag.theory.beside.Beside.see_input",
+        "actdiag.theory.beside.Beside.compare",
+        "actdiag.theory.beside.Beside.compare_gradient",
+        "actdiag.theory.beside.Beside.report",
     ),
 }
 """The functions of each phase, named where they are defined. Beside these, an activation's own count as `activate`."""
+
+WHOLE = frozenset({"theory"})
+"""Phases that keep the time of what is timed within them: theory evaluates the activation as well, and sorts."""
 
 OTHER = "other"
 """What no function above accounts for."""
@@ -79,7 +88,10 @@ class Profile:
 
 
 class Clock:
-    """Splits time among phases: a phase within another stops the outer one's time. For one thread."""
+    """Splits time among phases: a phase within another stops the outer one's time, if that is not `WHOLE`.
+
+    For one thread.
+    """
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self._now = now
@@ -96,6 +108,8 @@ class Clock:
 
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if self._inside[-1] in WHOLE:
+                return function(*args, **kwargs)
             self.lap()
             self._inside.append(phase)
             try:

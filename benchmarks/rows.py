@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from benchmarks import memory, peers, timing
+from benchmarks import memory, peers, theory, timing
 from benchmarks.processes import python
 from benchmarks.runs import Run
 from benchmarks.timing import Result
@@ -23,7 +23,7 @@ class Row:
         measure: Called with `rounds`, returns the Result.
         profiled: The run whose phases say where the time goes; None where there is none.
         needs: A module without which the row is skipped.
-        unit: Of the measured number; empty for a ratio.
+        unit: Of the measured number; empty for a ratio. Beside `ms` the ratio to what is timed beside it is shown.
     """
 
     name: str
@@ -61,17 +61,39 @@ def elementwise(act: str, init: str, target: float) -> Row:
     return Row(act, str(run), "relu + bare value and derivative", target, None, measure, profiled=run)
 
 
+def gain(act: str) -> Row:
+    """Return the row of the gains of an activation."""
+    measure = partial(theory.gain, act)
+    return Row(f"gain-{act}", f"all gains of {act}, nothing remembered", _FIXED, 150, None, measure, unit="ms")
+
+
+def predict(act: str, init: str) -> Row:
+    """Return the row of the prediction of a deep stack."""
+    run = replace(PREDICTED, act=act, init=init)
+    work = f"predict {act} {init}, {run.depth:,}x{run.width}, batch {run.batch}, nothing remembered"
+    return Row(f"predict-{act}", work, _FIXED, 100, None, partial(theory.prediction, run), unit="ms")
+
+
+def with_theory(act: str) -> Row:
+    """Return the row of a run beside the same run without theory; its profile is warm, its time is not."""
+    run = replace(FORWARD, act=act)
+    work = f"{run}, nothing remembered"
+    return Row(f"theory-{act}", work, "theory=False", 1.10, None, partial(theory.beside, run), profiled=run)
+
+
 FORWARD = Run("propagate", "relu", "he", depth=20, width=1024, batch=1024)
 BACKWARD = replace(FORWARD, command="grad_flow")
 HALF = replace(FORWARD, width=512)
 BOOK = Run("propagate", "relu", "he", depth=5, width=100, batch=1000)
 DEEP = Run("propagate", "relu", "he", depth=10_000, width=256, batch=256)
 SHALLOW = replace(DEEP, depth=10)
+PREDICTED = Run("propagate", "relu", "he", depth=1000, width=256, batch=64)
 BOUNDED = Run("grad_flow", "relu", "he", depth=2, width=256, batch=256, memory="64MiB")
 BOUNDED_DEPTHS = tuple(2**power for power in range(6, 13))
 BOUNDED_HOLDS = 256
 """The layers of `BOUNDED` whose activations its memory holds."""
 
+_FIXED = "1500 products of 64x64, a tanh of each"
 _IMPORTS = "import click, numpy, rich.table"
 
 _ROWS = (
@@ -84,6 +106,12 @@ _ROWS = (
     elementwise("gelu", "he", 1.15),
     elementwise("tanh", "xavier", 1.15),
     elementwise("sigmoid", "xavier", 1.15),
+    with_theory("relu"),
+    with_theory("gelu"),
+    gain("gelu"),
+    gain("tanh"),
+    predict("relu", "he"),
+    predict("tanh", "xavier"),
     Row(
         name="memory-propagate",
         work=f"peak memory of {DEEP}",

@@ -54,6 +54,7 @@ class Outcome:
             "skipped": self.skipped,
             "measured": _finite(result.measured) if result else None,
             "quartiles": result.quartiles if result else None,
+            "ratio": result.ratio if result else None,
             "details": {name: _finite(value) for name, value in result.details.items()} if result else None,
             "seconds_of_phases": profile.seconds if profile else None,
         }
@@ -92,8 +93,8 @@ def rows_table(outcomes: Sequence[Outcome], ascii_only: bool) -> Table:
             what,
             _number(row.target),
             _number(row.hoped),
-            _number(result.measured if result else None, row.unit),
-            "-".join(_number(bound) for bound in result.quartiles) if result and result.quartiles else "",
+            _measured(result, row.unit) if result else "",
+            _spread(result, row.unit) if result else "",
             Text(outcome.verdict, _STYLES[outcome.verdict]),
         )
     return table
@@ -141,7 +142,19 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
+def _measured(result: Result, unit: str) -> Text:
+    """Return the measured number; under a time, how many times what was timed beside it that is."""
+    measured = Text(_number(result.measured, unit))
+    return measured if result.ratio is None else measured.append(f"\n{_number(result.ratio)} x", "dim")
+
+
+def _spread(result: Result, unit: str) -> str:
+    """Return the quartiles of the measured number, whose unit stands beside it."""
+    return "-".join(_number(bound, unit).removesuffix(f" {unit}") for bound in result.quartiles or ())
+
+
 def _number(value: float | None, unit: str = "") -> str:
     if value is None:
         return ""
-    return f"{value:.1f} MiB" if unit == "MiB" else f"{value:.2f}"
+    places = {"MiB": 1, "ms": 0}.get(unit)
+    return f"{value:.2f}" if places is None else f"{value:.{places}f} {unit}"

@@ -21,11 +21,14 @@ class Result:
     Attributes:
         measured: The number that the target bounds from above.
         quartiles: Of that number over the rounds; None where there is but one.
+        ratio: Of a time, that to the time of what is timed beside it; None where there is no such thing, or where that
+            is the measured number itself.
         details: What else the JSON says.
     """
 
     measured: float
     quartiles: tuple[float, float] | None = None
+    ratio: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -41,6 +44,14 @@ def compare_with_fastest(ours: Work, base: Work, ways: Mapping[str, Work], round
     return replace(result, details={**result.details, "fastest way": chosen})
 
 
+def milliseconds(ours: Work, beside: Work, rounds: int) -> Result:
+    """Return the milliseconds that `ours` takes, and the ratio of them to what `beside` takes in the same rounds."""
+    pairs = alternate([ours, beside], rounds)
+    found = ratio_result(pairs)
+    lower, median, upper = (float(taken) for taken in 1000 * np.quantile([mine for mine, _ in pairs], (0.25, 0.5, 0.75)))
+    return Result(median, (lower, upper), found.measured, found.details)
+
+
 def ratio_result(pairs: Sequence[tuple[float, float]]) -> Result:
     """Return the median and the quartiles of ours/theirs, given the seconds (ours, theirs) of each round."""
     seconds = np.array(pairs)
@@ -48,7 +59,7 @@ def ratio_result(pairs: Sequence[tuple[float, float]]) -> Result:
     lower, median, upper = (float(ratio) for ratio in np.quantile(ratios, (0.25, 0.5, 0.75)))
     ours, theirs = (float(middle) for middle in np.median(seconds, axis=0))
     details = {"ratios": ratios.tolist(), "seconds": {"ours": ours, "theirs": theirs}, "rounds": len(pairs)}
-    return Result(median, (lower, upper), details)
+    return Result(median, (lower, upper), details=details)
 
 
 def alternate(parts: Sequence[Work], rounds: int, repeats: int = 1) -> list[tuple[float, ...]]:

@@ -87,9 +87,9 @@ class Flow(NamedTuple):
         fit: The factor on the variance of the weights that fits them to the batch; 1 where nothing does.
         share: The part of q that comes from the layer below, not from the biases.
         curves: The moments of the activation there.
-        c: Correlations of inputs a little less and a little more alike than the mean pair, shape (layers, 2); NaN
-            where there are no pairs.
-        cosines: Cosines of their activations, shape (layers, 2).
+        c: Correlations of the mean pair of inputs, and of two that are less and more alike by the sd over pairs, shape
+            (layers, 3); NaN where there are no pairs.
+        cosines: Cosines of their activations, shape (layers, 3).
     """
 
     q: Doubles
@@ -132,23 +132,28 @@ def follow(recipe: Layers, seen: Seen) -> Flow:
         shares_below.append(carried / q[-1] if q[-1] else 0.0)
         below = second
     known = np.array(q)
-    c, cosines = np.full((len(q), 2), np.nan), np.full((len(q), 2), np.nan)
+    c, cosines = np.full((len(q), 3), np.nan), np.full((len(q), 3), np.nan)
     if len(seen.cosines):
-        apart = min(float(seen.cosines.std()), 1 - abs(seen.cosine))
-        now = np.array([seen.cosine - apart, seen.cosine + apart])
+        now = _beside(seen.cosine, float(seen.cosines.std()))
         for some in cut(len(q), _AT_ONCE):
             shares = at.hermite(known[some])
             for layer in range(some.start, min(some.stop, len(q))):
                 c[layer] = shares_below[layer] * now + (1 - shares_below[layer])
-                pair, both = shares[[layer - some.start] * 2], known[[layer, layer]]
-                cosines[layer] = cosines_of_shares(at, pair, pair, both, both, c[layer])
+                same, each = shares[[layer - some.start] * 3], known[[layer] * 3]
+                cosines[layer] = cosines_of_shares(at, same, same, each, each, c[layer])
+                if layer == 0:  # the scatter of the input is known, and the mean of the cosines follows from it
+                    cosines[0, 0] = cosines[0, 1:].mean()
                 now = _scattered(cosines[layer], recipe.widths[min(layer, len(recipe.widths) - 1)])
     fit = np.array(fits[: len(q)]) if recipe.fitted else np.ones(len(q))
     return Flow(known, fit, np.array(shares_below), at.curves(known), c, cosines)
 
 
 def _scattered(cosines: Doubles, width: int) -> Doubles:
-    """Return two cosines moved apart by what a layer of so many units scatters those of single pairs."""
-    middle, apart = float(cosines.mean()), float(cosines[1] - cosines[0]) / 2
-    apart = min(sqrt(apart**2 + (1 - middle**2) ** 2 / width), 1 - abs(middle))
-    return middle + np.array([-apart, apart])
+    """Return the cosines with the outer ones moved apart by what a layer of so many units scatters those of pairs."""
+    middle, apart = float(cosines[0]), float(cosines[2] - cosines[1]) / 2
+    return _beside(middle, sqrt(apart**2 + (1 - middle**2) ** 2 / width))
+
+
+def _beside(middle: float, apart: float) -> Doubles:
+    apart = min(apart, 1 - abs(middle))
+    return np.array([middle, middle - apart, middle + apart])

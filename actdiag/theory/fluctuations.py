@@ -24,7 +24,7 @@ _ORDERS = 24
 HEAVY = 10.0
 """Over this kurtosis E f^4 / (E f^2)^2 - 1 spreads are drawn, for they are far from normal."""
 
-_DRAWN, _FEWEST_DRAWS, _SEED = 2**18, 256, 0
+_DRAWN, _FEWEST_DRAWS, _SEED = 2**17, 128, 0
 _BEYOND = 1.25
 """How much farther than the farthest draw a run may be."""
 

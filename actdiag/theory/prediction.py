@@ -154,21 +154,21 @@ def _drift(passed: Doubles, degree: Doubles, sd: Spreads[Doubles]) -> Doubles:
 
 
 def _dead(stack: Stack, recipe: Layers, flow: Flow) -> list[Estimate]:
-    c = flow.c.mean(axis=1) if stack.batch > 1 else np.zeros(len(flow.q))
+    c = flow.c[:, 0] if stack.batch > 1 else np.zeros(len(flow.q))
     chance = expected_dead_fractions(recipe.act, flow.q, c, stack.batch)
     return _estimates(chance, np.sqrt(chance * (1 - chance) / np.array(recipe.widths[: len(chance)])))
 
 
 def _cosines(flow: Flow, own: Doubles) -> list[Estimate]:
     """Return the mean cosines; what they stray is handed on times the slope between the two that are followed."""
-    apart = flow.c[:, 1] - flow.c[:, 0]
-    gained = (flow.cosines[:, 1] - flow.cosines[:, 0]) * flow.share
+    apart = flow.c[:, 2] - flow.c[:, 1]
+    gained = (flow.cosines[:, 2] - flow.cosines[:, 1]) * flow.share
     slopes = np.divide(gained, apart, out=np.zeros_like(apart), where=apart > _SAME)
     spread, variance = np.empty_like(own), 0.0
     for layer, (slope, sd) in enumerate(zip(slopes.tolist(), own.tolist(), strict=True)):
         variance = min(slope**2 * variance + sd**2, 1.0)
         spread[layer] = sqrt(variance)
-    return _estimates(np.clip(flow.cosines.mean(axis=1), -1, 1), spread)
+    return _estimates(np.clip(flow.cosines[:, 0], -1, 1), spread)
 
 
 _SAME = 1e-12
@@ -187,14 +187,14 @@ def _spreads(stack: Stack, recipe: Layers, flow: Flow, seen: Seen) -> Spreads[Do
 
     scale = np.zeros(len(flow.q)) if tables(act).sides else np.log(np.maximum(flow.q, _LEAST))
     with np.errstate(invalid="ignore"):
-        steps = np.rint(np.column_stack([scale, np.log(np.maximum(1 - flow.c, _LEAST_APART))]) / _COARSE)
+        steps = np.rint(np.column_stack([scale, np.log(np.maximum(1 - flow.c[:, 1:], _LEAST_APART))]) / _COARSE)
     steps = np.nan_to_num(steps).astype(int)
     # The biases are free even where the weights keep every length.
     loose = np.round(1 - (1 - np.array(recipe.loose[: len(steps)])) * np.square(_passed(recipe, flow)), 2).tolist()
     each = zip(steps.tolist(), recipe.widths[: len(steps)], loose, strict=True)
     found = [nearby(*place, width, free) for place, width, free in each]
     if len(found) and len(seen.cosines):  # the pairs of layer 1 are known one by one
-        middle, apart = float(flow.c[0].mean()), float(flow.c[0, 1] - flow.c[0, 0]) / 2
+        middle, apart = float(flow.c[0, 0]), float(flow.c[0, 2] - flow.c[0, 1]) / 2
         scatter = float(seen.cosines.std())
         c = middle + (apart / scatter if scatter else 0.0) * (seen.cosines - float(seen.cosines.mean()))
         batch = Batch(act, flow.q[:1], np.ones(1), c, recipe.widths[0], stack.batch, loose[0])
@@ -224,18 +224,34 @@ def _backward(
         return spread_of_slopes(batch, alike)
 
     with np.errstate(invalid="ignore", divide="ignore"):
-        places = np.log(np.maximum(flow.q, _LEAST)), np.log(np.maximum(1 - flow.c.mean(axis=1), _LEAST_APART))
+        places = np.log(np.maximum(flow.q, _LEAST)), np.log(np.maximum(1 - flow.c[:, 0], _LEAST_APART))
         steps = np.nan_to_num(np.rint(np.column_stack(places) / _COARSE)).astype(int).tolist()
         growth = _summed_above(np.log(chi1[:-1]) / 2)
     own = [nearby(*place, width) for place, width in zip(steps[:-1], recipe.widths[:-1], strict=True)]
-    # What q strays in one layer it strays in the next, and the slopes with it.
-    lower, upper = (np.log(tables(recipe.act).curves(flow.q * np.exp(side * _STEP)).slope) for side in (-1, 1))
-    carried = np.abs(upper - lower)[:-1] / (4 * _STEP) * np.sqrt(drift[:-1])
-    variance = _summed_above(np.square(own)) + np.square(_summed_above(np.nan_to_num(carried)))
+    variance = _summed_above(np.square(own)) + _strayed_with_q(recipe, flow, drift)
     spread = np.minimum(np.sqrt(variance), _MOST_FOLD)
     ratio = np.exp(np.minimum(growth, _MOST_GROWTH))
     gradients = zip(_estimates(top * ratio, top * ratio * spread), _estimates(ratio, ratio * spread), strict=True)
     return [(GradientEstimates(*pair), factor) for pair, factor in zip(gradients, chi1.tolist(), strict=True)]
+
+
+def _strayed_with_q(recipe: Layers, flow: Flow, drift: Doubles) -> Doubles:
+    """Return the variance that ln rms dL/dz of each layer has because q strays, and the slopes with it.
+
+    A layer hands what ln q strays to the next, times its degree, and the slopes of all layers from there on add up.
+    """
+    at = tables(recipe.act)
+    lower, upper = (np.log(at.curves(flow.q * np.exp(side * _STEP)).slope) for side in (-1, 1))
+    effects = np.nan_to_num((upper - lower) / (4 * _STEP))
+    handed_on = flow.degree[:-1] * _passed(recipe, flow)[1:]
+    fresh = np.append(drift[:1], np.maximum(drift[1:] - np.square(handed_on) * drift[:-1], 0))
+    variance = np.zeros_like(drift)
+    above, later = 0.0, 0.0
+    for layer in range(len(drift) - 2, -1, -1):
+        effect = float(effects[layer]) + (float(handed_on[layer]) * above if layer < len(drift) - 2 else 0.0)
+        variance[layer] = min(effect**2 * float(drift[layer]) + later, _MOST_VARIANCE)
+        above, later = effect, min(later + effect**2 * float(fresh[layer]), _MOST_VARIANCE)
+    return variance
 
 
 def _summed_above(steps: Doubles) -> Doubles:

@@ -108,7 +108,7 @@ def _horizon(recipe: Layers, flow: Flow) -> Horizon:
         rms = np.log(flow.curves.second) / 2
         back = np.array(recipe.back[: len(flow.q)]) * flow.fit
         growth = np.cumsum(np.log(flow.curves.slope * np.append(back[1:], back[-1:])) / 2)
-        apart = np.log(1 - flow.cosines.mean(axis=1))
+        apart = np.log(1 - flow.cosines[:, 0])
     return Horizon(
         signal=_first(_beyond(rms - rms[:1], log(FOLD))),
         gradient=_first(_beyond(growth, log(FOLD))),
