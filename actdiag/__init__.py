@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from actdiag.report import Report
     from actdiag.stack import Stack
     from actdiag.statistics import GradientStats, LayerStats
+    from actdiag.theory.prediction import predict
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ _HOMES = {
     "gain": "api",
     "grad_flow": "api",
     "make_stack": "api",
+    "predict": "theory.prediction",
     "propagate": "api",
 }
 
@@ -57,6 +59,7 @@ __all__ = [
     "gain",
     "grad_flow",
     "make_stack",
+    "predict",
     "propagate",
 ]
 

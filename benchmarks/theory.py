@@ -7,8 +7,9 @@ from typing import Any
 
 from actdiag.activations import resolve
 from actdiag.api import make_stack
+from actdiag.theory.flow import seen_input
 from actdiag.theory.gains import gains
-from actdiag.theory.prediction import predict, seen_input
+from actdiag.theory.prediction import predict
 from benchmarks import peers, timing
 from benchmarks.runs import Run
 from benchmarks.timing import Result, Work

@@ -46,9 +46,11 @@ def compare_with_fastest(ours: Work, base: Work, ways: Mapping[str, Work], round
 
 def milliseconds(ours: Work, beside: Work, rounds: int) -> Result:
     """Return the milliseconds that `ours` takes, and the ratio of them to what `beside` takes in the same rounds."""
-    pairs = alternate([ours, beside], rounds)
+    pairs = [(mine, others) for mine, others in alternate([ours, beside], rounds)]
     found = ratio_result(pairs)
-    lower, median, upper = (float(taken) for taken in 1000 * np.quantile([mine for mine, _ in pairs], (0.25, 0.5, 0.75)))
+    lower, median, upper = (
+        float(taken) for taken in 1000 * np.quantile([mine for mine, _ in pairs], (0.25, 0.5, 0.75))
+    )
     return Result(median, (lower, upper), found.measured, found.details)
 
 

@@ -11,8 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import Console
 
 import actdiag
-from actdiag.activations import resolve
-from benchmarks import engine, memory, peers, phases, scaling, timing
+from actdiag.activations import resolve, traits
+from actdiag.theory.tables import tables
+from benchmarks import engine, memory, peers, phases, scaling, theory, timing
 from benchmarks.processes import peak_memory
 from benchmarks.rows import ROWS, Row, timed
 from benchmarks.runs import Run
@@ -84,6 +85,14 @@ def test_compare_adds_the_other_side_up(monkeypatch):
     assert timing.compare(TINY, [TINY, TINY], rounds=3).measured == 2.0
 
 
+def test_a_time_is_in_milliseconds_and_its_ratio_is_of_what_runs_in_the_same_round(monkeypatch):
+    monkeypatch.setattr(timing, "alternate", lambda parts, rounds: [(0.2, 0.1), (0.1, 0.1), (0.6, 0.1)])
+    result = timing.milliseconds(TINY, TINY, rounds=3)
+    assert (result.measured, result.ratio) == pytest.approx((200, 2))
+    assert result.quartiles == pytest.approx((150, 400))
+    assert result.details["ratios"] == pytest.approx([2, 1, 6])
+
+
 def test_the_fastest_way_is_chosen_and_named(monkeypatch):
     monkeypatch.setattr(timing, "alternate", lambda parts, rounds, repeats=1: [(5.0, 2.0), (1.0, 2.0)])
     assert timing.fastest({"uneven": TINY, "even": TINY}) == "uneven"
@@ -124,6 +133,16 @@ def test_nested_phases_are_counted_once():
     assert {phase: seconds for phase, seconds in clock.seconds.items() if seconds} == expected
 
 
+def test_theory_keeps_the_time_of_what_is_timed_within_it():
+    now = FakeTime()
+    clock = phases.Clock(now)
+    inner = clock.timed("activate", lambda: now.pass_by(2.0))
+    clock.timed("report", clock.timed("theory", lambda: (inner(), now.pass_by(1.0))))()
+    inner()
+    clock.lap()
+    assert {phase: seconds for phase, seconds in clock.seconds.items() if seconds} == {"theory": 3.0, "activate": 2.0}
+
+
 def test_a_phase_ends_where_its_function_fails():
     now = FakeTime()
     clock = phases.Clock(now)
@@ -158,13 +177,17 @@ def test_the_table_fits_and_says_what_was_skipped_and_missed(columns):
         Outcome(row(name="memory-grad-flow"), Result(1.25, (1.2, 1.3)), profile=phases.Profile(TINY, SHARES)),
         Outcome(row(name="torch-forward", needs="torch"), skipped="PyTorch is missing"),
         Outcome(row(name="memory-propagate", target=48, hoped=None, unit="MiB"), Result(47.25)),
+        Outcome(row(name="predict-relu", target=100, hoped=None, unit="ms"), Result(1012.4, (998.6, 1020.0), 21.5)),
     ]
     lines = shown(outcomes, columns)
     assert max(map(len, lines)) <= columns
-    first, second, third = (next(line for line in lines if line.startswith(name.row.name)) for name in outcomes)
+    starts = [next(at for at, line in enumerate(lines) if line.startswith(each.row.name)) for each in outcomes]
+    first, second, third, fourth = (lines[start] for start in starts)
     assert first.split()[-5:] == ["1.10", "0.90", "1.25", "1.20-1.30", "missed"]
     assert second.split()[-1] == "skipped"
     assert third.split()[-4:] == ["48.00", "47.2", "MiB", "met"]
+    assert fourth.split()[-5:] == ["100.00", "1012", "ms", "999-1020", "missed"]
+    assert lines[starts[3] + 1].split()[-2:] == ["21.50", "x"]
     text = " ".join(" ".join(lines).split())
     assert "PyTorch is" in text
     assert "4.00" in text  # 12 ms over three layers
@@ -227,6 +250,31 @@ def test_pytorch_sees_every_layer_up_and_down():
 def test_the_other_peers_run():
     peers.bare_backward(2, 8, 16)
     assert [len(counts) for counts in peers.book(2, 8, 16)] == [30, 30]
+
+
+def test_the_fixed_work_is_the_same_every_time_and_dies_no_death():
+    first, second = peers.fixed_work(), peers.fixed_work()
+    assert np.array_equal(first, second)
+    assert 0.3 < np.abs(first).mean() < 0.9
+
+
+def test_theory_is_timed_as_if_nothing_had_been_worked_out_before():
+    act = resolve("tanh")
+    actdiag.propagate(act, width=8, batch=16)
+    remembered = [traits.cache_info, tables.cache_info]
+    assert all(info().currsize for info in remembered)
+    assert theory.forgetful(lambda: [info().currsize for info in remembered])() == [0, 0]
+    assert resolve("tanh") is act
+
+
+def test_what_theory_costs_is_measured():
+    gain, prediction = theory.gain("tanh", rounds=1), theory.prediction(TINY, rounds=1)
+    for result in (gain, prediction):
+        assert result.measured == 1000 * result.details["seconds"]["ours"] > 0
+        assert result.ratio > 0
+    beside = theory.beside(TINY, rounds=1)
+    assert beside.measured > 0
+    assert beside.ratio is None
 
 
 def test_an_unknown_row_is_a_usage_error_that_names_the_rows():

@@ -121,7 +121,7 @@ def setting(report: Report, bias: str | None = None) -> str:
     stack = report.stack
     seeds = f"seed {stack.seed}"
     if report.repeats is not None:
-        seeds = f"{report.repeats.n} runs, seeds {report.repeats.seeds[0]} to {report.repeats.seeds[-1]}"
+        seeds = f"seeds {report.repeats.seeds[0]} to {report.repeats.seeds[-1]}"
     bias = biases(stack) if bias is None else bias
     return ", ".join(filter(None, (shape(stack), inputs(stack), bias, stack.dtype, seeds)))
 

@@ -18,7 +18,7 @@ FOLD = 1000.0
 ALIKE = 1e-3
 """Inputs whose 1 - cosine is under this cannot be told apart."""
 
-FARTHEST = 1_000_000
+FARTHEST = 100_000
 """Layers that a horizon looks ahead."""
 
 _LOOKED_AT = 100

@@ -79,7 +79,7 @@ class LayerTheory(NamedTuple):
 
 
 class Horizon(NamedTuple):
-    """Layers until something is lost, by theory; None where it is not within a million layers.
+    """Layers until something is lost, by theory; None where it is not within 100,000 layers.
 
     Attributes:
         signal: Until the rms of the activations has changed 1000-fold.
