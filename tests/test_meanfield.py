@@ -136,7 +136,8 @@ def test_gelus_variance_preserving_gain_holds_nothing():
 
 
 @pytest.mark.parametrize(
-    ("name", "critical"), [("tanh", 1), ("erf", sqrt(pi) / 2), ("sin", 1), ("arctan", 1), ("softsign", 1), ("hardtanh", 1)]
+    ("name", "critical"),
+    [("tanh", 1), ("erf", sqrt(pi) / 2), ("sin", 1), ("arctan", 1), ("softsign", 1), ("hardtanh", 1)],
 )
 def test_odd_activations_without_biases(name, critical):
     """Below the critical weights, and at them, the signal vanishes; above it settles."""

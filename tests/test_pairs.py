@@ -79,9 +79,7 @@ def test_smooth_activations_are_exact_up_to_parallel(name, q):
 UNEQUAL_BOUNDS = {"hardshrink": 1.5e-2, "threshold": 1.5e-2, "hardtanh": 1e-4, "softshrink": 5e-4, "tanhshrink": 1e-7}
 
 
-@pytest.mark.parametrize(
-    "name", ["tanh", "gelu", "relu", "elu", "selu", "softplus", "relu6", *UNEQUAL_BOUNDS]
-)
+@pytest.mark.parametrize("name", ["tanh", "gelu", "relu", "elu", "selu", "softplus", "relu6", *UNEQUAL_BOUNDS])
 def test_cosines_of_unequal_inputs(name):
     """A jump at angle 0 is no jump for inputs of different length: those are only near."""
     for q, other in ((0.3, 0.6), (1.2, 0.9)):

@@ -26,6 +26,7 @@ _MARGINAL = 1e-9
 """Factors this near to 1 are 1: what is left of a gain such as sqrt(2) after rounding."""
 
 _STEPS, _STEEP = 100, 1e3
+_NEARBY, _GOLDEN, _TANGENT = 2.0, 0.6180339887498949, 1e-5
 _GRID = 65
 
 
@@ -85,6 +86,8 @@ def fixed_point(act: Activation, weight: float, bias: float, start: float) -> Fi
     if abs(here) > _SETTLED:
         ahead = _crossing(growth, x, 1 if here > 0 else -1, _LOG_Q)
         behind = _crossing(growth, x, -1 if here > 0 else 1, (x - _BEHIND, x + _BEHIND))
+    if ahead is None:
+        ahead = _touching(growth, x)
     repeller = None if behind is None else exp(behind)
     if ahead is None:
         if here > 0:
@@ -125,6 +128,21 @@ def _crossing(growth: Callable[[float], float], x: float, side: int, limits: tup
         else:
             inside, low, high = middle, height, high / 2
     return middle
+
+
+def _touching(growth: Callable[[float], float], x: float) -> float | None:
+    """Return where `growth` comes to zero near x without a change of sign: a fixed point that holds from one side."""
+    low, high = x - _NEARBY, x + _NEARBY
+    for _ in range(_STEPS):  # golden section
+        inner, outer = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        if abs(growth(inner)) < abs(growth(outer)):
+            high = outer
+        else:
+            low = inner
+        if high - low < _TANGENT:
+            break
+    middle = (low + high) / 2
+    return middle if abs(growth(middle)) <= _TANGENT**2 else None
 
 
 def correlation_fixed_point(act: Activation, weight: float, bias: float, point: FixedPoint) -> tuple[float, float]:
