@@ -11,6 +11,7 @@ import pytest
 import actdiag
 from actdiag.api import make_stack
 from actdiag.cli import run
+from actdiag.diagnosis.wording import rescale
 from actdiag.parameters import draw_weights
 from actdiag.render.terminal.gain import snippets
 from actdiag.theory.gains import gains
@@ -235,6 +236,13 @@ def test_no_advice_to_change_a_gain_that_is_automatic(act):
     findings = actdiag.grad_flow(act, "auto", depth=60, batch=50).verdict.findings
     assert findings
     assert not any("--gain" in (finding.advice or "") for finding in findings)
+
+
+def test_a_factor_is_no_advice_where_layers_have_gains_of_their_own():
+    report = actdiag.propagate("relu", "he", depth=3, batch=50, theory=False)
+    automatic = make_stack("relu", "he", depth=3, batch=50, gain="auto")
+    assert rescale(report.stack, report.layers, 0.5).startswith("make the weights larger: --gain 2 ")
+    assert rescale(automatic, report.layers, 0.5) is None
 
 
 def test_comparing_with_an_automatic_gain(capsys):

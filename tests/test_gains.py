@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from actdiag.activations import ACTIVATIONS, Activation, resolve
 from actdiag.errors import InvalidField
-from actdiag.theory.critical import chiq_of, critical_points, half_stable_point, next_q, settles
+from actdiag.theory.critical import chiq_of, critical_points, half_stable_point, next_q
 from actdiag.theory.gains import automatic, gains, torch_gain
 from actdiag.theory.gaussian import moments
+from actdiag.theory.meanfield import destination
 from actdiag.verifying import predicted, verify
 
 ELEMENTWISE = [name for name in ACTIVATIONS if resolve(name).derivative is not None]
@@ -215,12 +216,16 @@ def test_pytorch_says_so(spec):
 
 
 def test_where_layers_lead():
-    assert settles(resolve("tanh"), 0.9, 0.0, 0.81) == 0
-    assert settles(resolve("gelu"), 2.0, 0.0, 4.0) == math.inf
-    assert settles(resolve("relu"), math.sqrt(2), 0.0, 2.0) == 2.0
+    assert destination(resolve("tanh"), 0.9**2, 0.0**2, 0.81) == 0
+    assert destination(resolve("gelu"), 2.0**2, 0.0**2, 4.0) == math.inf
+    assert destination(resolve("relu"), math.sqrt(2) ** 2, 0.0**2, 2.0) == 2.0
     published = 0.3153164775  # tanh, sigma_w^2 1.3, sigma_b^2 .05
-    assert settles(resolve("tanh"), math.sqrt(1.3), math.sqrt(0.05), 1.35) == pytest.approx(published, abs=6e-11)
-    assert settles(resolve("tanh"), math.sqrt(1.3), math.sqrt(0.05), 0.01) == pytest.approx(published, abs=6e-11)
+    assert destination(resolve("tanh"), math.sqrt(1.3) ** 2, math.sqrt(0.05) ** 2, 1.35) == pytest.approx(
+        published, abs=6e-11
+    )
+    assert destination(resolve("tanh"), math.sqrt(1.3) ** 2, math.sqrt(0.05) ** 2, 0.01) == pytest.approx(
+        published, abs=6e-11
+    )
 
 
 @pytest.mark.parametrize("bias_std", [0.0, 0.2, 1.0])

@@ -192,7 +192,7 @@ def test_iteration_goes_where_the_fixed_point_is():
         assert q == pytest.approx(point.q, rel=1e-9)
 
 
-@settings(deadline=None, database=None, max_examples=200)
+@settings(deadline=None, database=None, max_examples=80)
 @given(
     st.sampled_from(ELEMENTWISE),
     st.floats(-3, 1.477),

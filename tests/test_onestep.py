@@ -20,7 +20,7 @@ from actdiag.theory.onestep import arriving, expected, flagged
 from actdiag.theory.seen import GROUPS, PAIRS, see
 from actdiag.workers import Workers
 
-SEEDS = 60
+SEEDS = 40
 STATISTICS = [
     "mean",
     "std",
@@ -100,23 +100,23 @@ def scores(recipe, name):
 def test_statistics_stray_as_far_as_theory_says(recipe, name):
     z = scores(recipe, name)
     assert abs(z.mean()) < 4 * z.std() / sqrt(z.size)
-    # 240 numbers leave their sd an error of 1/sqrt(480) = .046; the sd itself is right to some percent. That of the
+    # 160 numbers leave their sd an error of 1/sqrt(320) = .056; the sd itself is right to some percent. That of the
     # rms of z about a mean adds up two that are independent.
     safe = (recipe, name) == ("selu, shifted", "pre_activation.rms")
-    assert (0.55 if safe else 0.85) < z.std() < 1.17
+    assert (0.5 if safe else 0.8) < z.std() < 1.2
 
 
 @pytest.mark.parametrize("recipe", ["relu", "relu, one input"])
 def test_zero_fractions_stray_as_far_as_theory_says(recipe):
     z = scores(recipe, "zero_fraction")
     assert abs(z.mean()) < 4 * z.std() / sqrt(z.size)
-    assert 0.85 < z.std() < 1.17
+    assert 0.8 < z.std() < 1.2
 
 
 def test_saturated_fractions_stray_as_far_as_theory_says():
     z = scores("tanh, chaotic", "saturated_fraction")
     assert abs(z.mean()) < 4 * z.std() / sqrt(z.size)
-    assert 0.85 < z.std() < 1.17
+    assert 0.8 < z.std() < 1.2
 
 
 @pytest.mark.parametrize("recipe", [name for name, (_, _, options) in RECIPES.items() if options.get("batch") != 1])
@@ -124,12 +124,12 @@ def test_cosines_stray_no_further_than_theory_says(recipe):
     """Their sd is on the safe side: for inputs at right angles, and where all are nearly parallel (sigmoid)."""
     z = scores(recipe, "cosine")
     assert abs(z.mean()) < 4 * max(z.std(), 0.25) / sqrt(z.size)
-    assert (0.2 if recipe == "sigmoid" else 0.6) < z.std() < 1.17
+    assert (0.2 if recipe == "sigmoid" else 0.6) < z.std() < 1.2
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_hardly_anything_healthy_is_flagged(recipe):
-    """Over 4 sd: 6e-5 of normal numbers; of 2000 here one more often than not would be a wrong sd."""
+    """Over 4 sd: 6e-5 of normal numbers; of 1400 here three would be a wrong sd."""
     names = [name for run in steps(recipe) for _, _, flags in run for name in flags]
     assert len(names) <= 2, names
     assert set(names) <= set(STATISTICS)

@@ -7,18 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actdiag.activations import ACTIVATIONS, Activation, resolve
+from actdiag.activations import ACTIVATIONS, resolve
 from actdiag.theory.gaussian import moments, pair_moment
-from actdiag.theory.pairs import cosine_slope, jumps, pair_cosines
+from actdiag.theory.pairs import cosine_slope, pair_cosines
 from actdiag.theory.tables import tables
 
 ELEMENTWISE = [name for name in ACTIVATIONS if resolve(name).derivative]
-JUMPING = {"hardshrink", "threshold"}
 each_activation = pytest.mark.parametrize("name", ELEMENTWISE)
 
 # (q, c): where the sum over Hermite orders has converged, and towards parallel inputs.
-CONVERGED = [(0.07, 0.85), (1.0, -0.8), (1.0, 0.5), (3.7, 0.85)]
-NEAR = [(0.3, 0.95), (1.0, 0.99), (3.7, 0.97), (3.7, 0.9999)]
+CONVERGED = [(0.07, 0.85), (1.0, -0.8), (3.7, 0.85)]
+NEAR = [(0.3, 0.95), (1.0, 0.99), (3.7, 0.9999)]
 
 # The largest error found towards parallel inputs over random q in .05 to 4 and c in .9 to .99999, rounded up.
 NEAR_BOUNDS = {
@@ -109,7 +108,7 @@ def test_the_relu_he_trajectory():
             assert c == pytest.approx(known[layer], abs=1e-10)
 
 
-@settings(deadline=None, database=None, max_examples=150)
+@settings(deadline=None, database=None, max_examples=80)
 @given(
     st.sampled_from([name for name in ELEMENTWISE if name != "exponential"]),
     st.floats(-1.3, 0.6),
@@ -149,24 +148,3 @@ def test_the_slope_of_the_cosine(name, c):
     act, q = resolve(name), 1.4
     expected = q * pair_moment(act, q, c, slopes=True) / moments(act, q).second
     assert cosine_slope(tables(act), q, c) == pytest.approx(expected, rel=1e-6)
-
-
-@each_activation
-def test_jumps(name):
-    assert jumps(resolve(name)) == (name in JUMPING)
-
-
-def test_jumps_of_ones_own():
-    def step(at, height):
-        return Activation(
-            name="own",
-            value=lambda x: x + height * (x > at),
-            derivative=np.ones_like,
-            formula="x, higher over a point",
-            source="none",
-            kinks=(at,),
-        )
-
-    assert jumps(step(0.3, 1e-3))
-    assert not jumps(step(0.3, 0.0))
-    assert not jumps(resolve("threshold:0.5:value=0.5"))

@@ -109,7 +109,7 @@ def test_saturated_sides(spec, sides):
 ends = st.floats(-30, 30) | st.sampled_from([-inf, inf, 0.0])
 
 
-@settings(deadline=None, database=None, max_examples=300)
+@settings(deadline=None, database=None, max_examples=150)
 @given(st.tuples(ends, ends).filter(lambda pair: pair[0] < pair[1]), st.floats(-2, 4))
 def test_chances_are_scipys(interval, exponent):
     low, high = interval

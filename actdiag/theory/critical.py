@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from actdiag.activations import Activation
-from actdiag.theory.gaussian import moments, normal_density
+from actdiag.theory.gaussian import moments
 from actdiag.theory.tables import homogeneous_sides
 
 _PER_DECADE, _FIRST_DECADE, _LAST_DECADE = 3, -8, 8
@@ -26,9 +26,6 @@ _ROUNDING = 1e-12
 
 _MARGIN = 1e-9
 """A factor this near to 1 counts as 1."""
-
-_FURTHEST = log(1e12)
-_STEP = 0.5
 
 
 class CriticalPoint(NamedTuple):
@@ -54,22 +51,8 @@ class CriticalPoint(NamedTuple):
 
 
 def chiq_of(act: Activation, sigma_w: float, q: float) -> float:
-    """Return the derivative of the second moment's map at q: sigma_w^2 E[f(u) f'(u) u] / q, u ~ N(0, q).
-
-    Where f itself jumps, the jumps of f^2 count as well.
-    """
-    return sigma_w**2 * (moments(act, q).mixed + _jumps(act, q)) / q
-
-
-@np.errstate(all="ignore")
-def _jumps(act: Activation, q: float) -> float:
-    """Return what the jumps of f add to q times the derivative of E f(u)^2 after q."""
-    if not act.kinks:
-        return 0.0
-    at = np.array(act.kinks, dtype=float)
-    below, above = act.value(np.nextafter(at, -np.inf)), act.value(np.nextafter(at, np.inf))
-    steps = np.where(np.abs(above - below) > _MARGIN * (1 + np.abs(above)), above**2 - below**2, 0)
-    return float(np.sum(at * steps * normal_density(at / sqrt(q)))) / (2 * sqrt(q))
+    """Return the derivative of the second moment's map at q."""
+    return sigma_w**2 * moments(act, q).mixed / q
 
 
 def next_q(act: Activation, sigma_w: float, sigma_b: float, q: float) -> float:
@@ -110,29 +93,6 @@ def half_stable_point(act: Activation) -> CriticalPoint | None:
         if beyond(q * 0.9) > 0 and _excess(act, q, 0.0) >= 0:
             return _point(act, q, sqrt(_excess(act, q, 0.0)))
     return None
-
-
-def settles(act: Activation, sigma_w: float, sigma_b: float, q: float) -> float:
-    """Return the second moment that layers reach from `q`: a fixed point, 0 or inf.
-
-    The second moment moves towards the nearest fixed point on the side to which its first step goes.
-    """
-
-    def drift(log_q: float) -> float:
-        after = next_q(act, sigma_w, sigma_b, exp(log_q))
-        return (-inf if not after else inf if not isfinite(after) else log(after)) - log_q
-
-    place, moved = log(q), drift(log(q))
-    if abs(moved) <= _ROUNDING:
-        return q
-    step = _STEP if moved > 0 else -_STEP
-    while abs(place) < _FURTHEST:
-        following = drift(place + step)
-        if following * moved <= 0:
-            return exp(_root(drift, place, place + step, moved, following))
-        place, moved = place + step, following
-        step *= 1.2
-    return inf if step > 0 else 0.0
 
 
 def after_layers(act: Activation, sigma_w: float, sigma_b: float, q: float, layers: int) -> float:

@@ -257,13 +257,35 @@ def spread_of_slopes(given: Batch, alike: float = 1.0) -> float:
     return sqrt(max((1 + 2 * together) * (relative**2 + 1) - 1, 0.0) / given.width) / 2
 
 
+class Radial(NamedTuple):
+    """What becomes of the square of a gradient at the activations in its derivative at the pre-activations.
+
+    Attributes:
+        along: E f^2 f'^2 / E f^2: of a gradient that points along the activations.
+        kept: E[f f' u]^2 / (q E f^2): of that, what points along the pre-activations.
+        gained: E u^2 f'^2 / q: of one unit of a gradient in any direction, what does.
+    """
+
+    along: float
+    kept: float
+    gained: float
+
+
 @np.errstate(all="ignore")
-def slope_along_value(given: Batch) -> float:
-    """Return E f^2 f'^2 / E f^2: what the square of a gradient that points along the activations is multiplied with."""
+def radial(given: Batch) -> Radial:
+    """Return what the direction of the signal does to a gradient; zeros where f is zero or too large."""
     z, weights = _grid(_POINTS)
     assert given.act.derivative is not None
     u = np.sqrt(given.q)[:, np.newaxis] * z
-    squares, slopes = np.square(given.act.value(u)), np.square(given.act.derivative(u))
-    second = float(given.shares @ squares @ weights)
-    found = float(given.shares @ (squares * slopes) @ weights) / second if second else 0.0
-    return found if np.isfinite(found) else 0.0
+    f, slopes = given.act.value(u), given.act.derivative(u)
+    f = f / (float(np.abs(f).max()) or 1.0)
+
+    def mean(values: Doubles) -> float:
+        return float(given.shares @ values @ weights)
+
+    second, q = mean(np.square(f)), float(given.shares @ given.q)
+    if not (second and q):
+        return Radial(0.0, 0.0, 0.0)
+    squared = np.square(slopes)
+    found = (mean(np.square(f) * squared) / second, mean(f * slopes * u) ** 2 / (q * second), mean(u * u * squared) / q)
+    return Radial(*(value if np.isfinite(value) else 0.0 for value in found))

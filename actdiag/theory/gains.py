@@ -18,9 +18,9 @@ from actdiag.theory.critical import (
     critical_points,
     half_stable_point,
     next_q,
-    settles,
 )
 from actdiag.theory.gaussian import moments
+from actdiag.theory.meanfield import destination
 from actdiag.theory.recommendation import Recommendation, recommend
 from actdiag.theory.tables import homogeneous_sides
 
@@ -153,7 +153,7 @@ def torch_gain(act: Activation) -> TorchGain | None:
         chi1 = gain**2 * (sides[0] ** 2 + sides[1] ** 2) / 2
         fate: Fate = "keeps" if abs(chi1 - 1) < 1e-9 else "vanishes" if chi1 < 1 else "explodes"
         return TorchGain(gain, fate, None, sqrt(chi1), sqrt(chi1), chi1)
-    q = settles(act, gain, 0.0, gain**2)
+    q = destination(act, gain**2, 0.0, gain**2)
     if 0 < q < inf:
         chi1 = gain**2 * moments(act, q).slope
         return TorchGain(gain, "settles", q, 1.0, sqrt(chi1), chi1)

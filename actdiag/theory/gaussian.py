@@ -28,6 +28,7 @@ _RESOLVED = 1e-14
 """The share of an integral that the last Legendre coefficients of a panel may hold."""
 
 _MOST_ROUNDS, _MOST_PANELS, _NARROWEST = 60, 20_000, 1e-14
+_JUMP = 1e-9
 _AT_THE_END = 1e-8
 """A larger share of an integral in the outermost panels says that it goes on beyond the reach."""
 
@@ -48,7 +49,7 @@ class Moments(NamedTuple):
         fourth: E f(u)^4.
         slope: E f'(u)^2.
         slope_fourth: E f'(u)^4.
-        mixed: E f(u) f'(u) u, which is q times the derivative of `second` after q.
+        mixed: q times the derivative of `second` after q: E f(u) f'(u) u, and what the jumps of f add.
     """
 
     mean: float
@@ -204,9 +205,27 @@ def moments_over(act: Activation, *q: float) -> Doubles:
     diverges = ~np.isfinite(found) | goes_on
     diverges |= diverges[1]
     diverges[3:] |= diverges[3]
+    found[5] += [_at_jumps(act, one) for one in q]
     found[diverges] = np.inf
     columns: Doubles = found.T
     return columns
+
+
+@np.errstate(all="ignore")
+def value_jumps(act: Activation) -> tuple[Doubles, Doubles]:
+    """Return the kinks at which the value of an activation jumps, and by how much its square does there."""
+    at = np.array(act.kinks, dtype=float)
+    below, above = (np.asarray(act.value(np.nextafter(at, side * np.inf)), dtype=float) for side in (-1, 1))
+    jumping = np.abs(above - below) > _JUMP * (1 + np.abs(at))
+    return at[jumping], (above**2 - below**2)[jumping]
+
+
+def _at_jumps(act: Activation, q: float) -> float:
+    """Return what the jumps of f add to q times the derivative of E f(u)^2 after q."""
+    if not act.kinks:
+        return 0.0
+    at, rises = value_jumps(act)
+    return float(np.dot(at * rises, normal_density(at / sqrt(q)))) / (2 * sqrt(q))
 
 
 def _moments_at_zero(act: Activation) -> Moments:

@@ -75,28 +75,46 @@ def fixed_point(act: Activation, weight: float, bias: float, start: float) -> Fi
     if sides is not None:
         return _homogeneous(weight * (sides[0] ** 2 + sides[1] ** 2) / 2, bias)
 
+    q, growth, x = destination(act, weight, bias, start), _growth(act, weight, bias), log(start)
+    here = growth(x)
+    behind = None
+    if abs(here) > _SETTLED:
+        behind = _crossing(growth, x, -1 if here > 0 else 1, (x - _BEHIND, x + _BEHIND))
+    repeller = None if behind is None else exp(behind)
+    if q == inf:
+        return FixedPoint(inf, inf, np.nan, repeller)
+    if q == 0:
+        chi = weight * moments(act, 0.0).slope
+        return FixedPoint(0.0, chi, chi, repeller)
+    known = moments(act, q)
+    return FixedPoint(q, weight * known.slope, weight * known.mixed / q, repeller)
+
+
+def destination(act: Activation, weight: float, bias: float, start: float) -> float:
+    """Return the second moment that layers reach from `start`: a fixed point, 0 or inf.
+
+    It moves towards the nearest fixed point on the side to which its first step goes.
+    """
+    growth, x = _growth(act, weight, bias), log(start)
+    here = growth(x)
+    if abs(here) <= _SETTLED:
+        return start
+    ahead = _crossing(growth, x, 1 if here > 0 else -1, _LOG_Q)
+    if ahead is None:
+        ahead = _touching(growth, x)
+    if ahead is None:
+        return inf if here > 0 else 0.0
+    return exp(ahead)
+
+
+def _growth(act: Activation, weight: float, bias: float) -> Callable[[float], float]:
+    """Return what a layer adds to ln q, as a function of ln q."""
+
     def growth(x: float) -> float:
         second = weight * moments(act, exp(x)).second + bias
         return log(second) - x if 0 < second < inf else (_STEEP if second else -_STEEP)
 
-    x = log(start)
-    here = growth(x)
-    ahead: float | None = x
-    behind: float | None = None
-    if abs(here) > _SETTLED:
-        ahead = _crossing(growth, x, 1 if here > 0 else -1, _LOG_Q)
-        behind = _crossing(growth, x, -1 if here > 0 else 1, (x - _BEHIND, x + _BEHIND))
-    if ahead is None:
-        ahead = _touching(growth, x)
-    repeller = None if behind is None else exp(behind)
-    if ahead is None:
-        if here > 0:
-            return FixedPoint(inf, inf, np.nan, repeller)
-        chi = weight * moments(act, 0.0).slope
-        return FixedPoint(0.0, chi, chi, repeller)
-    q = exp(ahead)
-    known = moments(act, q)
-    return FixedPoint(q, weight * known.slope, weight * known.mixed / q, repeller)
+    return growth
 
 
 def _homogeneous(factor: float, bias: float) -> FixedPoint:
@@ -110,39 +128,60 @@ def _homogeneous(factor: float, bias: float) -> FixedPoint:
 
 def _crossing(growth: Callable[[float], float], x: float, side: int, limits: tuple[float, float]) -> float | None:
     """Return the nearest x on one side at which `growth` changes its sign; None where it does not within the limits."""
-    sign, step = (1 if growth(x) > 0 else -1), 0.5
-    inside = outside = x
-    while sign * growth(outside) > -_CROSSED:
-        inside, outside, step = outside, outside + side * step, step * 1.5
-        if not limits[0] < outside < limits[1]:
+    sign = 1 if growth(x) > 0 else -1
+
+    def height(at: float) -> float:
+        return sign * growth(at)
+
+    walked, step = [(x, height(x))], 0.5
+    while True:
+        at = walked[-1][0] + side * step
+        if not limits[0] < at < limits[1]:
             return None
-    # Regula falsi, the end that stays halved in height (Illinois; Dowell & Jarratt 1971).
-    low, high = growth(inside), growth(outside)
+        walked.append((at, height(at)))
+        if walked[-1][1] <= -_CROSSED:
+            return _root(height, *walked[-2], *walked[-1])
+        if len(walked) > 2 and walked[-2][1] < min(walked[-3][1], walked[-1][1]):
+            lowest = _lowest(height, walked[-3][0], at)  # two crossings may lie between two steps
+            if height(lowest) <= -_CROSSED:
+                return _root(height, *walked[-3], lowest, height(lowest))
+        step *= 1.5
+
+
+def _root(height: Callable[[float], float], inside: float, low: float, outside: float, high: float) -> float:
+    """Return where `height` is zero between two places with its values there.
+
+    Regula falsi, the end that stays halved in height (Illinois; Dowell & Jarratt 1971, doi:10.1007/BF01934364).
+    """
+    middle = inside
     for _ in range(_STEPS):
         middle = (inside * high - outside * low) / (high - low)
-        height = growth(middle)
-        if abs(height) <= _SETTLED or middle in (inside, outside):
-            return middle
-        if (height > 0) == (high > 0):
-            outside, high, low = middle, height, low / 2
+        value = height(middle)
+        if abs(value) <= _SETTLED or middle in (inside, outside):
+            break
+        if (value > 0) == (high > 0):
+            outside, high, low = middle, value, low / 2
         else:
-            inside, low, high = middle, height, high / 2
+            inside, low, high = middle, value, high / 2
     return middle
+
+
+def _lowest(height: Callable[[float], float], one: float, other: float) -> float:
+    """Return where `height` is lowest between two places, by golden section."""
+    low, high = min(one, other), max(one, other)
+    while high - low > _TANGENT:
+        inner, outer = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        if height(inner) < height(outer):
+            high = outer
+        else:
+            low = inner
+    return (low + high) / 2
 
 
 def _touching(growth: Callable[[float], float], x: float) -> float | None:
     """Return where `growth` comes to zero near x without a change of sign: a fixed point that holds from one side."""
-    low, high = x - _NEARBY, x + _NEARBY
-    for _ in range(_STEPS):  # golden section
-        inner, outer = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        if abs(growth(inner)) < abs(growth(outer)):
-            high = outer
-        else:
-            low = inner
-        if high - low < _TANGENT:
-            break
-    middle = (low + high) / 2
-    return middle if abs(growth(middle)) <= _TANGENT**2 else None
+    lowest = _lowest(lambda at: abs(growth(at)), x - _NEARBY, x + _NEARBY)
+    return lowest if abs(growth(lowest)) <= _TANGENT**2 else None
 
 
 def correlation_fixed_point(act: Activation, weight: float, bias: float, point: FixedPoint) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from actdiag.theory.fluctuations import (
     Batch,
     Spreads,
     heavy_tailed,
-    slope_along_value,
+    radial,
     spread_of_slopes,
     spreads,
 )
@@ -216,7 +216,7 @@ def _compared(estimates: LayerEstimates, stats: LayerStats) -> Iterator[tuple[st
 
 
 def expected_gradient(
-    stack: Stack, layer: int, z: Arriving, above: float, radial: float, fit: float
+    stack: Stack, layer: int, z: Arriving, above: float, along: float, fit: float
 ) -> GradientEstimates:
     """Return what theory expects of dL/dz of a layer, given what was measured of the layer above.
 
@@ -228,13 +228,13 @@ def expected_gradient(
         layer: The layer's number.
         z: Its pre-activations.
         above: The rms of dL/dz of the layer above.
-        radial: The share of its squares in the part that points along z there.
+        along: The share of its squares in the part that points along z there.
         fit: The factor that fitted the variance of that layer's weights to the batch.
     """
     curves = tables(z.act).curves(z.q)
     weight = fit * stack.columns(layer + 1) * stack.weight_std(layer + 1) ** 2
     batch = Batch(z.act, z.q, z.shares, z.c, stack.widths[layer - 1], stack.batch)
-    known = radial * stack.columns(layer + 1) / stack.widths[layer - 1] * slope_along_value(batch)
+    known = max(along * stack.columns(layer + 1) - 1, 0.0) / stack.widths[layer - 1] * radial(batch).along
     value = above * sqrt(weight * (z.average(curves.slope) + known))
     sd = spread_of_slopes(batch)
     return GradientEstimates(rms=Estimate(value, value * sd))

@@ -4,8 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from actdiag.activations import Activation
 from actdiag.arrays import Doubles
+from actdiag.theory.gaussian import value_jumps
 from actdiag.theory.tables import ORDERS, Tables
 
 _NEAR, _FAR = 0.5, 1.4
@@ -13,7 +13,6 @@ _NEAR, _FAR = 0.5, 1.4
 
 _ANGLES = 12
 _CONVERGED = 1e-11
-_JUMP = 1e-9
 _FEW = 16
 
 
@@ -102,7 +101,7 @@ def _towards_parallel(
     nodes, powers, barycentric = _known_angles()
     at_nodes = products @ powers
     parallel = _at_angle_zero(tables, q1, q2) if tables.act.kinks else products.sum(axis=1) + rest
-    if jumps(tables.act):  # then the cosine leaves angle 0 in a straight line
+    if len(value_jumps(tables.act)[0]):  # then the cosine leaves angle 0 in a straight line
         here, known, order = parallel, parallel[:, np.newaxis] + 0 * nodes, 1
     else:
         n = np.arange(ORDERS)
@@ -147,13 +146,3 @@ def _known_angles() -> tuple[Doubles, Doubles, Doubles]:
     powers: Doubles = np.cos(nodes) ** np.arange(ORDERS)[:, np.newaxis]
     barycentric: Doubles = np.where(np.arange(_ANGLES) % 2, -1.0, 1.0) * np.sin(turn)
     return nodes, powers, barycentric
-
-
-@lru_cache(maxsize=64)
-def jumps(act: Activation) -> bool:
-    """Return whether the value of an activation jumps at one of its kinks."""
-    kinks = np.array(act.kinks)
-    beside = [np.nextafter(kinks, side * np.inf) for side in (-1, 1)]
-    with np.errstate(all="ignore"):
-        low, high = (act.value(x) for x in beside)
-    return bool((np.abs(high - low) > _JUMP * (1 + np.abs(kinks))).any())

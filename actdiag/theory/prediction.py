@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from functools import cache
-from math import exp, isfinite, sqrt
+from math import exp, isfinite, log, sqrt
 
 import numpy as np
 
 from actdiag.arrays import Doubles
 from actdiag.stack import Stack
 from actdiag.theory.flow import Flow, Layers, follow, layers_of, seen_input, why_not
-from actdiag.theory.fluctuations import Batch, Spreads, relative_spreads, spread_of_slopes
+from actdiag.theory.fluctuations import Batch, Radial, Spreads, radial, relative_spreads, spread_of_slopes
 from actdiag.theory.regions import (
     Interval,
     chance_slope,
@@ -218,21 +218,44 @@ def _backward(
     chi1 = slopes * np.append(back[1:], back[-1:])
 
     @cache
-    def nearby(place: int, low: int, width: int) -> float:
+    def nearby(place: int, low: int, width: int) -> tuple[float, Radial]:
         c = np.array([1 - exp(_COARSE * low)]) if isfinite(flow.c[0, 0]) else np.empty(0)
         batch = Batch(recipe.act, np.exp([place * _COARSE]), np.ones(1), c, width, stack.batch)
-        return spread_of_slopes(batch, alike)
+        return spread_of_slopes(batch, alike), radial(batch)
 
     with np.errstate(invalid="ignore", divide="ignore"):
         places = np.log(np.maximum(flow.q, _LEAST)), np.log(np.maximum(1 - flow.c[:, 0], _LEAST_APART))
         steps = np.nan_to_num(np.rint(np.column_stack(places) / _COARSE)).astype(int).tolist()
-        growth = _summed_above(np.log(chi1[:-1]) / 2)
-    own = [nearby(*place, width) for place, width in zip(steps[:-1], recipe.widths[:-1], strict=True)]
+    each = [nearby(*place, width) for place, width in zip(steps, recipe.widths[:depth], strict=True)]
+    own, ways = [spread for spread, _ in each[:-1]], [way for _, way in each]
+    growth = _growth_down(slopes.tolist(), back.tolist(), stack, ways)
     variance = _summed_above(np.square(own)) + _strayed_with_q(recipe, flow, drift)
     spread = np.minimum(np.sqrt(variance), _MOST_FOLD)
     ratio = np.exp(np.minimum(growth, _MOST_GROWTH))
     gradients = zip(_estimates(top * ratio, top * ratio * spread), _estimates(ratio, ratio * spread), strict=True)
     return [(GradientEstimates(*pair), factor) for pair, factor in zip(gradients, chi1.tolist(), strict=True)]
+
+
+def _growth_down(slopes: Sequence[float], back: Sequence[float], stack: Stack, ways: Sequence[Radial]) -> Doubles:
+    """Return ln of the rms of dL/dz of each layer over that of the last.
+
+    A layer multiplies its square by chi1, but for the part that points along the signal, which starts as one direction
+    of many: the weights are not independent of it, and it grows by the square of what a deviation of the signal does.
+    """
+    along = ways[-1].gained / (slopes[-1] or 1.0) / stack.widths[-1]
+    growth, scale = np.zeros(len(slopes)), 0.0
+    for layer in range(len(slopes) - 2, -1, -1):
+        width, way = stack.widths[layer], ways[layer]
+        radially = along * stack.columns(layer + 2)  # of the square of dL/da, in units of one direction of many
+        squares = slopes[layer] * width + way.along * max(radially - 1, 0.0)
+        if not squares * back[layer + 1] > 0:
+            growth[: layer + 1] = -np.inf
+            break
+        scale += log(back[layer + 1] * squares / width) / 2
+        growth[layer] = scale
+        # What is orthogonal to the activations reaches z by what z f' has that they have not.
+        along = (way.kept * radially + max(way.gained - way.kept, 0.0)) / squares
+    return growth
 
 
 def _strayed_with_q(recipe: Layers, flow: Flow, drift: Doubles) -> Doubles:

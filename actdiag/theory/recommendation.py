@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from actdiag.activations import Activation
-from actdiag.theory.critical import CriticalPoint, after_layers, chiq_of, roots_of, settles, tried_from
+from actdiag.theory.critical import CriticalPoint, after_layers, chiq_of, roots_of, tried_from
 from actdiag.theory.gaussian import moments
+from actdiag.theory.meanfield import destination
 from actdiag.theory.regions import chance_within, saturated_intervals
 from actdiag.theory.tables import homogeneous_sides
 
@@ -167,7 +168,7 @@ def _least_bad_stable(act: Activation, bias_std: float) -> tuple[float, float] |
         if gain and 0 < slope < inf and over(q) <= _ROUNDING:
             places.append((abs(log(gain**2 * slope)), gain, q))
     for _, gain, q in sorted(places):
-        if abs(settles(act, gain, bias_std, gain**2 + bias_std**2) / q - 1) < 1e-3:
+        if abs(destination(act, gain**2, bias_std**2, gain**2 + bias_std**2) / q - 1) < 1e-3:
             return gain, q
     return None
 

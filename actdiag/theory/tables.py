@@ -36,7 +36,7 @@ class Curves(NamedTuple):
         fourth: E f(u)^4.
         slope: E f'(u)^2.
         slope_fourth: E f'(u)^4.
-        mixed: E f(u) f'(u) u.
+        mixed: q times the derivative of `second` after q.
     """
 
     mean: Doubles
