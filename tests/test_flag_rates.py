@@ -1,6 +1,7 @@
 """How often a layer of a healthy run is flagged: stacks drawn from all that is registered, under fixed seeds."""
 
 from collections import Counter
+from itertools import pairwise
 from math import log2
 
 import numpy as np
@@ -16,12 +17,12 @@ NEED_VALUES = {
     "uniform": ("uniform:0.03", "uniform:0.1"),
     "constant": ("constant:0.1",),
 }
-ACTS = [name for name in ACTIVATIONS if activation(name).derivative]
+SLOW = {"tanhshrink"}  # x - tanh x is all cancellation near zero, where its tables take minutes
+ACTS = [name for name in ACTIVATIONS if activation(name).derivative and name not in SLOW]
 INITS = [spec for name in INITIALIZERS for spec in NEED_VALUES.get(name, (name,)) if initializer(spec).mean_field]
 
 MOST_FLAGGED = MOST_DISAGREEING = 0.01
-MOST_WORK = 3e8
-"""Multiplications of one run, which bound the batch of a large one."""
+MOST_WORK = 2e8  # multiplications of one run, which bound the batch of a large one
 
 
 def some(rng, low, high):
@@ -30,24 +31,26 @@ def some(rng, low, high):
 
 
 def drawn(rng, number, most_layers, least_width, most_width, most_inputs):
-    """Return activation, initializer and options of a stack; every activation and initializer comes in turn."""
-    depth = min(int(rng.integers(2, most_layers + 1)), int(rng.integers(2, most_layers + 1)))
+    """Return activation, initializer and options of a stack; every activation comes in turn."""
+    depth = int(rng.integers(2, most_layers + 1, 2).min())
     widths = [some(rng, least_width, most_width)] * depth
     if rng.random() < 0.3:
         widths = [some(rng, least_width, most_width) for _ in range(depth)]
-    work = sum(below * above for below, above in zip([widths[0], *widths], widths, strict=False))
+    work = sum(below * above for below, above in pairwise([widths[0], *widths]))
+    act, init = ACTS[number % len(ACTS)], INITS[int(rng.integers(len(INITS)))]
     options = {
         "widths": widths,
         "batch": some(rng, 2, min(most_inputs, MOST_WORK / work)),
         "seed": int(rng.integers(1_000_000)),
     }
     if rng.random() < 0.3:
-        options["bias_std"] = float(rng.choice([0.05, 0.2, 1.0]))
+        # where a std of 1 is fitted, biases must leave the weights something to do
+        options["bias_std"] = float(rng.choice([0.05, 0.2, 0.5 if initializer(init).fits_batch else 1.0]))
     if rng.random() < 0.15:
         options["bias_mean"] = float(rng.choice([-0.2, 0.5]))
     if rng.random() < 0.2:
         options["dtype"] = "float64"
-    return ACTS[number % len(ACTS)], INITS[int(rng.integers(len(INITS)))], options
+    return act, init, options
 
 
 class Tally:
@@ -82,6 +85,7 @@ def test_few_layers_of_healthy_runs_are_flagged():
     for number in range(200):
         act, init, options = drawn(np.random.default_rng([1, number]), number, 50, 64, 512, 1024)
         tally.add(propagate(act, init, threads=1, **options), (act, init, options))
+    assert tally.layers > 3000
     tally.check()
 
 
@@ -92,4 +96,5 @@ def test_few_gradients_of_healthy_runs_are_flagged():
         act, init, options = drawn(rng, number, 40, 64, 192, 256)
         options["loss"] = str(rng.choice(["random", "mse", "cross-entropy"]))
         tally.add(grad_flow(act, init, threads=1, **options), (act, init, options))
+    assert tally.layers > 500
     tally.check()

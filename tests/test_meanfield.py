@@ -116,6 +116,20 @@ def test_gelu_at_a_critical_point_is_unstable():
     assert below.stable == "stable"
 
 
+def test_gelus_half_stable_point():
+    """Roberts, Yaida & Hanin 2022, arXiv:2106.10165: the map touches q = (3 + sqrt 17)/2, and chi1 = chiq = 1 there."""
+    weight, bias, q = 1.9830582574, 0.1729223908, (3 + sqrt(17)) / 2
+    point = point_of("gelu", weight, bias, q)
+    known = moments(resolve("gelu"), q)
+    assert weight * known.second + bias == pytest.approx(q, abs=1e-9)
+    assert weight * known.slope == pytest.approx(1, abs=1e-10)
+    assert weight * known.mixed / q == pytest.approx(1, abs=1e-10)
+    # it comes from above, and what the rounded digits let through ends a little below
+    assert 3 < point.q <= q + 1e-9
+    assert point_of("gelu", weight, bias + 0.01, 4.0).q > q
+    assert point_of("gelu", weight, bias - 0.01, 4.0).q < q
+
+
 def test_gelus_variance_preserving_gain_holds_nothing():
     """q = 1 is a fixed point there, and unstable: layer 1 starts beside it."""
     gelu = resolve("gelu")

@@ -21,6 +21,7 @@ from actdiag.moments import (
     merge_squares,
     pool,
     square_sum,
+    squares_of,
     unit_range,
 )
 
@@ -353,3 +354,36 @@ def test_directions_of_nothing_usable():
     with np.errstate(all="ignore"):
         found = directions(of("f8", [0, 0], [nan, 1], [inf, 0]))
     assert (found.total.tolist(), found.count) == ([0, 0], 0)
+
+
+def row_squares(x):
+    """Return each row's sum of squares as long doubles have it, in float64: inf or 0 beyond that; NaN and inf stay."""
+    rows = [row.astype(np.longdouble) for row in x]
+    return np.array([row @ row for row in rows]).astype(np.float64)
+
+
+@pytest.mark.parametrize("x", [*LONG.values(), *ARRAYS.values(), *COSINES.values()])
+@pytest.mark.parametrize("cuts", [(), (1,), (1, 1)])
+def test_squares_are_those_of_the_rows_in_their_order(x, cuts):
+    """Of all rows, those without a direction too: NaN, inf, zeros, and what under- or overflows in float64."""
+    with np.errstate(all="ignore"):
+        found = squares_of([directions(part) for part in np.split(x, cuts)])
+        expected = row_squares(x)
+    assert found.shape == (len(x),)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-320)
+
+
+def test_squares_are_seen_alongside_the_moments():
+    x = LONG["long32"]
+    with np.errstate(all="ignore"):
+        alongside = Directions(np.zeros(x.shape[1]))
+        block_moments(x, also=alongside.add)
+        np.testing.assert_array_equal(squares_of([alongside]), squares_of([directions(x)]))
+    assert len(alongside.parts) > 2
+
+
+def test_squares_at_the_ends_of_float64():
+    x = of("f8", [1e-170, 0], [1e170, 0], [3, 4], [0, 0], [nan, 1], [-inf, 1])
+    with np.errstate(all="ignore"):
+        found = squares_of([directions(x)])
+    np.testing.assert_array_equal(found, [0, inf, 25, 0, nan, inf])

@@ -40,6 +40,7 @@ class Beside:
             if self._input is None:
                 self._reason = "an input is too large for its squares"
 
+    @np.errstate(all="ignore")
     def compare(self, stats: LayerStats, activations: Array, squares: Doubles, backward: bool) -> None:
         """Compare a layer with what the one below lets expect, and see its activations for the next.
 
@@ -62,6 +63,7 @@ class Beside:
         known = stats.layer < self._stack.depth and not stats.nonfinite_fraction
         self._below = see(activations, squares, stats.cosine) if known else None
 
+    @np.errstate(all="ignore")
     def compare_gradient(self, stats: LayerStats, above: LayerStats, radial: float) -> None:
         """Compare dL/dz of a layer with what that of the layer above lets expect.
 
@@ -79,6 +81,7 @@ class Beside:
             self._expected[stats.layer] = before._replace(gradient=said)
             self._flagged[stats.layer] = (*self._flagged.get(stats.layer, ()), "gradient.rms")
 
+    @np.errstate(all="ignore")
     def report(self, layers: Sequence[LayerStats]) -> tuple[StackTheory, tuple[LayerTheory, ...]]:
         """Return what theory says of the stack and, where it applies, of each layer."""
         if self._reason is not None or self._input is None:

@@ -34,6 +34,7 @@ def pair_cosines(tables: Tables, q1: Doubles, q2: Doubles, c: Doubles) -> Double
     return cosines_of_shares(tables, one, one if q2 is q1 else tables.hermite(q2), q1, q2, c)
 
 
+@np.errstate(all="ignore")
 def cosines_of_shares(tables: Tables, one: Doubles, other: Doubles, q1: Doubles, q2: Doubles, c: Doubles) -> Doubles:
     """Return what `pair_cosines` does, given the Hermite shares at q1 and q2, each of shape (pairs, ORDERS)."""
     c = np.clip(c, -1.0, 1.0)
