@@ -68,7 +68,7 @@ def run_propagate(stack: Stack, settings: RunSettings) -> Report:
     run = _Run(stack, settings, stack.depth)
     with Workers(settings.threads or useful_threads(stack)) as workers:
         run.climb(workers)
-    return run.report("propagate")
+        return run.report("propagate")
 
 
 def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
@@ -82,8 +82,8 @@ def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, 
         top = run.climb(workers, tape)
         value, d_top = loss_and_gradient(stack, loss, top, workers)
         run.descend(workers, tape, d_top)
-    classes = None if loss.name == "random" else loss.classes
-    return run.report(command, LossValue(loss.name, classes, value if isfinite(value) else None))
+        classes = None if loss.name == "random" else loss.classes
+        return run.report(command, LossValue(loss.name, classes, value if isfinite(value) else None))
 
 
 class _Run:

@@ -15,7 +15,7 @@ from actdiag.theory.pairs import cosines_of_shares
 from actdiag.theory.seen import Seen, see
 from actdiag.theory.tables import Curves, tables
 
-_AT_ONCE = 256
+_AT_ONCE = 128
 
 
 class Layers(NamedTuple):

@@ -180,17 +180,24 @@ def heavy_tailed(given: Batch, sd: Spreads[float], rms: float) -> Spreads[float]
         sd: Their spreads as `spreads` has them.
         rms: That of the activations.
     """
-    draws = max(_DRAWN // given.width, _FEWEST_DRAWS)
-    rng = np.random.default_rng(_SEED)
-    q = rng.choice(given.q, draws, p=given.shares)
+    place, normals = _drawn(given.width)
+    q = given.q[np.minimum(np.searchsorted(np.cumsum(given.shares), place), len(given.q) - 1)]
     with np.errstate(all="ignore"):
-        f = given.act.value(np.sqrt(q)[:, np.newaxis] * rng.standard_normal((draws, given.width)))
+        f = given.act.value(np.sqrt(q)[:, np.newaxis] * normals)
         drawn = np.sqrt(np.mean(np.square(f), axis=1))
     alone = rms * sqrt(sd.kurtosis / given.width) / 2
     narrowed = min(sd.rms / alone, 1.0) if alone and sd.rms else 1.0
     reach = narrowed * _BEYOND * float(np.abs(drawn - rms).max()) / 4
     more = max(reach / sd.rms, 1.0) if sd.rms else 1.0
     return sd._replace(rms=max(reach, sd.rms), std=max(more * sd.std, reach), mean=max(more * sd.mean, reach / 2))
+
+
+@lru_cache(maxsize=4)
+def _drawn(width: int) -> tuple[Doubles, Doubles]:
+    """Return for each draw a place in [0, 1), which picks an input, and a standard normal for each unit."""
+    draws = max(_DRAWN // width, _FEWEST_DRAWS)
+    rng = np.random.default_rng(_SEED)
+    return rng.random(draws), rng.standard_normal((draws, width))
 
 
 def _within(u: Doubles, intervals: Sequence[Interval]) -> Doubles:

@@ -27,9 +27,14 @@ _TRAILING = 4
 _RESOLVED = 1e-14
 """The share of an integral that the last Legendre coefficients of a panel may hold."""
 
-_MOST_ROUNDS, _MOST_PANELS, _NARROWEST = 60, 20_000, 1e-14
+_JUST_INSIDE, _OF_AN_END = 1e-9, 1e-3
+"""How near to the ends of a panel its series is tried, and what a deviation there counts for: a kink that lies between
+an end and the first node moves the integral by no more."""
+
+_NOISE = 1e-9
+_MOST_ROUNDS, _MOST_PANELS, _NARROWEST = 60, 2048, 1e-14
 _JUMP = 1e-9
-_AT_THE_END = 1e-8
+_AT_THE_END = 3e-8
 """A larger share of an integral in the outermost panels says that it goes on beyond the reach."""
 
 
@@ -67,9 +72,24 @@ class Rule(NamedTuple):
     weights: Doubles
 
 
+class _Panel(NamedTuple):
+    """A panel's nodes on [0, 1], their weights, and what tells whether it resolves a function from its values there.
+
+    Attributes:
+        nodes: Shape (points,).
+        weights: Shape (points,), adding up to 1.
+        trailing: The matrix to the last Legendre coefficients, shape (coefficients, points).
+        ends: The matrix to what the Legendre series has at both ends, shape (2, points).
+    """
+
+    nodes: Doubles
+    weights: Doubles
+    trailing: Doubles
+    ends: Doubles
+
+
 @lru_cache(maxsize=1)
-def _legendre() -> tuple[Doubles, Doubles, Doubles]:
-    """Return nodes on [0, 1], weights, and the matrix from values at the nodes to their last Legendre coefficients."""
+def _legendre() -> _Panel:
     # Newton's steps from an approximation of the roots that each converges from (Tricomi 1950), to rounding.
     x = -np.cos(np.pi * (4 * np.arange(_POINTS) + 3) / (4 * _POINTS + 2))
     for _ in range(5):
@@ -77,8 +97,10 @@ def _legendre() -> tuple[Doubles, Doubles, Doubles]:
         x = x - polynomials[_POINTS] / slope
     polynomials, slope = _legendre_polynomials(x)
     weights = 2 / ((1 - x**2) * slope**2)
-    last = np.arange(_POINTS - _TRAILING, _POINTS)
-    return (1 + x) / 2, weights / 2, polynomials[last] * weights * (2 * last[:, np.newaxis] + 1) / 2
+    order = np.arange(_POINTS)
+    coefficients = polynomials[:_POINTS] * weights * (2 * order[:, np.newaxis] + 1) / 2
+    ends = np.array([(-1.0) ** order @ coefficients, coefficients.sum(axis=0)])
+    return _Panel((1 + x) / 2, weights / 2, coefficients[-_TRAILING:], ends)
 
 
 def _legendre_polynomials(x: Doubles) -> tuple[Doubles, Doubles]:
@@ -122,7 +144,7 @@ def rule(act: Activation, *q: float) -> Rule:
 def _rule(act: Activation, q: tuple[float, ...]) -> Rule:
     edges, _ = _panels(act, q)
     z = _nodes(edges[:-1], edges[1:])
-    return Rule(z.ravel(), (normal_density(z) * _legendre()[1] * np.diff(edges)[:, np.newaxis]).ravel())
+    return Rule(z.ravel(), (normal_density(z) * _legendre().weights * np.diff(edges)[:, np.newaxis]).ravel())
 
 
 @lru_cache(maxsize=16)
@@ -138,26 +160,37 @@ def _panels(act: Activation, q: tuple[float, ...]) -> tuple[Doubles, int]:
 
 def _resolving(act: Activation, roots: Doubles, reach: float) -> tuple[Doubles, int, Doubles]:
     """Return what `_panels` does for the roots of q, and E f^2 and E f'^2 as found on the way, shape (2, roots)."""
-    assert act.derivative is not None
+    slope = act.derivative
+    assert slope is not None
     breaks = [np.arange(-reach, reach + 1), *(kink / roots for kink in act.kinks), _bends(act.kinks, roots.max())]
     edges = _within(np.concatenate(breaks), reach)
     first = len(edges)
     low, high = edges[:-1], edges[1:]
-    _, weights, trailing = _legendre()
-    scale = np.zeros((2, len(roots)))
-    for _ in range(_MOST_ROUNDS):
-        z, widths = _nodes(low, high), high - low
+    panel, scale = _legendre(), np.zeros((2, len(roots)))
+    before: Doubles = np.full((1, 1, 1), np.inf)
+
+    def squares(z: Doubles) -> Doubles:
         u = roots[:, np.newaxis, np.newaxis] * z
-        squares = np.array([np.square(act.value(u)), np.square(act.derivative(u))]) * normal_density(z)
-        scale = np.maximum(scale, (squares @ weights) @ widths)
-        rough = np.abs(squares @ trailing.T).max(axis=3) * widths > _RESOLVED * scale[:, :, np.newaxis]
-        unresolved = rough.any(axis=(0, 1)) & (widths > _NARROWEST * (1 + np.abs(low)))
+        found: Doubles = np.array([np.square(act.value(u)), np.square(slope(u))]) * normal_density(z)
+        return found
+
+    for _ in range(_MOST_ROUNDS):
+        widths, at_nodes = high - low, squares(_nodes(low, high))
+        scale = np.maximum(scale, (at_nodes @ panel.weights) @ widths)
+        inside = _JUST_INSIDE * widths  # at a kink the values are those of one side
+        beyond = np.abs(squares(np.column_stack([low + inside, high - inside])) - at_nodes @ panel.ends.T).max(axis=3)
+        rough = np.maximum(np.abs(at_nodes @ panel.trailing.T).max(axis=3), beyond * _OF_AN_END)
+        share = rough * widths / scale[:, :, np.newaxis]
+        # What halving leaves as it was, and is small, is rounding.
+        unresolved = ((share > _RESOLVED) & ~((rough > before / 4) & (share < _NOISE))).any(axis=(0, 1))
+        unresolved &= widths > _NARROWEST * (1 + np.abs(low))
         if not unresolved.any() or len(edges) > _MOST_PANELS:
             break
-        low, high = low[unresolved], high[unresolved]
+        low, high, rough = low[unresolved], high[unresolved], rough[:, :, unresolved]
         middle = (low + high) / 2
         edges = np.concatenate([edges, middle])
         low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
+        before = np.concatenate([rough, rough], axis=2)
     return np.sort(edges), -(-len(edges) // first), scale
 
 
@@ -169,7 +202,7 @@ def _within(edges: Doubles, reach: float) -> Doubles:
 
 def _nodes(low: Doubles, high: Doubles) -> Doubles:
     """Return the nodes of each panel, shape (..., panels, points)."""
-    x = _legendre()[0]
+    x = _legendre().nodes
     return low[..., np.newaxis] + (high - low)[..., np.newaxis] * x
 
 
@@ -272,7 +305,7 @@ def _pair_moment(act: Activation, q: float, c: float, slopes: bool, other_q: flo
         edges = np.sort(np.clip(np.concatenate(breaks, axis=1), -REACH, REACH), axis=1)
         z2 = _nodes(edges[:, :-1], edges[:, 1:])
         values = function(other_root * (m[..., np.newaxis] + s * z2)) * normal_density(z2)
-        inner[start : start + _ROWS] = np.einsum("ij,ij->i", values @ _legendre()[1], np.diff(edges, axis=1))
+        inner[start : start + _ROWS] = np.einsum("ij,ij->i", values @ _legendre().weights, np.diff(edges, axis=1))
     return float(np.dot(outer, function(root * z1) * inner))
 
 
@@ -285,7 +318,7 @@ def _outer_rule(act: Activation, root: float, other_root: float, c: float, s: fl
         blurred = centres[:, np.newaxis] + np.concatenate([-around[::-1], around])
         edges = _within(np.concatenate([edges, blurred], axis=None), max(REACH, float(edges[-1])))
     z = _nodes(edges[:-1], edges[1:])
-    weights = (normal_density(z) * _legendre()[1] * np.diff(edges)[:, np.newaxis]).ravel()
+    weights = (normal_density(z) * _legendre().weights * np.diff(edges)[:, np.newaxis]).ravel()
     heard = weights > _UNHEARD
     return Rule(z.ravel()[heard], weights[heard])
 

@@ -6,6 +6,7 @@ from math import exp, isfinite, log, sqrt
 
 import numpy as np
 
+from actdiag.activations import Activation
 from actdiag.arrays import Doubles
 from actdiag.stack import Stack
 from actdiag.theory.flow import Flow, Layers, follow, layers_of, seen_input, why_not
@@ -19,7 +20,7 @@ from actdiag.theory.regions import (
     zero_intervals,
 )
 from actdiag.theory.seen import Seen
-from actdiag.theory.tables import Curves, tables
+from actdiag.theory.tables import FAR_Q, Curves, tables
 from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, PreActivationEstimates
 
 _STEP = 0.05
@@ -185,7 +186,7 @@ def _spreads(stack: Stack, recipe: Layers, flow: Flow, seen: Seen) -> Spreads[Do
         batch = Batch(act, np.exp([place * _COARSE]), np.ones(1), c, width, stack.batch, free)
         return relative_spreads(batch, zero, saturated)
 
-    scale = np.zeros(len(flow.q)) if tables(act).sides else np.log(np.maximum(flow.q, _LEAST))
+    scale = np.zeros(len(flow.q)) if tables(act).sides else np.log(np.clip(flow.q, *_known_q(act)))
     with np.errstate(invalid="ignore"):
         steps = np.rint(np.column_stack([scale, np.log(np.maximum(1 - flow.c[:, 1:], _LEAST_APART))]) / _COARSE)
     steps = np.nan_to_num(steps).astype(int)
@@ -202,7 +203,13 @@ def _spreads(stack: Stack, recipe: Layers, flow: Flow, seen: Seen) -> Spreads[Do
     return Spreads(*(np.array(column) for column in zip(*found, strict=True)))
 
 
-_LEAST, _LEAST_APART = 1e-300, 1e-16
+_LEAST_APART = 1e-16
+
+
+def _known_q(act: Activation) -> tuple[float, float]:
+    """Return the second moments under and over which relative spreads stay as they are."""
+    at = tables(act)
+    return max(at.linear_below, 1e-300), 1e300 if at.far is None else FAR_Q
 
 
 def _backward(
@@ -224,7 +231,7 @@ def _backward(
         return spread_of_slopes(batch, alike), radial(batch)
 
     with np.errstate(invalid="ignore", divide="ignore"):
-        places = np.log(np.maximum(flow.q, _LEAST)), np.log(np.maximum(1 - flow.c[:, 0], _LEAST_APART))
+        places = np.log(np.clip(flow.q, *_known_q(recipe.act))), np.log(np.maximum(1 - flow.c[:, 0], _LEAST_APART))
         steps = np.nan_to_num(np.rint(np.column_stack(places) / _COARSE)).astype(int).tolist()
     each = [nearby(*place, width) for place, width in zip(steps, recipe.widths[:depth], strict=True)]
     own, ways = [spread for spread, _ in each[:-1]], [way for _, way in each]

@@ -112,10 +112,14 @@ def expected_dead_fractions(act: Activation, q: Doubles, c: Doubles, batch: int)
         batch: How many inputs.
     """
     edges = traits(act)
-    if edges.dead_below is None and edges.dead_above is None:
-        return np.zeros_like(q)
-    found = [_dead_by_chance(edges, q[some, np.newaxis], c[some, np.newaxis], batch) for some in cut(len(q), _AT_ONCE)]
-    return np.concatenate(found) if found else np.zeros(0)
+    below, above = edges.dead_below, edges.dead_above
+    nearest = max(-inf if below is None else below, -inf if above is None else -above)
+    found = np.zeros_like(q)
+    near = np.flatnonzero((q > 0) & (nearest > -_OUT_OF_REACH * np.sqrt(q)))
+    for some in cut(len(near), _AT_ONCE):
+        at = near[some, np.newaxis]
+        found[near[some]] = _dead_by_chance(edges, q[at], c[at], batch)
+    return found
 
 
 def _dead_by_chance(edges: Traits, q: Doubles, c: Doubles, batch: int) -> Doubles:
@@ -128,10 +132,12 @@ def _dead_by_chance(edges: Traits, q: Doubles, c: Doubles, batch: int) -> Double
         chance += _many_cdf((edges.dead_below - centre) / own_std)
     if edges.dead_above is not None:
         chance += _many_cdf((centre - edges.dead_above) / own_std)
-    return np.where(q[:, 0] > 0, np.minimum(chance, 1.0) ** batch @ weights, 0.0)
+    dead: Doubles = np.minimum(chance, 1.0) ** batch @ weights
+    return dead
 
 
-_AT_ONCE = 256
+_AT_ONCE = 64
+_OUT_OF_REACH = 16.0
 _REACH = 8.0
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from actdiag.arrays import Array, Counts, Doubles
+from actdiag.blocks import cut
 
 GROUPS = 32
 """Inputs of nearly the same second moment stand as one: equal steps of its logarithm, from the least to the greatest.
@@ -15,6 +16,10 @@ Equal shares of the inputs would put what differs by orders of magnitude into on
 
 PAIRS = 256
 """Pairs of inputs, the same in every layer, whose cosines stand for all."""
+
+
+_AT_ONCE = 16
+_LEAST_SQUARES = 1e-290
 
 
 class Seen(NamedTuple):
@@ -38,14 +43,14 @@ class Seen(NamedTuple):
 
 
 def see(activations: Array, squares: Doubles, cosine: float | None) -> Seen | None:
-    """Return what theory takes from a layer; None where an input is not finite.
+    """Return what theory takes from a layer; None where the squares of an input leave float64.
 
     Args:
         activations: a, shape (batch, width).
         squares: The sum of squares of each row, shape (batch,).
         cosine: The mean cosine over all pairs of different inputs; None where there is none.
     """
-    if not np.isfinite(squares).all():
+    if not np.isfinite(squares).all() or ((squares > 0) & (squares < _LEAST_SQUARES)).any():
         return None
     batch, width = activations.shape
     seconds, shares = _grouped(squares / width)
@@ -55,7 +60,9 @@ def see(activations: Array, squares: Doubles, cosine: float | None) -> Seen | No
     if cosine is None or not len(one):
         none = np.empty(0)
         return Seen(seconds, shares, none, none, none, 0.0)
-    products = np.vecdot(activations[one].astype(np.float64), activations[other].astype(np.float64))
+    products = np.empty(len(one))
+    for some in cut(len(one), _AT_ONCE):  # a few at a time, so that no fresh memory has to be mapped for them
+        products[some] = np.vecdot(activations[one[some]].astype(float), activations[other[some]].astype(float))
     cosines = np.clip(products / np.sqrt(squares[one] * squares[other]), -1, 1)
     return Seen(seconds, shares, squares[one] / width, squares[other] / width, cosines, cosine)
 

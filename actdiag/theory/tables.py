@@ -4,24 +4,32 @@ A stack asks for them at every layer, and for many inputs at each, which a quadr
 run itself. What is published comes from the quadrature; tables are held to it by tests.
 """
 
-from collections.abc import Iterator
-from functools import lru_cache
-from math import exp, floor, inf, log
+from collections.abc import Callable
+from functools import lru_cache, partial
+from math import exp, floor, inf, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array, Counts, Doubles
+from actdiag.blocks import cut
 from actdiag.theory.gaussian import moments, moments_over, rule
 
 ORDERS = 128
 """Hermite coefficients that are kept of an activation."""
 
 _NODES = 14
-"""Chebyshev nodes in a panel, in which ln q grows by 1."""
+"""Chebyshev nodes in a panel."""
 
-_MOST_LOG_Q = 690.0
+_NEAR, _WIDE = 4, 4
+"""Beyond the first |ln q|, panels are as wide as the second where their curves are smooth; the others have width 1."""
+
+_RESOLVED = 1e-12
+_AT_ONCE = 128
+_LEAST_Q, _MOST_Q = 1e-299, 1e299
+_LINEAR_Q, FAR_Q = 1e-26, 1e28
+_ROUNDING = 1e-12
 _LOG_SECOND = 2
 _NO_FOURTH = 1e300
 """Stands for a fourth moment that is beyond the quadrature where the second is not."""
@@ -47,47 +55,121 @@ class Curves(NamedTuple):
     mixed: Doubles
 
 
+class _Panels:
+    """Curves over ln q, as Chebyshev series on panels that are made where they are asked for."""
+
+    def __init__(self, columns: Callable[..., Doubles]) -> None:
+        self._columns = columns
+        self._made: dict[tuple[int, int], Doubles | None] = {}
+
+    def at(self, q: Doubles) -> Doubles:
+        """Return the columns at each q, shape (q, columns), all within the range of float64."""
+        place = np.log(q)
+        panels = [self.panel(one) for one in place.tolist()]
+        found: list[tuple[Counts, Doubles]] = []
+        for panel in sorted(set(panels)):
+            chosen = np.flatnonzero([one == panel for one in panels])
+            series = self.series(panel)
+            if series is None:
+                found.append((chosen, self._columns(*q[chosen].tolist())))
+                continue
+            start, width = panel
+            angles = np.arccos(np.clip(2 * (place[chosen] - start) / width - 1, -1, 1))
+            for some in cut(len(chosen), _AT_ONCE):
+                found.append((chosen[some], np.cos(angles[some, np.newaxis] * np.arange(_NODES)) @ series))
+        columns = np.empty((len(q), found[0][1].shape[1]))
+        for chosen, values in found:
+            columns[chosen] = values
+        return columns
+
+    def panel(self, place: float) -> tuple[int, int]:
+        """Return where the panel of ln q = `place` starts and how wide it is: wide where the curves let it be."""
+        if abs(place) >= _NEAR:
+            wide = (floor(place / _WIDE) * _WIDE, _WIDE)
+            if self.series(wide) is not None:
+                return wide
+        return floor(place), 1
+
+    @np.errstate(all="ignore")
+    def series(self, panel: tuple[int, int]) -> Doubles | None:
+        """Return the coefficients of a panel, shape (nodes, columns); None where it holds no smooth curve."""
+        if panel not in self._made:
+            start, width = panel
+            angles = np.pi * (np.arange(_NODES) + 0.5) / _NODES
+            columns = self._columns(*np.exp(start + width * (np.cos(angles) + 1) / 2).tolist())
+            basis = np.cos(np.outer(np.arange(_NODES), angles)) * (2 / _NODES)
+            basis[0] /= 2
+            series = basis @ columns
+            smooth = bool(np.isfinite(columns).all())
+            if width > 1:
+                smooth = smooth and bool((np.abs(series[-3:]) <= _RESOLVED * (1 + np.abs(series[0]))).all())
+            self._made[panel] = series if smooth else None
+        return self._made[panel]
+
+
 class Tables:
     """Moments and Hermite coefficients of an elementwise activation, by interpolation in ln q.
 
     Attributes:
         act: The activation.
         sides: Its slopes below and above zero where it is linear on both sides, which scale leaves alone; else None.
+        linear_below: Under this q it is linear on both sides of zero, to rounding; 0 where it never is.
+        far: Whether over FAR_Q it is to rounding linear (1.0) or level (0.0) on both sides of zero; None of others.
     """
 
     def __init__(self, act: Activation) -> None:
         self.act = act
         self.sides = homogeneous_sides(act)
-        self._panels: dict[int, tuple[Doubles, Doubles] | None] = {}
-        self._seconds: dict[int, list[float]] = {}
+        self.linear_below = _LINEAR_Q if linear_at_zero(act) else 0.0
+        self.far = degree_far_out(act)
+        self._moments = _Panels(lambda *q: _packed(moments_over(act, *q)))
+        self._shares = _Panels(partial(_shares, act))
+        self._seconds: dict[tuple[int, int], list[float]] = {}
 
     def curves(self, q: Doubles) -> Curves:
         """Return the moments at each q, shape (q,), all at least 0."""
-        if self.sides is not None:
-            mean, second, fourth, slope, slope_fourth, mixed = moments(self.act, 1.0)
-            one = np.ones_like(q)
-            with np.errstate(over="ignore"):
-                return Curves(mean * np.sqrt(q), second * q, fourth * q * q, slope * one, slope_fourth * one, mixed * q)
+        at = np.full_like(q, 1.0) if self.sides is not None else self._known(q)
+        within = (at > _LEAST_Q) & (at < _MOST_Q)
         found = np.empty((len(q), len(Curves._fields)))
-        for chosen, basis, tables in self._looked_up(q):
-            found[chosen] = _unpacked(basis @ tables[0]) if tables else [moments(self.act, one) for one in q[chosen]]
-        return Curves(*found.T)
+        if self.sides is not None:
+            found[:] = moments(self.act, 1.0)
+        elif within.any():
+            found[within] = _unpacked(self._moments.at(at[within]))
+        for row in np.flatnonzero(~within):
+            found[row] = moments(self.act, float(q[row]))
+        scale = np.divide(q, at, out=np.ones_like(q), where=within)
+        mean, second, fourth, slope, slope_fourth, mixed = found.T
+        with np.errstate(all="ignore"):
+            # What is level far out has a slope near zero alone, where fewer and fewer inputs are.
+            fewer = np.where((scale > 1) & (self.far == 0), scale**-0.5, 1.0)
+            scale = np.where(fewer < 1, 1.0, scale)
+            grown = mean * np.sqrt(scale), second * scale, fourth * scale**2
+            return Curves(*grown, slope * fewer, slope_fourth * fewer, mixed * scale * fewer)
+
+    def _known(self, q: Doubles) -> Doubles:
+        """Return each q, or the nearest one beyond which the activation but scales."""
+        return np.clip(q, self.linear_below, np.inf if self.far is None else FAR_Q)
 
     def second(self, q: float) -> float:
         """Return E f(u)^2 at one q: what `curves` does, for a recursion that needs nothing else."""
         if self.sides is not None:
             return (self.sides[0] ** 2 + self.sides[1] ** 2) / 2 * q
-        place = log(q) if 0 < q < inf else inf
-        panel = floor(place) if abs(place) < _MOST_LOG_Q else None
-        tables = None if panel is None else self._tables(panel)
-        if panel is None or tables is None:
+        at = max(q, self.linear_below)
+        if self.far is not None and at > FAR_Q:
+            return self.second(FAR_Q) * (q / FAR_Q if self.far else 1.0)
+        if not _LEAST_Q < at < _MOST_Q:
             return moments(self.act, q).second if q < inf else inf
+        place = log(at)
+        panel = self._moments.panel(place)
         if panel not in self._seconds:
-            self._seconds[panel] = tables[0][:, _LOG_SECOND].tolist()
-        x, later, latest = 2 * (place - panel) - 1, 0.0, 0.0
+            series = self._moments.series(panel)
+            self._seconds[panel] = [] if series is None else series[:, _LOG_SECOND].tolist()
+        if not self._seconds[panel]:
+            return moments(self.act, q).second
+        x, later, latest = 2 * (place - panel[0]) / panel[1] - 1, 0.0, 0.0
         for coefficient in reversed(self._seconds[panel]):  # Clenshaw's scheme
             later, latest = 2 * x * later - latest + coefficient, later
-        return exp(later - x * latest)
+        return exp(later - x * latest) * q / at
 
     def hermite(self, q: Doubles) -> Doubles:
         """Return the share of each Hermite polynomial in the activation at each q, shape (q, ORDERS).
@@ -95,34 +177,15 @@ class Tables:
         It is E f(sqrt(q) z) h_n(z) / sqrt(E f^2), so that the squares add up to 1 over all orders.
         """
         if self.sides is not None:
-            return np.broadcast_to(_shares(self.act, (1.0,)), (len(q), ORDERS))
+            return np.broadcast_to(_shares(self.act, 1.0), (len(q), ORDERS))
+        at = self._known(q)
+        within = (at > _LEAST_Q) & (at < _MOST_Q)
         found = np.empty((len(q), ORDERS))
-        for chosen, basis, tables in self._looked_up(q):
-            found[chosen] = basis @ tables[1] if tables else [_shares(self.act, (one,))[0] for one in q[chosen]]
+        if within.any():
+            found[within] = self._shares.at(at[within])
+        for row in np.flatnonzero(~within):
+            found[row] = _shares(self.act, float(q[row]))[0]
         return found
-
-    def _looked_up(self, q: Doubles) -> Iterator[tuple[Counts, Doubles, tuple[Doubles, Doubles] | None]]:
-        """Yield (indices of q, Chebyshev polynomials there, coefficients) for each panel that q are in."""
-        with np.errstate(all="ignore"):
-            place = np.log(q)
-            panel = np.where(np.abs(place) < _MOST_LOG_Q, np.floor(place), np.inf)
-        for number in sorted(set(panel.tolist())):
-            chosen = np.flatnonzero(panel == number)
-            tables = self._tables(int(number)) if number < np.inf else None
-            x = np.zeros(len(chosen)) if tables is None else 2 * (place[chosen] - number) - 1
-            yield chosen, np.cos(np.arccos(x)[:, np.newaxis] * np.arange(_NODES)), tables
-
-    def _tables(self, panel: int) -> tuple[Doubles, Doubles] | None:
-        """Return the Chebyshev coefficients of moments and shares in a panel; None where there is no smooth curve."""
-        if panel not in self._panels:
-            angles = np.pi * (np.arange(_NODES) + 0.5) / _NODES
-            q = tuple(np.exp(panel + (np.cos(angles) + 1) / 2).tolist())
-            packed, shares = _packed(moments_over(self.act, *q)), _shares(self.act, q)
-            basis = np.cos(np.outer(np.arange(_NODES), angles)) * (2 / _NODES)
-            basis[0] /= 2
-            smooth = np.isfinite(packed).all() and np.isfinite(shares).all()
-            self._panels[panel] = (basis @ packed, basis @ shares) if smooth else None
-        return self._panels[panel]
 
 
 @lru_cache(maxsize=64)
@@ -148,9 +211,36 @@ def homogeneous_sides(act: Activation) -> tuple[float, float] | None:
     return sides[0], sides[1]
 
 
+@np.errstate(all="ignore")
+def linear_at_zero(act: Activation) -> bool:
+    """Return whether an activation is 0 at 0 and linear on both sides of it, with a slope on one of them at least."""
+    assert act.derivative is not None
+    x = np.array([-1.0, 1.0]) * sqrt(_LINEAR_Q)
+    slopes = act.derivative(x)
+    linear = np.abs(act.value(x) - slopes * x) <= _ROUNDING * np.abs(slopes * x).max()
+    nowhere_else = all(abs(kink) > 1e3 * sqrt(_LINEAR_Q) for kink in act.kinks if kink)
+    return bool(linear.all() and slopes.any() and np.isfinite(slopes).all() and nowhere_else)
+
+
+@np.errstate(all="ignore")
+def degree_far_out(act: Activation) -> float | None:
+    """Return 1 for an activation that is linear on both sides far from zero, 0 for a level one, None for others."""
+    assert act.derivative is not None
+    if any(abs(kink) > _ROUNDING * sqrt(FAR_Q) for kink in act.kinks):
+        return None
+    x = np.outer([-1.0, 1.0], sqrt(FAR_Q) * np.array([1e-1, 1.0, 1e1]))
+    f, slopes = act.value(x), act.derivative(x)
+    largest = np.abs(f).max()
+    if not (np.isfinite(f).all() and largest > 0):
+        return None
+    if (np.abs(f - slopes * x) <= _ROUNDING * np.abs(f).max(axis=0)).all() and (slopes == slopes[:, :1]).all():
+        return 1.0
+    return 0.0 if (np.abs(f - f[:, :1]) <= _ROUNDING * largest).all() else None
+
+
 @lru_cache(maxsize=64)
 @np.errstate(all="ignore")
-def _shares(act: Activation, q: tuple[float, ...]) -> Doubles:
+def _shares(act: Activation, *q: float) -> Doubles:
     """Return what `Tables.hermite` does, by quadrature.
 
     That E f(u1) f(u2) is the sum of products of coefficients times c^n is Mehler's formula (Daniely, Frostig & Singer
@@ -162,8 +252,11 @@ def _shares(act: Activation, q: tuple[float, ...]) -> Doubles:
         return alone
     z, weights = rule(act, *q)
     f: Array = act.value(np.sqrt(np.array(q))[:, np.newaxis] * z)
-    scale = np.sqrt(np.square(f) @ weights)
-    shares: Doubles = (f / scale[:, np.newaxis] * weights) @ hermite_polynomials(z, ORDERS).T
+    weighed = f * (weights / np.sqrt(np.square(f) @ weights)[:, np.newaxis])
+    polynomials = hermite_polynomials(z, ORDERS)
+    shares = np.zeros((len(q), ORDERS))
+    for some in cut(len(z), _AT_ONCE):  # products so small that BLAS leaves them to one thread
+        shares += weighed[:, some] @ polynomials[:, some].T
     return shares
 
 
