@@ -164,7 +164,7 @@ def test_signal_figure_of_repeats_tells_the_spread():
     figure = signal_figure(builders.repeated(signal(2)))
     assert_apart(figure, drawn(figure))
     assert "std 0.58 ± 0.094" in figure.axes[0].texts[0].get_text()
-    assert "20 runs, seeds 0 to 19" in figure._suptitle.get_text()
+    assert "seeds 0 to 19" in figure._suptitle.get_text()
     summed = [builders.layer(1, histogram=replace(builders.layer(1).histogram, counts=(400, 300, 200, 60), above=40,
                                                   zero=1000))]  # fmt: skip
     figure = signal_figure(builders.repeated(builders.report(summed)))

@@ -53,8 +53,7 @@ def layer_of(z, d_z, cuts=()):
     stack = make_stack("tanh", "he", depth=1, width=z.shape[1], batch=len(z))
     measure = BackwardMeasure(stack)
     blocks = [
-        measure.visit(*parts)
-        for parts in zip(np.split(z, cuts), np.split(d_z, cuts), np.split(d_z, cuts), strict=True)
+        measure.visit(*parts) for parts in zip(np.split(z, cuts), np.split(d_z, cuts), np.split(d_z, cuts), strict=True)
     ]
     return BackwardLayer(1, z, np.eye(z.shape[1]), z, d_z, blocks)
 

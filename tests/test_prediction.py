@@ -182,9 +182,7 @@ L = np.arange(1, 31)
 
 
 @pytest.mark.parametrize("width", [100, 400])
-@pytest.mark.parametrize(
-    ("name", "last"), [("pre_activation.rms", 2), pytest.param("rms", 5, marks=TWICE)]
-)
+@pytest.mark.parametrize(("name", "last"), [("pre_activation.rms", 2), pytest.param("rms", 5, marks=TWICE)])
 def test_the_variance_of_relu_he_grows_by_five_over_n_a_layer(width, name, last):
     """Hanin & Nica 2019: K/n for every layer before, and 2/n for the z of the last."""
     layers = of_one_input("relu", "he", width, depth=30)
@@ -265,7 +263,9 @@ def runs(case):
     def one(seed):
         options = SIMULATED[case] | {"seed": seed}
         act, init = options.pop("act"), options.pop("init")
-        return grad_flow(act, init, threads=1, theory=False, **options).layers, predict(make_stack(act, init, **options))
+        return grad_flow(act, init, threads=1, theory=False, **options).layers, predict(
+            make_stack(act, init, **options)
+        )
 
     return [one(seed) for seed in range(SEEDS)]
 
@@ -374,7 +374,9 @@ def test_a_prediction_is_that_of_a_run():
     assert tuple(one.predicted for one in said) == predict(make_stack("tanh", "he", **options))
 
 
-@pytest.mark.parametrize(("act", "init"), [("softmax", "he"), ("relu", "zeros"), ("tanh", "constant:0.1"), ("glu", "he")])
+@pytest.mark.parametrize(
+    ("act", "init"), [("softmax", "he"), ("relu", "zeros"), ("tanh", "constant:0.1"), ("glu", "he")]
+)
 def test_nothing_where_theory_does_not_apply(act, init):
     assert predict(make_stack(act, init)) == ()
 

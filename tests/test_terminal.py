@@ -141,7 +141,7 @@ def test_shares_are_told_in_percent():
 
 def test_repeats_tell_means_spread_seeds_and_verdicts():
     text = shown(report_view(builders.repeated(), width=120), 120)
-    assert "20 runs, seeds 0 to 19" in text
+    assert "float32, seeds 0 to 19" in text
     assert "0.580±0.094" in text
     assert "50%±1.2%" in text
     assert "cells: mean±sd of 20 runs" in text

@@ -94,22 +94,27 @@ def powers_of(c: Doubles) -> Doubles:
     return np.maximum(means, 0)
 
 
-def spread_of_mean(values: Doubles, given: Batch, powers: Doubles) -> float:
-    """Return the sd of the mean over units and inputs of what has these values on the grid, shape (groups, points)."""
+def spread_of_mean(values: Doubles, given: Batch, powers: Doubles) -> Doubles:
+    """Return the sd of the mean over units and inputs of what has given values on the grid.
+
+    Args:
+        values: Of several statistics, shape (statistics, groups, points).
+        given: The pre-activations.
+        powers: Mean powers of their correlations.
+    """
     _, weights = _grid(_POINTS)
     average = given.shares @ values
-    centre = float(np.dot(weights, average))
-    own = max(float(given.shares @ np.square(values) @ weights) - centre**2, 0.0)
-    coefficients = _weighted_polynomials() @ average
-    kept = np.square(coefficients)
-    bound = (1 - given.loose) * kept[2]  # h_2 is (z^2 - 1) / sqrt 2: the length of an input
+    centre = average @ weights
+    own = np.maximum((given.shares @ np.square(values)) @ weights - centre**2, 0)
+    kept = np.square(average @ _weighted_polynomials().T)
+    bound = (1 - given.loose) * kept[:, 2]  # h_2 is (z^2 - 1) / sqrt 2: the length of an input
     own -= bound
-    kept[2] -= bound
-    known = float(np.dot(kept[1:], powers[1:]))
-    whole = float(np.dot(weights, np.square(average))) - centre**2
-    rest = max(whole - float(np.square(coefficients[1:]).sum()), 0.0)
-    shared = known + rest * float(powers[-1])
-    return sqrt(max((1 - 1 / given.batch) * shared + own / given.batch, 0.0) / given.width)
+    whole = np.square(average) @ weights - centre**2
+    rest = np.maximum(whole - kept[:, 1:].sum(axis=1), 0)
+    kept[:, 2] -= bound
+    shared = kept[:, 1:] @ powers[1:] + rest * powers[-1]
+    spread: Doubles = np.sqrt(np.maximum((1 - 1 / given.batch) * shared + own / given.batch, 0) / given.width)
+    return spread
 
 
 @np.errstate(all="ignore")
@@ -134,20 +139,19 @@ def spreads(given: Batch, zero: Sequence[Interval], saturated: Sequence[Interval
     mean, second = float(given.shares @ f @ weights), float(given.shares @ squares @ weights)
     std, rms, z_rms = sqrt(max(second - mean**2, 0.0)), sqrt(second), sqrt(float(given.shares @ given.q)) / unit_z
 
-    def sd(values: Doubles) -> float:
-        return spread_of_mean(values, given, powers)
-
-    def share(intervals: Sequence[Interval]) -> float:
-        return sd(_within(u, intervals)) if intervals else 0.0
-
+    by_std = (squares - 2 * mean * f) / (2 * std) if std else np.zeros_like(f)
+    fractions = [_within(u, intervals) for intervals in (zero, saturated) if intervals]
+    found = spread_of_mean(np.array([scaled_u, np.square(scaled_u), f, by_std, squares, *fractions]), given, powers)
+    of_z, of_z_square, of_f, of_std, of_square, *of_fractions = found.tolist()
+    of_zero = of_fractions.pop(0) if zero else 0.0
     return Spreads(
-        z_mean=unit_z * sd(scaled_u),
-        z_rms=unit_z * sd(np.square(scaled_u)) / (2 * z_rms) if z_rms else 0.0,
-        mean=unit * sd(f),
-        std=unit * sd((squares - 2 * mean * f) / (2 * std)) if std else 0.0,
-        rms=unit * sd(squares) / (2 * rms) if rms else 0.0,
-        zero_fraction=share(zero),
-        saturated_fraction=share(saturated),
+        z_mean=unit_z * of_z,
+        z_rms=unit_z * of_z_square / (2 * z_rms) if z_rms else 0.0,
+        mean=unit * of_f,
+        std=unit * of_std,
+        rms=unit * of_square / (2 * rms) if rms else 0.0,
+        zero_fraction=of_zero,
+        saturated_fraction=of_fractions[0] if saturated else 0.0,
         cosine=_spread_of_cosine(given, powers) if len(given.c) else 0.0,
         kurtosis=float(given.shares @ np.square(squares) @ weights) / second**2 - 1 if second else 0.0,
     )
@@ -258,7 +262,7 @@ def spread_of_slopes(given: Batch, alike: float = 1.0) -> float:
     second = float(given.shares @ slopes @ weights)
     if not second:
         return 0.0
-    relative = spread_of_mean(slopes, given._replace(width=1), powers_of(given.c)) / second
+    relative = float(spread_of_mean(slopes[np.newaxis], given._replace(width=1), powers_of(given.c))[0]) / second
     # In so many dimensions even unrelated directions have a squared cosine of 1/width.
     together = (1 - 1 / given.batch) * max(alike, 1 / given.width) + 1 / given.batch
     return sqrt(max((1 + 2 * together) * (relative**2 + 1) - 1, 0.0) / given.width) / 2

@@ -40,7 +40,9 @@ def cosines_of_shares(tables: Tables, one: Doubles, other: Doubles, q1: Doubles,
     c = np.clip(c, -1.0, 1.0)
     if tables.sides is not None:
         below, above = tables.sides
-        kernel: Doubles = 2 * ((above**2 + below**2) * _arc_cosine(c) - 2 * above * below * _arc_cosine(-c))
+        one_side = _arc_cosine(c)
+        across = one_side - c / 2  # of relu(z1) relu(-z2)
+        kernel: Doubles = 2 * ((above**2 + below**2) * one_side - 2 * above * below * across)
         return kernel / (above**2 + below**2)
     products = one * other
     found = _sum_of_powers(products, c)
@@ -73,7 +75,9 @@ def _arc_cosine(c: Doubles) -> Doubles:
 def _sum_of_powers(products: Doubles, c: Doubles) -> Doubles:
     """Return the sum over n of products[:, n] c^n."""
     if len(c) < _FEW:
-        few: Doubles = np.vecdot(products, c[:, np.newaxis] ** np.arange(ORDERS))
+        powers = np.repeat(c[:, np.newaxis], ORDERS, axis=1)
+        powers[:, 0] = 1
+        few: Doubles = np.vecdot(products, np.multiply.accumulate(powers, axis=1))
         return few
     columns = np.ascontiguousarray(products.T)
     total: Doubles = columns[-1].copy()
@@ -85,8 +89,8 @@ def _sum_of_powers(products: Doubles, c: Doubles) -> Doubles:
 
 def _left_out(one: Doubles, other: Doubles) -> Doubles:
     """Return what the sum has beyond the orders that are kept at angle 0, where inputs of one q have 1 in all."""
-    rest: Doubles = np.sqrt(np.maximum(1 - np.vecdot(one, one), 0) * np.maximum(1 - np.vecdot(other, other), 0))
-    return rest
+    rest: Doubles = np.maximum(1 - np.vecdot(one, one), 0)
+    return rest if other is one else np.sqrt(rest * np.maximum(1 - np.vecdot(other, other), 0))
 
 
 def _towards_parallel(

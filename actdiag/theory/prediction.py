@@ -26,7 +26,7 @@ from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, Pr
 _STEP = 0.05
 """Of ln q, over which derivatives are taken."""
 
-_COARSE = 0.1
+_COARSE = 0.2
 """Steps of ln q and ln(1 - c) within which spreads are taken as the same."""
 
 

@@ -90,21 +90,23 @@ class _Panels:
                 return wide
         return floor(place), 1
 
-    @np.errstate(all="ignore")
     def series(self, panel: tuple[int, int]) -> Doubles | None:
         """Return the coefficients of a panel, shape (nodes, columns); None where it holds no smooth curve."""
         if panel not in self._made:
-            start, width = panel
-            angles = np.pi * (np.arange(_NODES) + 0.5) / _NODES
-            columns = self._columns(*np.exp(start + width * (np.cos(angles) + 1) / 2).tolist())
-            basis = np.cos(np.outer(np.arange(_NODES), angles)) * (2 / _NODES)
-            basis[0] /= 2
-            series = basis @ columns
-            smooth = bool(np.isfinite(columns).all())
-            if width > 1:
-                smooth = smooth and bool((np.abs(series[-3:]) <= _RESOLVED * (1 + np.abs(series[0]))).all())
-            self._made[panel] = series if smooth else None
+            self._made[panel] = self._make(*panel)
         return self._made[panel]
+
+    @np.errstate(all="ignore")
+    def _make(self, start: int, width: int) -> Doubles | None:
+        angles = np.pi * (np.arange(_NODES) + 0.5) / _NODES
+        columns = self._columns(*np.exp(start + width * (np.cos(angles) + 1) / 2).tolist())
+        basis = np.cos(np.outer(np.arange(_NODES), angles)) * (2 / _NODES)
+        basis[0] /= 2
+        series: Doubles = basis @ columns
+        smooth = bool(np.isfinite(columns).all())
+        if width > 1:
+            smooth = smooth and bool((np.abs(series[-3:]) <= _RESOLVED * (1 + np.abs(series[0]))).all())
+        return series if smooth else None
 
 
 class Tables:
