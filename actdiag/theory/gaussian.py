@@ -31,7 +31,7 @@ _JUST_INSIDE, _OF_AN_END = 1e-9, 1e-3
 """How near to the ends of a panel its series is tried, and what a deviation there counts for: a kink that lies between
 an end and the first node moves the integral by no more."""
 
-_NOISE = 1e-9
+_NOISE = 1e-12
 _MOST_ROUNDS, _MOST_PANELS, _NARROWEST = 60, 2048, 1e-14
 _JUMP = 1e-9
 _AT_THE_END = 3e-8

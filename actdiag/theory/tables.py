@@ -150,17 +150,20 @@ class Tables:
 
     def _known(self, q: Doubles) -> Doubles:
         """Return each q, or the nearest one beyond which the activation but scales."""
-        return np.clip(q, self.linear_below, np.inf if self.far is None else FAR_Q)
+        known: Doubles = np.clip(q, self.linear_below, np.inf if self.far is None else FAR_Q)
+        return np.where((q > 0) & (q < np.inf), known, q)
 
     def second(self, q: float) -> float:
         """Return E f(u)^2 at one q: what `curves` does, for a recursion that needs nothing else."""
         if self.sides is not None:
             return (self.sides[0] ** 2 + self.sides[1] ** 2) / 2 * q
+        if not 0 < q < inf:
+            return moments(self.act, q).second if q == 0 else inf
         at = max(q, self.linear_below)
         if self.far is not None and at > FAR_Q:
             return self.second(FAR_Q) * (q / FAR_Q if self.far else 1.0)
         if not _LEAST_Q < at < _MOST_Q:
-            return moments(self.act, q).second if q < inf else inf
+            return moments(self.act, q).second
         place = log(at)
         panel = self._moments.panel(place)
         if panel not in self._seconds:
@@ -279,7 +282,9 @@ def _packed(columns: Doubles) -> Doubles:
     mean, second, fourth, slope, slope_fourth, mixed = columns.T
     fourths = (np.where(np.isfinite(column), column, _NO_FOURTH) for column in (fourth, slope_fourth))
     logs = [np.log(column) for column in (second, *fourths, slope)]
-    return np.column_stack([mean / np.sqrt(second), mixed / second, *logs])
+    of_nothing, beyond = second == 0, second == np.inf
+    shares = [mean / np.sqrt(second), mixed / second]
+    return np.column_stack([*(np.where(of_nothing, 0, np.where(beyond, 1, share)) for share in shares), *logs])
 
 
 @np.errstate(all="ignore")
