@@ -126,7 +126,8 @@ def test_json_has_the_promised_keys_and_is_what_the_library_says(capsys):
     assert list(first) == [
         "layer", "width", "mean", "std", "rms", "min", "max", "unit_std", "zero_fraction", "dead_fraction",
         "saturated_fraction", "nonfinite_fraction", "subnormal_fraction", "cosine", "pre_activation", "histogram",
-        "magnitude", "gradient", "weight_gradient", "bias_gradient", "slope_gradient", "predicted", "expected", "flagged",
+        "magnitude", "gradient", "weight_gradient", "bias_gradient", "slope_gradient", "predicted", "expected",
+        "flagged",
     ]  # fmt: skip
     assert list(first["pre_activation"]) == ["mean", "std", "rms", "min", "max", "nonfinite_fraction"]
     assert list(first["histogram"]) == ["edges", "counts", "below", "above", "zero", "nan", "inf"]

@@ -130,7 +130,8 @@ def test_second_moments_follow_the_map(act, init, options):
 @pytest.mark.parametrize("cosines", [(-0.2, 0.1, 0.25), (0.7, 0.8)])
 def test_correlations_follow_the_map(act, init, options, cosines):
     """c' = share E f(u1) f(u2) / E f^2 + 1 - share, for the mean pair and for two beside it."""
-    flow, stack = flow_of(act, init, seen_of(1.0, cosines), depth=4, width=50, **options)
+    widths = (40, 70, 25, 60)
+    flow, stack = flow_of(act, init, seen_of(1.0, cosines), widths=widths, **options)
     moved = layers_of(stack).act
     below = np.array([np.mean(cosines), np.mean(cosines) - np.std(cosines), np.mean(cosines) + np.std(cosines)])
     for layer, q in enumerate(flow.q):
@@ -139,8 +140,8 @@ def test_correlations_follow_the_map(act, init, options, cosines):
         if layer == 0:  # whose pairs are known: the mean of their cosines follows
             known[0] = known[1:].mean()
         assert flow.cosines[layer] == pytest.approx(known, abs=5e-9)
-        # a layer of 50 units scatters the cosine of a pair by (1 - cos^2) / sqrt(50)
-        apart = sqrt(((known[2] - known[1]) / 2) ** 2 + (1 - known[0] ** 2) ** 2 / 50)
+        # a layer of n units scatters the cosine of a pair by (1 - cos^2) / sqrt(n)
+        apart = sqrt(((known[2] - known[1]) / 2) ** 2 + (1 - known[0] ** 2) ** 2 / widths[layer])
         apart = min(apart, 1 - abs(known[0]))
         below = known[0] + np.array([0, -apart, apart])
 

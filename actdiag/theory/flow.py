@@ -48,7 +48,12 @@ def why_not(stack: Stack) -> str | None:
         return f"a unit of {stack.act.name} looks at several pre-activations"
     if not stack.init.mean_field or stack.weight_std(1) == 0:
         return f"it needs random weights, and those of {stack.init.name} are fixed"
+    if stack.init.fits_batch and stack.bias_spread(1)[1] > _MOST_OF_A_STD:
+        return "its weights are fitted to what the biases leave of a std of 1, which is next to nothing"
     return None
+
+
+_MOST_OF_A_STD = 0.8
 
 
 def layers_of(stack: Stack) -> Layers:

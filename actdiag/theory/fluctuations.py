@@ -25,6 +25,9 @@ HEAVY = 10.0
 """Over this kurtosis E f^4 / (E f^2)^2 - 1 spreads are drawn, for they are far from normal."""
 
 _DRAWN, _FEWEST_DRAWS, _SEED = 2**17, 128, 0
+_ROUNDING = 1e-7
+"""A smaller share of the rms is what rounding leaves of a std."""
+
 _BEYOND = 1.25
 """How much farther than the farthest draw a run may be."""
 
@@ -139,7 +142,7 @@ def spreads(given: Batch, zero: Sequence[Interval], saturated: Sequence[Interval
     mean, second = float(given.shares @ f @ weights), float(given.shares @ squares @ weights)
     std, rms, z_rms = sqrt(max(second - mean**2, 0.0)), sqrt(second), sqrt(float(given.shares @ given.q)) / unit_z
 
-    by_std = (squares - 2 * mean * f) / (2 * std) if std else np.zeros_like(f)
+    by_std = (squares - 2 * mean * f) / (2 * std) if std > _ROUNDING * rms else np.zeros_like(f)
     fractions = [_within(u, intervals) for intervals in (zero, saturated) if intervals]
     found = spread_of_mean(np.array([scaled_u, np.square(scaled_u), f, by_std, squares, *fractions]), given, powers)
     of_z, of_z_square, of_f, of_std, of_square, *of_fractions = found.tolist()
@@ -231,19 +234,7 @@ def _spread_of_cosine(given: Batch, powers: Doubles) -> float:
     own = np.maximum(second - np.square(mean), 0) / given.batch
     variance = float(outer @ np.square(sums)) - float(outer @ sums) ** 2
     variance += float(outer @ (4 * np.square(mean) * own + 2 * np.square(own)))
-    # Where inputs are hardly correlated on average, pairs still are, one way or the other.
-    variance += _bend_at_zero(given, root) ** 2 * max(float(powers[2]) - shared**2, 0.0) / 2
     return sqrt(max(variance, 0.0) / given.width)
-
-
-def _bend_at_zero(given: Batch, root: float) -> float:
-    """Return the second Hermite coefficient of M^2 - cosine Q where inputs are uncorrelated, times the root of 2."""
-    z, weights = _grid(_POINTS)
-    f = given.act.value(root * z)
-    second = float(weights @ np.square(f))
-    h2 = np.square(z) - 1
-    a0, a2, b2 = (float(weights @ part) for part in (f, f * h2, np.square(f) * h2))
-    return (2 * a0 * a2 - a0**2 * b2 / second) / second
 
 
 @np.errstate(all="ignore")

@@ -136,7 +136,7 @@ def _at_angle_zero(tables: Tables, q1: Doubles, q2: Doubles) -> Doubles:
     one, other = (tables.act.value(root[:, np.newaxis, np.newaxis] * z) for root in roots)
     weights = np.exp(-np.square(z) / 2) * half * legendre
     product, *squares = ((weights * part).sum(axis=(1, 2)) for part in (one * other, one**2, other**2))
-    cosines: Doubles = product / np.sqrt(squares[0] * squares[1])
+    cosines: Doubles = product / np.sqrt(squares[0]) / np.sqrt(squares[1])
     return cosines
 
 

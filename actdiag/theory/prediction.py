@@ -26,7 +26,7 @@ from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, Pr
 _STEP = 0.05
 """Of ln q, over which derivatives are taken."""
 
-_COARSE = 0.2
+_COARSE = 0.1
 """Steps of ln q and ln(1 - c) within which spreads are taken as the same."""
 
 
@@ -76,6 +76,10 @@ def _forward(
     std, rms, root = _std(curves), np.sqrt(curves.second), np.sqrt(q)
     z_rms = np.sqrt(q + recipe.centre**2)
     wander = np.sqrt(drift)  # of ln q from run to run, which carries what follows from q along
+    # Given the layer below, what a strays holds what z strays.
+    z_std = root * np.sqrt(drift / 4 + np.square(0.0 if recipe.fitted else sd.z_rms))
+    z_mean = sd.z_mean * root
+    of_rms = np.sqrt(np.square(root * z_std) + np.square(recipe.centre * z_mean))
     steps = [tables(act).curves(q * np.exp(side * _STEP)) for side in (-1, 1)]
     zero, saturated = zero_intervals(act, stack.dtype), saturated_intervals(act)
 
@@ -99,9 +103,9 @@ def _forward(
         share(saturated, sd.saturated_fraction) if saturated else nothing,
         _dead(stack, recipe, flow) if stack.batch == 1 or pairs else nothing,
         _cosines(flow, sd.cosine) if pairs else nothing,
-        _estimates(np.full(len(q), recipe.centre), sd.z_mean * root),
-        _estimates(root, root * wander / 2),
-        _estimates(z_rms, np.divide(q * wander / 2, z_rms, out=np.zeros_like(q), where=z_rms > 0)),
+        _estimates(np.full(len(q), recipe.centre), z_mean),
+        _estimates(root, z_std),
+        _estimates(z_rms, np.divide(of_rms, z_rms, out=np.zeros_like(q), where=z_rms > 0)),
     )
     return [
         LayerEstimates(
@@ -139,7 +143,7 @@ def _passed(recipe: Layers, flow: Flow) -> Doubles:
 
 
 def _drift(passed: Doubles, degree: Doubles, sd: Spreads[Doubles]) -> Doubles:
-    """Return the variance of ln q of each layer from run to run.
+    """Return the variance of ln q of each layer that comes from the layers below it, from run to run.
 
     A layer of n units adds K/n to that of the second moment of its activations, K the kurtosis that a batch leaves, and
     hands on what it got, times the square of its local degree (Hanin & Nica 2019, arXiv:1812.05994; Roberts, Yaida &
@@ -147,9 +151,9 @@ def _drift(passed: Doubles, degree: Doubles, sd: Spreads[Doubles]) -> Doubles:
     """
     drift = np.empty_like(passed)
     below = 0.0
-    added, own = (np.square(2 * part).tolist() for part in (sd.z_rms, sd.rms))
+    own = np.square(2 * sd.rms).tolist()
     for layer, (kept, power) in enumerate(zip(passed.tolist(), degree.tolist(), strict=True)):
-        drift[layer] = below * kept**2 + added[layer]
+        drift[layer] = below * kept**2
         below = min(own[layer] + power**2 * below * kept**2, _MOST_VARIANCE)
     return drift
 
@@ -236,10 +240,15 @@ def _backward(
     each = [nearby(*place, width) for place, width in zip(steps, recipe.widths[:depth], strict=True)]
     own, ways = [spread for spread, _ in each[:-1]], [way for _, way in each]
     growth = _growth_down(slopes.tolist(), back.tolist(), stack, ways)
-    variance = _summed_above(np.square(own)) + _strayed_with_q(recipe, flow, drift)
-    spread = np.minimum(np.sqrt(variance), _MOST_FOLD)
+    own_variance = _summed_above(np.square(own))
+    spread = np.minimum(np.sqrt(own_variance + _strayed_with_q(recipe, flow, drift, top=0.0)), _MOST_FOLD)
+    spread_of_rms = spread
+    if not alike:
+        own_variance += each[-1][0] ** 2
+        spread_of_rms = np.minimum(np.sqrt(own_variance + _strayed_with_q(recipe, flow, drift, top=1.0)), _MOST_FOLD)
     ratio = np.exp(np.minimum(growth, _MOST_GROWTH))
-    gradients = zip(_estimates(top * ratio, top * ratio * spread), _estimates(ratio, ratio * spread), strict=True)
+    rms = _estimates(top * ratio, top * ratio * spread_of_rms)
+    gradients = zip(rms, _estimates(ratio, ratio * spread), strict=True)
     return [(GradientEstimates(*pair), factor) for pair, factor in zip(gradients, chi1.tolist(), strict=True)]
 
 
@@ -265,20 +274,22 @@ def _growth_down(slopes: Sequence[float], back: Sequence[float], stack: Stack, w
     return growth
 
 
-def _strayed_with_q(recipe: Layers, flow: Flow, drift: Doubles) -> Doubles:
+def _strayed_with_q(recipe: Layers, flow: Flow, drift: Doubles, top: float) -> Doubles:
     """Return the variance that ln rms dL/dz of each layer has because q strays, and the slopes with it.
 
-    A layer hands what ln q strays to the next, times its degree, and the slopes of all layers from there on add up.
+    A layer hands what ln q strays to the next, times its degree, and the slopes of all layers from there on add up,
+    those of the last layer `top` times.
     """
     at = tables(recipe.act)
     lower, upper = (np.log(at.curves(flow.q * np.exp(side * _STEP)).slope) for side in (-1, 1))
-    effects = np.nan_to_num((upper - lower) / (4 * _STEP))
-    handed_on = flow.degree[:-1] * _passed(recipe, flow)[1:]
-    fresh = np.append(drift[:1], np.maximum(drift[1:] - np.square(handed_on) * drift[:-1], 0))
+    effects = np.clip(np.nan_to_num((upper - lower) / (4 * _STEP)), -_MOST_VARIANCE, _MOST_VARIANCE)
+    effects[-1] *= top
+    handed_on = np.append(flow.degree[:-1] * _passed(recipe, flow)[1:], 0.0)
+    fresh = np.append(drift[:1], np.maximum(drift[1:] - np.square(handed_on[:-1]) * drift[:-1], 0))
     variance = np.zeros_like(drift)
     above, later = 0.0, 0.0
-    for layer in range(len(drift) - 2, -1, -1):
-        effect = float(effects[layer]) + (float(handed_on[layer]) * above if layer < len(drift) - 2 else 0.0)
+    for layer in range(len(drift) - 1, -1, -1):
+        effect = min(max(float(effects[layer]) + float(handed_on[layer]) * above, -_MOST_VARIANCE), _MOST_VARIANCE)
         variance[layer] = min(effect**2 * float(drift[layer]) + later, _MOST_VARIANCE)
         above, later = effect, min(later + effect**2 * float(fresh[layer]), _MOST_VARIANCE)
     return variance
