@@ -294,3 +294,14 @@ def test_slopes_that_change_faster_than_any_number():
 
 def test_make_stack_is_what_is_run():
     assert propagate("relu", "he", **HEALTHY).stack == make_stack("relu", "he", **HEALTHY)
+
+
+def test_a_loss_with_a_readout_says_where_its_gradients_start():
+    """Of the random loss it is known beforehand; of others the rms of the last dL/dz is taken as it was measured."""
+    for loss in ("mse", "cross-entropy"):
+        report = grad_flow("tanh", "he", loss=loss, **HEALTHY)
+        assert report.layer_theory[-1].predicted.gradient.rms == (report.layers[-1].gradient.rms, 0.0)
+    report = grad_flow("tanh", "he", **HEALTHY)
+    said = report.layer_theory[-1].predicted.gradient.rms
+    assert said.value != report.layers[-1].gradient.rms
+    assert abs(said.value - report.layers[-1].gradient.rms) < 5 * said.sd

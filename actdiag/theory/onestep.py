@@ -97,7 +97,11 @@ def arriving(stack: Stack, layer: int, seen: Seen) -> Arriving:
     bias = bias_std**2
     first, second = (weight * one + bias for one in (seen.first, seen.second))
     with np.errstate(invalid="ignore", divide="ignore"):
-        c = (weight * np.sqrt(seen.first) * np.sqrt(seen.second) * seen.cosines + bias) / np.sqrt(first * second)
+        c = (
+            (weight * np.sqrt(seen.first) * np.sqrt(seen.second) * seen.cosines + bias)
+            / np.sqrt(first)
+            / np.sqrt(second)
+        )
     q = weight * seen.seconds + bias
     c = np.nan_to_num(c)
     return Arriving(moved(stack.act, centre), centre, q, seen.shares, first, second, c, fit, seen.cosines, seen.cosine)

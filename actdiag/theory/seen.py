@@ -63,7 +63,7 @@ def see(activations: Array, squares: Doubles, cosine: float | None) -> Seen | No
     products = np.empty(len(one))
     for some in cut(len(one), _AT_ONCE):  # a few at a time, so that no fresh memory has to be mapped for them
         products[some] = np.vecdot(activations[one[some]].astype(float), activations[other[some]].astype(float))
-    cosines = np.clip(products / np.sqrt(squares[one] * squares[other]), -1, 1)
+    cosines = np.clip(products / np.sqrt(squares[one]) / np.sqrt(squares[other]), -1, 1)
     return Seen(seconds, shares, squares[one] / width, squares[other] / width, cosines, cosine)
 
 

@@ -238,7 +238,8 @@ def degree_far_out(act: Activation) -> float | None:
     largest = np.abs(f).max()
     if not (np.isfinite(f).all() and largest > 0):
         return None
-    if (np.abs(f - slopes * x) <= _ROUNDING * np.abs(f).max(axis=0)).all() and (slopes == slopes[:, :1]).all():
+    linear = np.abs(f - slopes * x) <= _ROUNDING * np.abs(f).max(axis=0)
+    if linear.all() and (np.abs(slopes - slopes[:, :1]) <= _ROUNDING * np.abs(slopes).max()).all():
         return 1.0
     return 0.0 if (np.abs(f - f[:, :1]) <= _ROUNDING * largest).all() else None
 
