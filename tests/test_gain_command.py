@@ -57,7 +57,7 @@ def test_the_view_says_all(capsys):
         "/ layer.in_features**0.5",
         "torch.nn.init.normal_(layer.bias, std=0.415839380958",
         'mode="fan_in", distribution="untruncated_normal"',
-        'jax.nn.initializers.variance_scaling( 1.983058257437',
+        "jax.nn.initializers.variance_scaling( 1.983058257437",
     ):
         assert part in text
 
