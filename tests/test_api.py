@@ -231,7 +231,8 @@ def test_a_gain_that_is_advised_mends(act, init):
 @pytest.mark.parametrize(("width", "depth"), [(8, 5), (8, 20), (16, 20), (64, 20)])
 def test_healthy_relu_stacks_are_not_called_dead_at_any_width(width, depth):
     called = [
-        actdiag.propagate(width=width, depth=depth, input_width=100, batch=300, seed=seed).verdict for seed in range(20)
+        actdiag.propagate(width=width, depth=depth, input_width=100, batch=300, seed=seed, theory=False).verdict
+        for seed in range(20)
     ]
     flagged = sum(finding.rule == "dead_units" for verdict in called for finding in verdict.findings)
     assert flagged <= 3  # the wholly dead layer that a width of 8 to 16 meets now and then is no false alarm

@@ -4,7 +4,7 @@ from math import inf, log
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -113,6 +113,7 @@ ends = st.floats(-30, 30) | st.sampled_from([-inf, inf, 0.0])
 @given(st.tuples(ends, ends).filter(lambda pair: pair[0] < pair[1]), st.floats(-2, 4))
 def test_chances_are_scipys(interval, exponent):
     low, high = interval
+    assume(high - low > 1e-3)  # of less, the difference keeps no digits, here or there
     q = 10.0**exponent
     if low > 0:  # where scipy's own difference keeps its digits
         expected = norm.sf(low, scale=q**0.5) - norm.sf(high, scale=q**0.5)
