@@ -193,7 +193,7 @@ def test_without_autograd_one_line_says_what_to_install(monkeypatch, spec):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "autograd", None)
     assert refusal(spec) == (
-        f"{spec!r}: must be written for autograd, which is missing: pip install 'actdiag-nn[custom]'"
+        f"{spec!r}: must be written for autograd, which is missing: pip install autograd"
     )
 
 

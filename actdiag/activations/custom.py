@@ -64,7 +64,7 @@ def _refused(path: str, problem: str) -> InvalidField:
 def _missing(module: str, error: ImportError) -> str:
     missing = error.name or ""
     if missing.split(".")[0] == "autograd":
-        return "must be written for autograd, which is missing: pip install 'actdiag-nn[custom]'"
+        return "must be written for autograd, which is missing: pip install autograd"
     if f"{module}.".startswith(f"{missing}."):
         return f"must name a module that is there, got {module!r}{did_you_mean(module, ACTIVATIONS)}"
     return f"must name a module that imports, got {type(error).__name__}: {error}"
