@@ -192,9 +192,7 @@ def test_without_autograd_one_line_says_what_to_install(monkeypatch, spec):
     for name in [name for name in sys.modules if name.split(".")[0] == "autograd"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "autograd", None)
-    assert refusal(spec) == (
-        f"{spec!r}: must be written for autograd, which is missing: pip install autograd"
-    )
+    assert refusal(spec) == (f"{spec!r}: must be written for autograd, which is missing: pip install autograd")
 
 
 def test_the_command_line_finds_a_module_beside_it(tmp_path):

@@ -68,7 +68,8 @@ class LayerTheory(NamedTuple):
 
     Attributes:
         predicted: From the recipe alone, as it runs free from the input; never a test, for it drifts from any one run.
-        expected: From what was measured of the layer before (of dL/dz: the layer after), one step of theory.
+        expected: From what was measured of the layer before (of dL/dz: the layer after), one step of theory; kept where
+            something is flagged, empty elsewhere.
         flagged: The names of the measured numbers that are over 4 sd from what was expected, dotted where nested
             (`std`, `pre_activation.rms`, `gradient.rms`).
     """
