@@ -36,8 +36,8 @@ class FixedPoint(NamedTuple):
     Attributes:
         q: The second moment; 0 where it vanishes, inf where it diverges, None where every q is a fixed point.
         chi1: What the second moment of dL/dz is multiplied with in a layer there.
-        chiq: What a small deviation of q is multiplied with in a layer there; NaN where q diverges, but of an activation
-            that is linear on both sides of zero the factor at every q.
+        chiq: What a small deviation of q is multiplied with in a layer there; NaN where q diverges, but the factor at
+            every q of an activation that is linear on both sides of zero.
         repeller: A fixed point that q moves away from, on the other side; None where there is none.
     """
 
