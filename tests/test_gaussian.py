@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad_vec
 
 from actdiag.activations import ACTIVATIONS, Activation, resolve
-from actdiag.theory.gaussian import Moments, is_finite, moments, moments_over, pair_moment, value_jumps
+from actdiag.theory.gaussian import Moments, moments, moments_over, pair_moment, value_jumps
 
 ELEMENTWISE = [name for name in ACTIVATIONS if resolve(name).derivative]
 each_activation = pytest.mark.parametrize("name", ELEMENTWISE)
@@ -94,7 +94,7 @@ def test_sin(q):
 @pytest.mark.parametrize("q", [1e-6, 0.5, 2.0, 5.0, 9.0, 10.0])
 def test_the_exponential_up_to_ten(q):
     found = of("exponential", q)
-    assert is_finite(found)
+    assert np.isfinite([found.second, found.slope]).all()
     assert found.mean == pytest.approx(np.exp(q / 2), rel=1e-10)
     assert found.second == pytest.approx(np.exp(2 * q), rel=1e-10)
     assert found.slope == pytest.approx(np.exp(2 * q), rel=1e-10)
@@ -107,7 +107,7 @@ def test_the_exponential_up_to_ten(q):
 @pytest.mark.parametrize("q", [20.0, 100.0, 1e4])
 def test_the_exponential_says_that_it_diverges(q):
     found = of("exponential", q)
-    assert not is_finite(found)
+    assert not np.isfinite([found.second, found.slope]).all()
     assert found.second == found.slope == found.mixed == inf
 
 
@@ -244,10 +244,10 @@ def test_any_q(name, exponent):
     assert found.fourth >= found.second**2 * (1 - 1e-12)
     assert found.slope_fourth >= found.slope**2 * (1 - 1e-12)
     if name != "exponential":
-        assert is_finite(found)
+        assert np.isfinite([found.second, found.slope]).all()
         assert found.mean**2 <= found.second * (1 + 1e-12)
     elif q > 20:
-        assert not is_finite(found)
+        assert not np.isfinite([found.second, found.slope]).all()
 
 
 @pytest.mark.parametrize("q", [0.01, 0.1, 2.0, 10.0])

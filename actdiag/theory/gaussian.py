@@ -7,7 +7,7 @@ last Legendre coefficients show, are halved, so that an oscillating or badly beh
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import isfinite, pi, sqrt
+from math import pi, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -321,8 +321,3 @@ def _outer_rule(act: Activation, root: float, other_root: float, c: float, s: fl
     weights = (normal_density(z) * _legendre().weights * np.diff(edges)[:, np.newaxis]).ravel()
     heard = weights > _UNHEARD
     return Rule(z.ravel()[heard], weights[heard])
-
-
-def is_finite(found: Moments) -> bool:
-    """Return whether the second moments of value and slope exist."""
-    return isfinite(found.second) and isfinite(found.slope)
