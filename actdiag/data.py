@@ -35,6 +35,8 @@ class Stream(IntEnum):
     READOUT = 3
     LABELS = 4
     TARGET = 5
+    ORDER = 6
+    SLOPES = 7
 
 
 def stream(seed: int, purpose: Stream, part: int = 0) -> np.random.Generator:

@@ -93,7 +93,7 @@ def loss_and_gradient(stack: Stack, loss: Loss, top: Array, workers: Workers) ->
         y = top[rows] @ weights
         if biases is not None:
             y += biases
-        value, d_y = (_mse if loss.name == "mse" else _cross_entropy)(y, labels[rows], stack.batch)
+        value, d_y = (_mse if loss.name == "mse" else cross_entropy)(y, labels[rows], stack.batch)
         d_top[rows] = d_y @ weights.T
         return value
 
@@ -109,7 +109,14 @@ def _mse(y: Array, labels: Counts, batch: int) -> tuple[float, Array]:
     return value, error
 
 
-def _cross_entropy(y: Array, labels: Counts, batch: int) -> tuple[float, Array]:
+def cross_entropy(y: Array, labels: Counts, batch: int) -> tuple[float, Array]:
+    """Return the sum over the rows of the softmax cross-entropy, over `batch`, and its gradient.
+
+    Args:
+        y: What the readout says, shape (rows, classes).
+        labels: The class of each row, shape (rows,).
+        batch: The rows that the mean is over, of which these may be a part.
+    """
     shifted = y - y.max(axis=1, keepdims=True)
     d_y = np.exp(shifted)
     total = d_y.sum(axis=1, keepdims=True)

@@ -116,7 +116,7 @@ def forward(
         rows: slice, below: Array, above: Array, weights: Array, biases: Array | None, kept: Array | None
     ) -> Seen:
         z = scratch("z", (len(below[rows]), weights.shape[1]), stack.dtype) if kept is None else kept[rows]
-        _multiply(below[rows], weights, biases, z)
+        multiply(below[rows], weights, biases, z)
         _activate(stack.act, z, above[rows])
         return visit(z, above[rows])
 
@@ -221,7 +221,7 @@ def weight_gradients(
     return workers.start(visit_block, list(cut(layer.inputs.shape[1], _GRADIENT_BLOCK)))
 
 
-def _multiply(inputs: Array, weights: Array, biases: Array | None, z: Array) -> None:
+def multiply(inputs: Array, weights: Array, biases: Array | None, z: Array) -> None:
     """Fill `z` with the pre-activations."""
     np.matmul(inputs, weights, out=z)
     if biases is not None:
@@ -287,7 +287,7 @@ def _recompute(stack: Stack, workers: Workers, tape: Tape, layers: range, buffer
         return draw_weights(stack, layer, tape.scales.get(layer, 1.0)), draw_biases(stack, layer)
 
     def climb(rows: slice, below: Array, above: Array | None, weights: Array, biases: Array | None, z: Array) -> None:
-        _multiply(below[rows], weights, biases, z[rows])
+        multiply(below[rows], weights, biases, z[rows])
         if above is not None:
             _activate(stack.act, z[rows], above[rows])
 

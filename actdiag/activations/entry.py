@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import Literal
+from typing import Any, Literal
 
 from actdiag.arrays import Array
 from actdiag.registry import Registry
@@ -30,6 +30,9 @@ class Activation:
         bounds: The closed hull of the range of f.
         saturates: The sides whose plateaus count as saturation.
         slope_derivative: df/dslope at z, where the slope of the negative side is learned.
+        slope: That slope at initialization.
+        sloped: The same activation with another slope: one number, or an array shaped like z.
+        slope_range: The range that training draws a slope for every entry from, where it does so.
     """
 
     name: str
@@ -43,6 +46,9 @@ class Activation:
     bounds: tuple[float, float] = (-inf, inf)
     saturates: Literal["none", "below", "above", "both"] = "none"
     slope_derivative: Elementwise | None = None
+    slope: float | None = None
+    sloped: "Callable[[Any], Activation] | None" = None
+    slope_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         """Refuse an entry that has both or neither of `derivative` and `backward`."""

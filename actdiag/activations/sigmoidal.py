@@ -11,8 +11,7 @@ _SQRT_PI = 1.7724538509055159
 def sigmoid_value(x: Array) -> Array:
     """Return 1 / (1 + exp(-x)), exact in both tails."""
     # exp of a negative number only: it cannot overflow, and the lower tail keeps its relative precision.
-    e = np.exp(-np.abs(x))
-    value: Array = np.where(x >= 0, 1, e) / (1 + e)
+    value: Array = np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))
     return value
 
 

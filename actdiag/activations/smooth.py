@@ -24,7 +24,7 @@ def normal_cdf(x: Array) -> Array:
 
 def softplus_value(x: Array) -> Array:
     """Return log(1 + exp(x)) without overflow."""
-    return np.logaddexp(x, x.dtype.type(0))
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
 def gelu_value(x: Array) -> Array:

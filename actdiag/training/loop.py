@@ -1,0 +1,107 @@
+"""The loop: batches in a seeded order, one update each."""
+
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+from math import isfinite
+from typing import NamedTuple
+
+import numpy as np
+
+from actdiag.arrays import Array, Counts
+from actdiag.data import Stream, stream
+from actdiag.errors import check_choice, check_integer, check_real
+from actdiag.training.network import Network, gradients, slopes_of
+from actdiag.training.optimizers import OPTIMIZERS, clip, optimizer
+
+MOST_ITERATIONS = 10_000_000
+MOST_BATCH = 1_000_000
+_LARGEST = 1e30
+
+
+class Recipe(NamedTuple):
+    """How a network is trained, but for its learning rate.
+
+    Attributes:
+        optimizer: `sgd`, `momentum` (0.9) or `adam`.
+        iterations: Updates.
+        batch: Rows a batch.
+        clip_norm: What the norm of all gradients together is brought down to; None to leave it.
+        clip_value: What every entry of a gradient is brought down to; None to leave it.
+    """
+
+    optimizer: str = "sgd"
+    iterations: int = 1000
+    batch: int = 128
+    clip_norm: float | None = None
+    clip_value: float | None = None
+
+
+def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
+    """Return a recipe whose every field is accepted, for training data of so many rows.
+
+    Raises:
+        InvalidField: A field is not.
+    """
+    check_choice("optimizer", recipe.optimizer, OPTIMIZERS)
+    for field in ("clip_norm", "clip_value"):
+        if getattr(recipe, field) is not None:
+            check_real(field, getattr(recipe, field), 0.0, _LARGEST, open_below=True)
+    return recipe._replace(
+        iterations=check_integer("iterations", recipe.iterations, 1, MOST_ITERATIONS),
+        batch=check_integer("batch", recipe.batch, 1, min(rows, MOST_BATCH)),
+    )
+
+
+class Step(NamedTuple):
+    """One iteration, from 1: the loss and the accuracy of its batch, before its update."""
+
+    iteration: int
+    loss: float
+    accuracy: float
+
+
+def steps(
+    network: Network,
+    inputs: Array,
+    labels: Counts,
+    recipe: Recipe,
+    learning_rate: float,
+    watch: Callable[[int, list[Array], list[Array]], None] | None = None,
+) -> Iterator[Step]:
+    """Train a network in place and yield every iteration, until a loss is not finite or the iterations are done.
+
+    Args:
+        network: The network; its stack's seed also sets the order of the rows.
+        inputs: All rows, shape (rows, features), in the stack's dtype.
+        labels: Their classes, shape (rows,).
+        recipe: How to train.
+        learning_rate: The learning rate.
+        watch: Called before every update with (iteration, gradients, parameters), which it must not change.
+    """
+    parameters = network.parameters()
+    update = optimizer(recipe.optimizer, parameters, learning_rate)
+    draws_slopes = network.stack.act.slope_range is not None
+    order = batches(network.stack.seed, len(inputs), recipe.batch)
+    for iteration, rows in enumerate(islice(order, recipe.iterations), 1):
+        rng = slopes_of(network.stack.seed, iteration) if draws_slopes else None
+        loss, accuracy, found = gradients(network, inputs[rows], labels[rows], rng)
+        yield Step(iteration, loss, accuracy)
+        if not isfinite(loss):
+            return
+        clip(found, recipe.clip_norm, recipe.clip_value)
+        if watch is not None:
+            watch(iteration, found, parameters)
+        update(found)
+
+
+def batches(seed: int, rows: int, batch: int) -> Iterator[Counts]:
+    """Yield the rows of one batch after the other: every epoch in an order of its own, what is left over dropped."""
+    for epoch in count():
+        order = stream(seed, Stream.ORDER, epoch).permutation(rows)
+        for start in range(0, rows - batch + 1, batch):
+            yield order[start : start + batch]
+
+
+def last_mean(losses: list[float], over: int = 25) -> float:
+    """Return the mean of the last losses, of all where there are fewer; inf where the last is not finite."""
+    return float(np.mean(losses[-over:])) if isfinite(losses[-1]) else float("inf")
