@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actdiag.activations import ACTIVATIONS, Activation
-    from actdiag.api import compare, gain, grad_flow, make_stack, propagate
+    from actdiag.api import compare, gain, grad_flow, make_stack, propagate, train
+    from actdiag.datasets import load_dataset
     from actdiag.diagnosis import Finding, Verdict
     from actdiag.errors import InvalidField
     from actdiag.initializers import INITIALIZERS, Initializer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from actdiag.stack import Stack
     from actdiag.statistics import GradientStats, LayerStats
     from actdiag.theory.prediction import predict
+    from actdiag.training import TrainingRun
 
 __version__ = "0.1.0"
 
@@ -33,13 +35,16 @@ _HOMES = {
     "LayerStats": "statistics",
     "Report": "report",
     "Stack": "stack",
+    "TrainingRun": "training",
     "Verdict": "diagnosis",
     "compare": "api",
     "gain": "api",
     "grad_flow": "api",
+    "load_dataset": "datasets",
     "make_stack": "api",
     "predict": "theory.prediction",
     "propagate": "api",
+    "train": "api",
 }
 
 __all__ = [
@@ -53,14 +58,17 @@ __all__ = [
     "LayerStats",
     "Report",
     "Stack",
+    "TrainingRun",
     "Verdict",
     "__version__",
     "compare",
     "gain",
     "grad_flow",
+    "load_dataset",
     "make_stack",
     "predict",
     "propagate",
+    "train",
 ]
 
 

@@ -1,9 +1,9 @@
 """The library's front door: names in, Reports out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from actdiag.activations import Activation
 from actdiag.arrays import Numbers
 from actdiag.autogain import resolve_init, scale_fields
 from actdiag.data import DEFAULT_ROWS, RANDOM_INPUTS, flatten_input, load_input, load_labels, standardized
-from actdiag.errors import InvalidField, check_integer, did_you_mean
+from actdiag.errors import InvalidField, check_integer, check_real, did_you_mean
 from actdiag.initializers import Initializer
 from actdiag.losses import DEFAULT_CLASSES, Loss
 from actdiag.memory import DEFAULT_BUDGET, check_fits, parse_size, plan_backward
@@ -22,10 +22,13 @@ from actdiag.running import Progress, RunSettings, run_grad_flow, run_propagate,
 from actdiag.stack import MOST_LAYERS, Stack
 
 if TYPE_CHECKING:
+    from actdiag.datasets import Dataset
     from actdiag.theory.gains import Gains
+    from actdiag.training import Look, TrainingRun, Watch
 
 DEFAULT_DEPTH = 5
 DEFAULT_WIDTH = 100
+MOST_RATE = 1e30
 
 
 class StackOptions(TypedDict, total=False):
@@ -125,6 +128,7 @@ def propagate(
     progress: Progress | None = None,
     repeats: int = 1,
     theory: bool = True,
+    rules: str | Path | Mapping[str, Any] | None = None,
     **options: Unpack[StackOptions],
 ) -> Report:
     """Push inputs through a stack and report what becomes of the signal, layer by layer.
@@ -138,6 +142,7 @@ def propagate(
         progress: Called with (layers done, layers in all) after each, over all repeats.
         repeats: How many runs, under the seeds from `seed` on; the report then holds their means and their spread.
         theory: Whether mean-field theory is set beside what was measured.
+        rules: Limits other than the rules' own: a TOML file, or a mapping such as {"saturation": {"high": 0.9}}.
         **options: See StackOptions.
 
     Raises:
@@ -148,7 +153,7 @@ def propagate(
         >>> [layer.layer for layer in report.layers], report.verdict.severity
         ([1, 2, 3], 'healthy')
     """
-    settings = run_settings(bins, range, threads, progress, theory)
+    settings = run_settings(bins, range, threads, progress, theory, rules)
     return run_repeatedly(run_propagate, make_stack(act, init, **options), settings, repeats)
 
 
@@ -166,6 +171,7 @@ def grad_flow(
     progress: Progress | None = None,
     repeats: int = 1,
     theory: bool = True,
+    rules: str | Path | Mapping[str, Any] | None = None,
     **options: Unpack[StackOptions],
 ) -> Report:
     """Push inputs through a stack and a gradient back down, and report on both, layer by layer.
@@ -184,6 +190,7 @@ def grad_flow(
         progress: Called with (steps done, steps in all), two steps a layer.
         repeats: How many runs, under the seeds from `seed` on; the report then holds their means and their spread.
         theory: Whether mean-field theory is set beside what was measured.
+        rules: Limits other than the rules' own: a TOML file, or a mapping such as {"saturation": {"high": 0.9}}.
         **options: See StackOptions.
 
     Raises:
@@ -201,7 +208,7 @@ def grad_flow(
     def run(stack: Stack, settings: RunSettings) -> Report:
         return run_grad_flow(stack, chosen_loss, budget, settings)
 
-    return run_repeatedly(run, stack, run_settings(bins, range, threads, progress, theory), repeats)
+    return run_repeatedly(run, stack, run_settings(bins, range, threads, progress, theory, rules), repeats)
 
 
 def compare(
@@ -218,6 +225,7 @@ def compare(
     progress: Progress | None = None,
     repeats: int = 1,
     theory: bool = True,
+    rules: str | Path | Mapping[str, Any] | None = None,
     **options: Unpack[StackOptions],
 ) -> list[Report]:
     """Run every activation with every initializer, both ways, and return a Report of each.
@@ -230,20 +238,16 @@ def compare(
     """
     budget = parse_size("memory", memory)
     for field, names in (("act", act), ("init", init)):
-        if isinstance(names, str) or not isinstance(names, Sequence) or not len(names):
+        if isinstance(names, str) or not isinstance(names, Sequence):
             raise InvalidField(field, f"must be a list of at least one, got {names!r}")
-    acts = {entry.name: entry for entry in map(activations.resolve, act)}.values()
-    inits = {entry.name: entry for entry in map(resolve_init, init)}.values()
-    first = make_stack(next(iter(acts)), next(iter(inits)), **options)
-    stacks = [
-        replace(first, act=one_act, init=one_init, **scale_fields(one_act, one_init, *_scale_options(options)))
-        for one_act in acts
-        for one_init in inits
-    ]
+    acts, inits = several("act", act, activations.resolve), several("init", init, resolve_init)
+    stacks = _alternatives(make_stack(acts[0], inits[0], **options), acts, inits, options)
+    first = stacks[0]
     for stack in stacks:  # one that cannot run is refused before the first has run
         check_fits(stack, plan_backward(stack, budget)[1])
     chosen_loss = make_loss(loss, classes, labels)
     check_repeats(first, repeats)
+    settings = run_settings(bins, range, threads, theory=theory, rules=rules)
 
     def run(stack: Stack, settings: RunSettings) -> Report:
         return run_grad_flow(stack, chosen_loss, budget, settings, command="compare")
@@ -253,9 +257,120 @@ def compare(
             if progress is not None:
                 progress(number * total + done, len(stacks) * total)
 
-        return run_repeatedly(run, stack, run_settings(bins, range, threads, step, theory), repeats)
+        return run_repeatedly(run, stack, settings._replace(progress=step), repeats)
 
     return [run_one(number, stack) for number, stack in enumerate(stacks)]
+
+
+def train(
+    act: str | Activation | Sequence[str | Activation] = "relu",
+    init: str | Initializer | Sequence[str | Initializer] = ("std=0.01", "xavier", "he"),
+    *,
+    data: "str | Path | Dataset" = "synthetic",
+    scale: str = "standard",
+    lr: float | str | Sequence[float | str] = 0.01,
+    optimizer: str = "sgd",
+    iterations: int = 2000,
+    batch: int = 128,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    watch: "Watch | None" = None,
+    progress: Progress | None = None,
+    **options: Unpack[StackOptions],
+) -> "list[TrainingRun]":
+    """Train every activation with every initializer at every learning rate, under a softmax cross-entropy readout.
+
+    Args:
+        act: Activations, as `propagate` takes one.
+        init: Initializers, likewise.
+        data: `synthetic`, `digits`, a file or files, or a Dataset; see `load_dataset`.
+        scale: `standard` (one mean and one std over all training inputs), `unit` or `raw`.
+        lr: Learning rates; `auto` is the best of a small grid.
+        optimizer: `sgd`, `momentum` or `adam`.
+        iterations: Updates.
+        batch: Rows a batch.
+        clip_norm: What the norm of all gradients together is brought down to.
+        clip_value: What every entry of a gradient is brought down to.
+        watch: Called at every iteration with a Look at the run.
+        progress: Called with (iterations done, iterations in all), over all runs.
+        **options: See StackOptions; the inputs are those of the data, so `input`, `input_width`, `standardize` and
+            `batch` of a stack have no place here.
+
+    Raises:
+        InvalidField: A ValueError that names the field, what it accepts and what it got.
+
+    Example:
+        >>> runs = train("relu", ["std=0.01", "he"], lr=0.1, iterations=200)
+        >>> [run.final_loss > 1.5 for run in runs]
+        [True, False]
+    """
+    from actdiag.datasets import load_dataset
+    from actdiag.training import AUTO_RATES, Recipe, check_training_fits, checked_recipe, over_rows, run_training
+
+    for field in ("input", "input_width", "standardize"):
+        given = options.get(field)
+        if given is not None and given is not False:
+            raise InvalidField(field, f"must be left out: the data say what it is, got {given!r}")
+    acts, inits = several("act", act, activations.resolve), several("init", init, resolve_init)
+    loaded = load_dataset(data, scale=scale, seed=options.get("seed", 0))
+    recipe = checked_recipe(
+        Recipe(optimizer, iterations, batch, clip_norm, clip_value), len(loaded.train_inputs)
+    )
+    rates = list(dict.fromkeys(_rates(one, AUTO_RATES[recipe.optimizer]) for one in _listed("lr", lr)))
+    rows: StackOptions = {**options, "input": over_rows(loaded)}
+    name = loaded.name if scale == "standard" or loaded is data else f"{loaded.name}, {scale}"
+    first = replace(make_stack(acts[0], inits[0], **rows), input=name)
+    stacks = _alternatives(first, acts, inits, options)
+    for stack in stacks:
+        check_training_fits(stack, recipe, loaded.classes)
+    total, begun = len(stacks) * sum(map(len, rates)) * recipe.iterations, 0
+
+    def look(seen: "Look") -> None:
+        nonlocal begun
+        begun += seen.step.iteration == 1
+        if watch is not None:
+            watch(seen)
+        if progress is not None:  # a run that diverged leaves out what it had left
+            progress((begun - 1) * recipe.iterations + seen.step.iteration, total)
+
+    return [run_training(stack, loaded, recipe, grid, look) for stack in stacks for grid in rates]
+
+
+def _rates(rate: object, grid: Sequence[float]) -> tuple[float, ...]:
+    if rate == "auto":
+        return tuple(grid)
+    if isinstance(rate, str):
+        raise InvalidField(field="lr", problem=f"must be a number or auto, got {rate!r}")
+    return (check_real("lr", rate, 0.0, MOST_RATE, open_below=True),)
+
+
+def _listed(field: str, values: object) -> list[Any]:
+    """Return one value, or the values of a sequence, as a list of at least one."""
+    many = isinstance(values, Sequence) and not isinstance(values, str)
+    listed = list(values) if many else [values]  # type: ignore[call-overload]
+    if not listed:
+        raise InvalidField(field, f"must be a list of at least one, got {values!r}")
+    return listed
+
+
+def several(field: str, values: object, resolve: Callable[[Any], Any]) -> list[Any]:
+    """Return the entries that names stand for, a name that comes twice once.
+
+    Raises:
+        InvalidField: There are none, or one is unknown.
+    """
+    return list({entry.name: entry for entry in map(resolve, _listed(field, values))}.values())
+
+
+def _alternatives(
+    first: Stack, acts: Sequence[Activation], inits: Sequence[Initializer], options: StackOptions
+) -> list[Stack]:
+    """Return the stack of every activation with every initializer, in that order."""
+    return [
+        replace(first, act=act, init=init, **scale_fields(act, init, *_scale_options(options)))
+        for act in acts
+        for init in inits
+    ]
 
 
 def gain(act: str | Activation, bias_std: float = 0.0) -> "Gains":

@@ -1,6 +1,7 @@
 """Inputs and labels: drawn from the seed, or read from .npy and .npz files."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ class Stream(IntEnum):
     TARGET = 5
     ORDER = 6
     SLOPES = 7
+    SPLIT = 8
+    TEACHER = 9
 
 
 def stream(seed: int, purpose: Stream, part: int = 0) -> np.random.Generator:
@@ -90,20 +93,29 @@ def flatten_input(array: Numbers, rows: int | None, label: str) -> Numbers:
     Raises:
         InvalidField: The array is not real, is empty, has no axes, has fewer rows than asked, or holds NaN or inf.
     """
-    if array.dtype.kind not in "buif":
-        raise InvalidField(field="input", problem=f"must hold real numbers, got dtype {array.dtype} in {label}")
-    if array.ndim == 0 or array.size == 0:
-        raise InvalidField(field="input", problem=f"must have rows and features, got shape {array.shape} in {label}")
+    check_rows("input", array, label)
     if rows is not None and rows > len(array):
         raise InvalidField(field="batch", problem=f"must be at most {len(array)}, the rows of {label}, got {rows}")
     taken = np.array(array[: rows or DEFAULT_ROWS])
     flat = taken.reshape(len(taken), -1)
-    if not np.isfinite(flat).all():
-        row = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])
-        raise InvalidField(
-            field="input", problem=f"must hold finite numbers, got NaN or inf in row {row} (from 0) of {label}"
-        )
+    check_finite("input", flat, label)
     return flat
+
+
+def check_rows(field: str, array: Numbers, label: str) -> None:
+    """Refuse an array, called `label`, that is not of real numbers or has no rows or no features."""
+    if array.dtype.kind not in "buif":
+        raise InvalidField(field, f"must hold real numbers, got dtype {array.dtype} in {label}")
+    if array.ndim == 0 or array.size == 0:
+        raise InvalidField(field, f"must have rows and features, got shape {array.shape} in {label}")
+
+
+def check_finite(field: str, rows: Numbers, label: str) -> None:
+    """Refuse numbers, shape (rows, features), that hold NaN or inf."""
+    finite = np.isfinite(rows)
+    if not finite.all():
+        row = int(np.flatnonzero(~finite.all(axis=1))[0])
+        raise InvalidField(field, f"must hold finite numbers, got NaN or inf in row {row} (from 0) of {label}")
 
 
 def standardized(data: Numbers) -> Array:
@@ -145,8 +157,15 @@ def checked_labels(labels: Numbers, batch: int, classes: int) -> Counts:
     return used.astype(np.int64)
 
 
-def load_array(field: str, spec: str) -> Numbers:
+def load_array(
+    field: str, spec: str, accepted: str = "must be a .npy file or a .npz file with a key after a colon"
+) -> Numbers:
     """Read the array of FILE.npy, or of FILE.npz under the key after a colon. Nothing is ever unpickled.
+
+    Args:
+        field: The field that names the file, for errors.
+        spec: The file and the key.
+        accepted: What the field accepts, likewise.
 
     Raises:
         InvalidField: The file is missing, unreadable or no such file, or the key is missing.
@@ -154,11 +173,20 @@ def load_array(field: str, spec: str) -> Numbers:
     path, colon, key = spec.rpartition(":")
     if not (colon and path.endswith(".npz")):
         path, key = spec, ""
-    accepted = "must be a .npy file or a .npz file with a key after a colon"
     if not path.endswith((".npy", ".npz")):
         raise InvalidField(field, f"{accepted}, got {spec!r}")
-    try:
+    with reading(field, path, accepted):
         array = _read_npy(path) if path.endswith(".npy") else _read_npz(field, path, key)
+    if not isinstance(array, np.ndarray):
+        raise InvalidField(field, f"{accepted}, got {path!r}: not in that format")
+    return array
+
+
+@contextmanager
+def reading(field: str, path: str, accepted: str) -> Iterator[None]:
+    """Turn whatever reading a file raises into an InvalidField of one line: `accepted`, then what came."""
+    try:
+        yield
     except InvalidField:
         raise
     except FileNotFoundError:
@@ -169,9 +197,6 @@ def load_array(field: str, spec: str) -> Numbers:
         holds_objects = "Object arrays" in str(error) or "Python objects" in str(error)
         reason = "it holds Python objects, which are never unpickled" if holds_objects else "not in that format"
         raise InvalidField(field, f"{accepted}, got {path!r}: {reason}") from None
-    if not isinstance(array, np.ndarray):
-        raise InvalidField(field, f"{accepted}, got {path!r}: not in that format")
-    return array
 
 
 def _read_npy(path: str) -> Any:

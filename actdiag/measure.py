@@ -1,7 +1,7 @@
 """How a layer is measured: blocks of rows to numbers, numbers to the statistics of a layer."""
 
 from collections.abc import Sequence
-from math import isfinite, log
+from math import isfinite, log, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,6 +43,9 @@ Flags = NDArray[np.bool_]
 
 _ROWS_THAT_WAKE_MOST = 16
 
+_ROWS_OF_SLOPES = 16
+"""Rows of a block whose slopes stand for all: so many entries of a layer differ far more than those rows and others."""
+
 
 class Axis(NamedTuple):
     """The bins of the activation histograms: how many, and their range where it is not left to the data."""
@@ -63,6 +66,7 @@ class BlockStats(NamedTuple):
         directions: Of the rows of activations.
         awake: Units that let a gradient through, shape (width,); None where that has no meaning.
         saturated: How many entries are saturated; None where that has no meaning.
+        slopes: The squares of a random gradient of the first rows, after the activation over before.
     """
 
     z: BlockMoments
@@ -73,6 +77,7 @@ class BlockStats(NamedTuple):
     directions: Directions
     awake: Flags | None
     saturated: int | None
+    slopes: float
 
 
 class ForwardMeasure:
@@ -98,6 +103,7 @@ class ForwardMeasure:
             directions=pointing,
             awake=None if act.derivative is None else awake_units(act, z, None if of_z.nonfinite else high),
             saturated=count_saturated(act, z),
+            slopes=mean_squared_slope(act, z[:_ROWS_OF_SLOPES], a.shape[1]),
         )
 
     def summarize(self, layer: ForwardLayer[BlockStats]) -> LayerStats:
@@ -130,6 +136,7 @@ class ForwardMeasure:
             nonfinite_fraction=(counts.nan + counts.inf) / size,
             subnormal_fraction=counts.subnormal / size,
             cosine=mean_cosine([block.directions for block in blocks]),
+            slope_rms=_finite(sqrt(np.mean([block.slopes for block in blocks]))),
             pre_activation=PreActivationStats(
                 mean=pooled_z.mean,
                 std=pooled_z.std,
@@ -167,6 +174,26 @@ def awake_units(act: Activation, z: Array, highest: Array | None = None) -> Flag
     if len(asleep) and len(z) > _ROWS_THAT_WAKE_MOST:
         awake[asleep] = any_awake(z[_ROWS_THAT_WAKE_MOST:, asleep])
     return awake
+
+
+def mean_squared_slope(act: Activation, z: Array, width: int) -> float:
+    """Return the mean over entries of what the activation makes of the square of a random gradient.
+
+    Of an elementwise activation that is the mean of f'(z)^2. A structured one is given a gradient of random signs, whose
+    squares it spreads over its `pieces`.
+
+    Args:
+        act: The activation.
+        z: Pre-activations, shape (rows, pieces * width).
+        width: The units.
+    """
+    z = z.astype(np.float64)
+    if act.derivative is not None:
+        slopes = act.derivative(z)
+    else:
+        signs = 2.0 * np.random.default_rng(0).integers(0, 2, size=(len(z), width)) - 1
+        slopes = act.pull_back(z, signs)
+    return float(np.vdot(slopes, slopes)) / (len(z) * width)
 
 
 def count_saturated(act: Activation, z: Array) -> int | None:

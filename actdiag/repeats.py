@@ -6,9 +6,10 @@ from dataclasses import fields, replace
 from math import exp, floor, log, sqrt
 from typing import Any
 
-from actdiag.diagnosis import Run, diagnose
+from actdiag.diagnosis import RULES, Rules, Run, judge_run
 from actdiag.errors import InvalidField, check_integer
 from actdiag.histograms import Histogram
+from actdiag.losses import DEFAULT_CLASSES
 from actdiag.measure import change_per_layer
 from actdiag.report import Repeats, Report
 from actdiag.running import RunSettings
@@ -57,7 +58,7 @@ def run_repeatedly(
         InvalidField: It is no number of runs, or the last seed is beyond the largest.
     """
     runs = check_repeats(stack, repeats)
-    return run(stack, settings) if runs == 1 else average(_runs(run, stack, settings, runs))
+    return run(stack, settings) if runs == 1 else average(_runs(run, stack, settings, runs), settings.rules)
 
 
 def _runs(
@@ -80,7 +81,7 @@ def runs_that_count(runs: int) -> int:
     return max(1, floor(_BY_CHANCE * runs)) + 1
 
 
-def average(reports: Iterable[Report]) -> Report:
+def average(reports: Iterable[Report], rules: Rules = RULES) -> Report:
     """Return the means of several runs of one stack under different seeds, and their spread in `repeats`.
 
     Means are arithmetic, but for those that `AS_LOGS` names: exp of the mean logarithm. A run that has no value at a
@@ -91,13 +92,14 @@ def average(reports: Iterable[Report]) -> Report:
     Args:
         reports: The runs, at least one, their histograms of activations on one axis; each may be gone before the next
             is made.
+        rules: The rules that the means are judged by.
     """
     runs = iter(reports)
     first = next(runs)
     layers = [_Layer(stats) for stats in first.layers]
     flags: list[Counter[str]] = [Counter() for _ in layers]
     verdicts: Counter[Any] = Counter()
-    cosine, loss = _Number(), _Number()
+    cosine, input_rms, loss = _Number(), _Number(), _Number()
     seeds, disagreeing = [], 0
     for report in _chain(first, runs):
         for layer, stats in zip(layers, report.layers, strict=True):
@@ -106,19 +108,31 @@ def average(reports: Iterable[Report]) -> Report:
             flagged.update(said.flagged)
         verdicts[report.verdict.severity] += 1
         cosine.add(report.input_cosine)
+        input_rms.add(report.input_rms)
         loss.add(report.loss.value if report.loss is not None else None)
         seeds.append(report.stack.seed)
         disagreeing += report.theory is not None and report.theory.disagrees
     enough = runs_that_count(len(seeds))
     means = tuple(layer.mean() for layer in layers)
     change = change_per_layer(means)
+    theory = first.theory and first.theory._replace(disagrees=disagreeing >= enough)
+    judged = Run(
+        first.stack,
+        means,
+        change,
+        cosine.mean,
+        theory=theory,
+        loss=None if first.loss is None else first.loss.name,
+        classes=(first.loss and first.loss.classes) or DEFAULT_CLASSES,
+        input_rms=input_rms.mean,
+    )
     return replace(
         first,
         layers=means,
         change_per_layer=change,
-        verdict=diagnose(Run(first.stack, means, change, cosine.mean)),
+        verdict=judge_run(judged, rules),
         loss=first.loss and replace(first.loss, value=loss.mean),
-        theory=first.theory and first.theory._replace(disagrees=disagreeing >= enough),
+        theory=theory,
         layer_theory=tuple(
             LayerTheory(said.predicted, LayerEstimates(), tuple(name for name in flagged if flagged[name] >= enough))
             for said, flagged in zip(first.layer_theory, flags, strict=False)
@@ -127,6 +141,7 @@ def average(reports: Iterable[Report]) -> Report:
             len(seeds), tuple(seeds), tuple(layer.spread() for layer in layers), tuple(verdicts.most_common())
         ),
         input_cosine=cosine.mean,
+        input_rms=input_rms.mean,
     )
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from actdiag.diagnosis import Verdict
-from actdiag.diagnosis.findings import Outlook
+from actdiag.diagnosis.findings import Finding, Outlook, Verdict
 from actdiag.stack import Stack
 from actdiag.statistics import ChangePerLayer, LayerStats
 from actdiag.theory.types import LayerEstimates, LayerTheory, StackTheory
@@ -72,6 +71,7 @@ class Report:
         layer_theory: What it says of each layer; empty where it was not asked or does not apply.
         repeats: The spread over several seeds, where `layers` holds their means; None for a single run.
         input_cosine: The mean cosine between different inputs; None where there is none.
+        input_rms: The rms of the inputs' entries; None where it is not known.
     """
 
     command: str
@@ -84,6 +84,12 @@ class Report:
     layer_theory: tuple[LayerTheory, ...] = ()
     repeats: Repeats | None = None
     input_cosine: float | None = None
+    input_rms: float | None = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the rules found, most severe first: the verdict's."""
+        return self.verdict.findings
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, numbers and None, with the keys of the JSON."""
@@ -135,6 +141,38 @@ def as_json(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
+def stack_to_dict(stack: Stack) -> dict[str, Any]:
+    """Return a stack as the JSON has it: its entries by name, its inputs by theirs."""
+    gains = stack.layer_gains()
+    own_biases = stack.bias_mean is None and stack.bias_std is None and stack.init.sample_bias is not None
+    return {
+        "act": stack.act.name,
+        "init": stack.init.name,
+        "widths": list(stack.widths),
+        "input": stack.input,
+        "input_width": stack.input_width,
+        "batch": stack.batch,
+        "gain": gains[0] if len(gains) == 1 else list(gains),
+        "bias_mean": None if own_biases else stack.bias_mean or 0.0,
+        "bias_std": None if own_biases else stack.bias_std or 0.0,
+        "dtype": stack.dtype,
+        "seed": stack.seed,
+    }
+
+
+def as_plain(value: Any) -> Any:
+    """Return dataclasses and tuples as dicts and lists, and a number that is not finite as None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
+    if hasattr(value, "_asdict"):
+        return {name: as_plain(item) for name, item in value._asdict().items()}
+    if isinstance(value, tuple):
+        return [as_plain(item) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value
+
+
 def versions() -> dict[str, str]:
     """Return the versions of what the numbers came from."""
     from actdiag import __version__
@@ -143,31 +181,16 @@ def versions() -> dict[str, str]:
 
 
 def _run(report: Report) -> dict[str, Any]:
-    stack = report.stack
-    gains = stack.layer_gains()
-    own_biases = stack.bias_mean is None and stack.bias_std is None and stack.init.sample_bias is not None
     run: dict[str, Any] = {
-        "stack": {
-            "act": stack.act.name,
-            "init": stack.init.name,
-            "widths": list(stack.widths),
-            "input": stack.input,
-            "input_width": stack.input_width,
-            "batch": stack.batch,
-            "gain": gains[0] if len(gains) == 1 else list(gains),
-            "bias_mean": None if own_biases else stack.bias_mean or 0.0,
-            "bias_std": None if own_biases else stack.bias_std or 0.0,
-            "dtype": stack.dtype,
-            "seed": stack.seed,
-        },
+        "stack": stack_to_dict(report.stack),
         "layers": _layers(report),
-        "change_per_layer": _plain(report.change_per_layer),
-        "verdict": _plain(report.verdict),
+        "change_per_layer": as_plain(report.change_per_layer),
+        "verdict": as_plain(report.verdict),
     }
     if report.loss is not None:
-        run["loss"] = _plain(report.loss)
+        run["loss"] = as_plain(report.loss)
     if report.theory is not None:
-        run["theory"] = _plain(report.theory)
+        run["theory"] = as_plain(report.theory)
     if report.repeats is not None:
         n, seeds, sd, verdicts = report.repeats
         spread = [{"layer": stats.layer} | _spread(stats, report.loss is not None) for stats in sd]
@@ -192,7 +215,7 @@ def _said(report: Report) -> tuple[LayerTheory, ...]:
 
 
 def _estimates(estimates: LayerEstimates, backward: bool) -> dict[str, Any]:
-    plain: dict[str, Any] = _plain(estimates)
+    plain: dict[str, Any] = as_plain(estimates)
     return plain if backward else {key: value for key, value in plain.items() if key not in _OF_BACKWARD}
 
 
@@ -220,20 +243,8 @@ def _spread(sd: LayerStats, backward: bool) -> dict[str, Any]:
 
 
 def _layer(stats: LayerStats, backward: bool) -> dict[str, Any]:
-    plain: dict[str, Any] = _plain(stats)
+    plain: dict[str, Any] = as_plain(stats)
     return plain if backward else {key: value for key, value in plain.items() if key not in _OF_BACKWARD}
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if hasattr(value, "_asdict"):
-        return {name: _plain(item) for name, item in value._asdict().items()}
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not isfinite(value):
-        return None
-    return value
 
 
 def _flat(plain: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """One run: a Stack in, its Report out."""
 
-from collections.abc import Callable, Sequence
-from math import isfinite
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite, sqrt
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from actdiag.arrays import Array
-from actdiag.diagnosis import Run, diagnose
+from actdiag.diagnosis import RULES, Rules, Run, judge_run, rules_from
 from actdiag.errors import InvalidField, check_integer, check_real
 from actdiag.gradients import BackwardMeasure, radial_share
-from actdiag.losses import Loss, labels_of, loss_and_gradient
+from actdiag.losses import DEFAULT_CLASSES, Loss, labels_of, loss_and_gradient
 from actdiag.measure import Axis, ForwardMeasure, change_per_layer, directions_of
 from actdiag.memory import check_fits, plan_backward, useful_threads
 from actdiag.moments import mean_cosine, squares_of
@@ -26,12 +27,13 @@ Progress = Callable[[int, int], None]
 
 
 class RunSettings(NamedTuple):
-    """How to run, none of which changes a statistic but the histogram's axis; and whether theory is set beside it."""
+    """How to run: none of it changes a statistic but the histogram's axis. Whether theory stands beside; the rules."""
 
     axis: Axis
     threads: int | None
     progress: Progress
     theory: bool = True
+    rules: Rules = RULES
 
 
 def run_settings(
@@ -40,6 +42,7 @@ def run_settings(
     threads: int | None = None,
     progress: Progress | None = None,
     theory: bool = True,
+    rules: str | Path | Mapping[str, Any] | None = None,
 ) -> RunSettings:
     """Return checked settings.
 
@@ -55,7 +58,7 @@ def run_settings(
             raise InvalidField(field="range", problem=f"must have LO under HI, got {low:g} {high:g}")
     if threads is not None:
         check_integer("threads", threads, 1, MOST_THREADS)
-    return RunSettings(Axis(bins, range), threads, progress or _silent, theory)
+    return RunSettings(Axis(bins, range), threads, progress or _silent, theory, rules_from(rules))
 
 
 def _silent(done: int, total: int) -> None:
@@ -91,11 +94,12 @@ class _Run:
 
     def __init__(self, stack: Stack, settings: RunSettings, steps: int, loss: Loss | None = None) -> None:
         self._stack = stack
-        self._axis, self._progress = settings.axis, settings.progress
+        self._axis, self._progress, self._rules = settings.axis, settings.progress, settings.rules
         self._steps = steps
         self._theory = Beside(stack, loss is None or loss.name == "random") if settings.theory else None
         self._layers: list[LayerStats] = []
         self._input_cosine: float | None = None
+        self._input_rms: float | None = None
 
     def climb(self, workers: Workers, tape: Tape | None = None) -> Array:
         """Measure every layer on the way up and return the activations of the last."""
@@ -103,9 +107,10 @@ class _Run:
         for layer in forward(self._stack, workers, measure.visit, tape):
             if layer.number == 0:
                 found = directions_of(self._stack, layer, workers)
-                self._input_cosine = mean_cosine(found)
+                squares = squares_of(found)
+                self._input_cosine, self._input_rms = mean_cosine(found), sqrt(squares.mean() / self._stack.input_width)
                 if self._theory is not None:
-                    self._theory.see_input(layer.activations, squares_of(found), self._input_cosine)
+                    self._theory.see_input(layer.activations, squares, self._input_cosine)
                 continue
             stats = measure.summarize(layer)
             self._layers.append(stats)
@@ -136,16 +141,26 @@ class _Run:
         """Return the Report of the whole."""
         layers = tuple(self._layers)
         change = change_per_layer(layers)
-        verdict = diagnose(Run(self._stack, layers, change, self._input_cosine))
         theory, said = (None, ()) if self._theory is None else self._theory.report(layers)
+        run = Run(
+            self._stack,
+            layers,
+            change,
+            self._input_cosine,
+            theory=theory,
+            loss=None if loss is None else loss.name,
+            classes=(loss and loss.classes) or DEFAULT_CLASSES,
+            input_rms=self._input_rms,
+        )
         return Report(
             command,
             self._stack,
             layers,
             change,
-            verdict,
+            judge_run(run, self._rules),
             loss,
             theory=theory,
             layer_theory=said,
             input_cosine=self._input_cosine,
+            input_rms=self._input_rms,
         )

@@ -71,6 +71,8 @@ class LayerStats:
         nonfinite_fraction: NaN and inf, per entry.
         subnormal_fraction: Entries other than zero under the dtype's smallest normal number.
         cosine: Mean cosine over pairs of different inputs; None under two inputs with activations other than zero.
+        slope_rms: Root of the mean of f'(z)^2 over the first rows of the batch: the factor that the layer's activation
+            has on a random gradient; None where it is not finite.
         pre_activation: The same of z.
         histogram: Of the activations, on one axis for all layers.
         magnitude: Of log10 |a|, one bin a decade.
@@ -94,6 +96,7 @@ class LayerStats:
     nonfinite_fraction: float
     subnormal_fraction: float
     cosine: float | None
+    slope_rms: float | None
     pre_activation: PreActivationStats
     histogram: Histogram
     magnitude: Histogram

@@ -18,18 +18,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actdiag.api import make_stack
+from actdiag.arrays import Array
 from actdiag.datasets import Dataset, load_dataset
 from actdiag.stack import Stack
 from actdiag.training.loop import Recipe, last_mean, steps
-from actdiag.training.network import draw_network
+from actdiag.training.network import climb, draw_network
 from actdiag.workers import Workers
 
 FOLDER = Path(__file__).parent / "labels"
 
 ACTS = ("relu", "leaky_relu:0.2", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus", "softsign")
 INITS = ("he", "xavier", "lecun", "glorot_uniform", "orthogonal", "torch_linear", "std=0.01", "std=0.05")
-RATES = (0.1, 1.0, 0.01, 0.001)
-ADAM_RATES = (0.001, 0.01, 0.0001, 0.00001)
+RATES = (1.0, 0.1, 0.01, 0.001)
+ADAM_RATES = (0.01, 0.001, 0.0001, 0.00001)
 DEPTHS, WIDTHS, GAINS, BIAS_STDS = (3, 50), (64, 200), (0.5, 4.0), (0.0, 1.0)
 
 SEEN = 500
@@ -39,8 +40,11 @@ TRAINS, STUCK = 1.0, 2.2
 """A stack clearly trains where the loss comes under the first, and clearly does not where it stays over the second."""
 
 _OVER = 25
-_HOPELESS_AT, _HOPELESS = 125, 2.295
-_BLOWN_UP_AT, _BLOWN_UP = 50, 100.0
+# Of ten classes guessed evenly the loss is 2.303. A stack at that loss is out of it in time if what it says of the
+# inputs, growing on as it has grown, comes near 1; one at a larger loss must fall.
+_GUESSING, _CALM, _LOUD, _FALLING = 2.295, 2.36, 5.0, 0.98
+_FIRST_LOOK, _NEXT_LOOK, _FAR_FROM_ONE = 50, 100, 0.01
+_LOOKED_AT = 128
 
 
 class Draw(NamedTuple):
@@ -64,7 +68,7 @@ class Set(NamedTuple):
 
     Attributes:
         seed: What its stacks are drawn from.
-        count: How many there are.
+        stacks: How many there are.
         data: `mnist`, or what `load_dataset` calls it.
         depth: The depth of all of them; None for the range.
         optimizer: How they are trained.
@@ -73,7 +77,7 @@ class Set(NamedTuple):
     """
 
     seed: int
-    count: int
+    stacks: int
     data: str = "mnist"
     depth: int | None = None
     optimizer: str = "sgd"
@@ -82,21 +86,39 @@ class Set(NamedTuple):
 
 
 SETS = {
-    "fit": Set(seed=1, count=600),
-    "held_out": Set(seed=2, count=200),
-    "digits": Set(seed=3, count=60, data="digits"),
-    "deep": Set(seed=4, count=60, depth=100),
-    "adam": Set(seed=5, count=60, optimizer="adam", rates=ADAM_RATES),
-    "longer": Set(seed=6, count=60, iterations=1000),
+    "fit": Set(seed=1, stacks=600),
+    "held_out": Set(seed=2, stacks=200),
+    "digits": Set(seed=3, stacks=60, data="digits"),
+    "deep": Set(seed=4, stacks=60, depth=100),
+    "adam": Set(seed=5, stacks=60, optimizer="adam", rates=ADAM_RATES),
+    "longer": Set(seed=6, stacks=60, iterations=1000),
 }
 
 
 class Outcome(NamedTuple):
-    """What became of a stack at one learning rate: the mean of its last losses (None where it diverged), and when."""
+    """What became of a stack at one learning rate.
+
+    Attributes:
+        rate: The learning rate.
+        loss: The mean of the last 25 losses; None where it diverged.
+        iterations: After how many.
+        highest: The largest loss on the way; None where it diverged.
+    """
 
     rate: float
     loss: float | None
     iterations: int
+    highest: float | None
+
+    @property
+    def trains(self) -> bool:
+        """Whether the loss came under the limit."""
+        return self.loss is not None and self.loss < TRAINS
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether the stack did nothing but guess, at a loss that nothing ever moved: a smaller rate moves it less."""
+        return self.loss is not None and self.loss > _GUESSING and (self.highest or math.inf) < _CALM
 
 
 class Labelled(NamedTuple):
@@ -124,7 +146,7 @@ def draws(chosen: Set) -> list[Draw]:
         return math.exp(rng.uniform(math.log(ends[0]), math.log(ends[1])))
 
     found = []
-    for number in range(chosen.count):
+    for number in range(chosen.stacks):
         act, init = str(rng.choice(ACTS)), str(rng.choice(INITS))
         depth, width = round(between(DEPTHS)), int(rng.integers(WIDTHS[0], WIDTHS[1] + 1))
         gain = round(between(GAINS), 3) if rng.random() < 0.5 else 1.0
@@ -134,31 +156,57 @@ def draws(chosen: Set) -> list[Draw]:
 
 
 def outcome(draw: Draw, data: Dataset, chosen: Set, rate: float) -> Outcome:
+    """Train a drawn stack at one learning rate, no longer than it takes to know what becomes of it."""
+    return outcome_of(draw.stack(data), data, chosen, rate)
+
+
+def outcome_of(stack: Stack, data: Dataset, chosen: Set, rate: float) -> Outcome:
     """Train a stack at one learning rate, no longer than it takes to know what becomes of it."""
     with Workers(1) as workers:
-        stack = draw.stack(data)
         network = draw_network(stack, data.classes, workers)
         recipe = Recipe(chosen.optimizer, chosen.iterations)
         losses: list[float] = []
+        spreads: list[float] = []
         for step in steps(network, data.train_inputs, data.train_labels, recipe, rate):
             losses.append(step.loss)
-            if len(losses) >= _OVER and _decided(losses, chosen.iterations):
+            if step.iteration in (_FIRST_LOOK, _NEXT_LOOK):
+                spreads.append(_spread(climb(network, data.train_inputs[:_LOOKED_AT]).logits))
+            if len(losses) >= _OVER and _decided(losses, spreads, chosen.iterations):
                 break
-    last = last_mean(losses, _OVER)
-    return Outcome(rate, last if math.isfinite(last) else None, len(losses))
+    if not math.isfinite(losses[-1]):
+        return Outcome(rate, None, len(losses), None)
+    return Outcome(rate, last_mean(losses), len(losses), max(losses))
 
 
-def _decided(losses: Sequence[float], iterations: int) -> bool:
-    last = last_mean(list(losses[-_OVER:]), _OVER)
-    stuck = len(losses) >= _HOPELESS_AT * iterations / 250 and _HOPELESS < last
-    return last < TRAINS or stuck or (len(losses) >= _BLOWN_UP_AT and last > _BLOWN_UP)
+def _spread(logits: Array) -> float:
+    return float(logits.std(axis=0).mean())
+
+
+def _decided(losses: list[float], spreads: list[float], iterations: int) -> bool:
+    """Return whether more iterations would change nothing: it trains, or nothing moves, or it is lost."""
+    last, before = last_mean(losses[-_OVER:]), last_mean(losses[-2 * _OVER : -_OVER] or losses)
+    if last < TRAINS:
+        return True
+    if len(losses) % _OVER or len(losses) < _NEXT_LOOK or last < _GUESSING:
+        return False
+    if last > _LOUD:
+        return last > _FALLING * before
+    growth = max(spreads[1] / spreads[0], 1.0) if spreads[0] else 1.0
+    reached = math.log(max(spreads[1], 1e-300)) + math.log(growth) * (iterations - _NEXT_LOOK) / _FIRST_LOOK
+    return len(losses) == _NEXT_LOOK and last < _CALM and reached < math.log(_FAR_FROM_ONE)
 
 
 def label(task: tuple[Set, Draw]) -> Labelled:
-    """Train a stack at every learning rate of its set."""
+    """Train a stack at the learning rates of its set, but for those under one that says enough."""
     chosen, draw = task
     data = _DATA[chosen.data]
-    return Labelled(draw, tuple(outcome(draw, data, chosen, rate) for rate in chosen.rates))
+    found: list[Outcome] = []
+    for rate in chosen.rates:
+        larger = [one for one in found if one.rate > rate]
+        # The steps of Adam do not shrink with the gradient, so that one that stands still says nothing of the others.
+        if not any(one.trains or (one.stands_still and chosen.optimizer == "sgd") for one in larger):
+            found.append(outcome(draw, data, chosen, rate))
+    return Labelled(draw, tuple(found))
 
 
 _DATA: dict[str, Dataset] = {}
@@ -192,10 +240,16 @@ def _parsed(line: dict[str, Any]) -> Labelled:
 
 
 def _written(labelled: Labelled) -> str:
-    outcomes = [
-        (one.rate, one.loss if one.loss is None else round(one.loss, 4), one.iterations) for one in labelled.outcomes
-    ]
-    return json.dumps({"draw": labelled.draw._asdict(), "outcomes": outcomes}) + "\n"
+    return json.dumps({"draw": labelled.draw._asdict(), "outcomes": [plain(one) for one in labelled.outcomes]}) + "\n"
+
+
+def plain(one: Outcome) -> tuple[float, float | None, int, float | None]:
+    """Return an outcome as it is stored."""
+    return one.rate, _rounded(one.loss), one.iterations, _rounded(one.highest)
+
+
+def _rounded(loss: float | None) -> float | None:
+    return None if loss is None else float(f"{loss:.5g}")
 
 
 def produce(name: str, processes: int) -> Iterator[Labelled]:
@@ -205,7 +259,7 @@ def produce(name: str, processes: int) -> Iterator[Labelled]:
     missing = [(chosen, draw) for draw in draws(chosen) if draw not in done]
     FOLDER.mkdir(exist_ok=True)
     with multiprocessing.get_context("fork").Pool(processes) as pool, (FOLDER / f"{name}.jsonl").open("a") as file:
-        for labelled in pool.imap(label, missing):
+        for labelled in pool.imap_unordered(label, missing):
             file.write(_written(labelled))
             file.flush()
             yield labelled

@@ -55,6 +55,16 @@ FLAT = Finding(
     advice="judge by dL/dz",
 )
 
+DISAGREES = Finding(
+    rule="disagrees_with_theory",
+    severity="info",
+    layers=(),
+    value=1.0,
+    limit=0.0,
+    summary="theory and the run disagree: it does not behave as theory says it must",
+    advice="look at the numbers marked !",
+)
+
 
 def layer(number, **changes):
     stats = LayerStats(
@@ -72,6 +82,7 @@ def layer(number, **changes):
         nonfinite_fraction=0.0,
         subnormal_fraction=0.0,
         cosine=0.3,
+        slope_rms=0.7,
         pre_activation=PreActivationStats(0.01, 1.0, 1.0, -3.0, 3.0, 0.0),
         histogram=Histogram(EDGES, (20, 15, 10, 5), 0, 0, 50, 0, 0),
         magnitude=Histogram((-2.0, -1.0, 0.0), (10, 40), 0, 0, 50, 0, 0),
@@ -94,6 +105,15 @@ def stack(depth=4, **changes):
     return replace(recipe, **changes)
 
 
+def verdict(severity="healthy", findings=(), **changes):
+    """A verdict with the numbers that go with its severity."""
+    probability = {"healthy": 0.97, "at-risk": 0.6, "untrainable": 0.02}[severity]
+    rates = (None, None) if severity == "untrainable" else (0.1, (0.01, 0.3))
+    decided = tuple(finding.rule for finding in findings if finding.severity != "info")
+    said = Verdict(severity, probability >= 0.5, probability, *rates, False, decided, tuple(findings))
+    return replace(said, **changes)
+
+
 def report(layers=None, findings=(), severity="healthy", loss=None, change=(0.98, None), **changes):
     layers = tuple(layers if layers is not None else [layer(number) for number in range(1, 5)])
     return Report(
@@ -101,7 +121,7 @@ def report(layers=None, findings=(), severity="healthy", loss=None, change=(0.98
         stack(len(layers), **changes),
         layers,
         ChangePerLayer(*change),
-        Verdict(severity, tuple(findings)),
+        verdict(severity, findings),
         loss,
     )
 
@@ -187,7 +207,7 @@ def with_theory(base=None, flags=None, **changes):
 def surprising():
     """Theory that most of the run contradicts."""
     flags = {1: ("std",), 2: ("std", "cosine", "pre_activation.rms"), 3: ("zero_fraction",)}
-    return with_theory(flags=flags, disagrees=True)
+    return with_theory(report(findings=(DISAGREES,)), flags, disagrees=True)
 
 
 def surprising_gradient():

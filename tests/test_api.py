@@ -234,7 +234,8 @@ def test_healthy_relu_stacks_are_not_called_dead_at_any_width(width, depth):
         actdiag.propagate(width=width, depth=depth, input_width=100, batch=300, seed=seed, theory=False).verdict
         for seed in range(20)
     ]
-    flagged = sum(finding.rule == "dead_units" for verdict in called for finding in verdict.findings)
+    found = [finding for verdict in called for finding in verdict.findings if finding.counts]
+    flagged = sum(finding.rule == "dead_units" for finding in found)
     assert flagged <= 3  # the wholly dead layer that a width of 8 to 16 meets now and then is no false alarm
 
 

@@ -125,8 +125,8 @@ def test_json_has_the_promised_keys_and_is_what_the_library_says(capsys):
     first = document["layers"][0]
     assert list(first) == [
         "layer", "width", "mean", "std", "rms", "min", "max", "unit_std", "zero_fraction", "dead_fraction",
-        "saturated_fraction", "nonfinite_fraction", "subnormal_fraction", "cosine", "pre_activation", "histogram",
-        "magnitude", "gradient", "weight_gradient", "bias_gradient", "slope_gradient", "predicted", "expected",
+        "saturated_fraction", "nonfinite_fraction", "subnormal_fraction", "cosine", "slope_rms", "pre_activation",
+        "histogram", "magnitude", "gradient", "weight_gradient", "bias_gradient", "slope_gradient", "predicted", "expected",
         "flagged",
     ]  # fmt: skip
     assert list(first["pre_activation"]) == ["mean", "std", "rms", "min", "max", "nonfinite_fraction"]
@@ -136,7 +136,9 @@ def test_json_has_the_promised_keys_and_is_what_the_library_says(capsys):
     assert list(first["weight_gradient"]) == ["norm", "weight_ratio"]
     assert list(first["bias_gradient"]) == ["norm"]
     assert list(document["change_per_layer"]) == ["forward", "backward"]
-    assert list(document["verdict"]) == ["severity", "findings"]
+    assert list(document["verdict"]) == [
+        "severity", "trainable", "probability", "learning_rate", "learning_rates", "estimated", "decided_by", "findings",
+    ]  # fmt: skip
     report = library.grad_flow("prelu", "he", batch=50, width=20, depth=3)
     assert text == report.to_json()
 

@@ -12,10 +12,12 @@ import click
 from actdiag import __version__
 from actdiag.cli.activations import activations
 from actdiag.cli.compare import compare
+from actdiag.cli.explain import explain
 from actdiag.cli.gain import gain
 from actdiag.cli.grad_flow import grad_flow
 from actdiag.cli.initializers import initializers
 from actdiag.cli.propagate import propagate
+from actdiag.cli.train import train
 from actdiag.errors import InvalidField
 
 EXIT_USAGE = 2
@@ -34,9 +36,10 @@ class _Group(click.Group):
         """Run the command."""
         try:
             with _output_failures():
-                result = super().invoke(ctx)
-                sys.stdout.flush()
-                return result
+                try:
+                    return super().invoke(ctx)
+                finally:
+                    sys.stdout.flush()
         except InvalidField as error:
             command = self.commands[ctx.invoked_subcommand or ""]
             message = f"{_option(command, error.field)} {error.problem}"
@@ -63,12 +66,12 @@ def actdiag(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (propagate, grad_flow, compare, gain, activations, initializers):
+for command in (propagate, grad_flow, compare, train, gain, activations, initializers, explain):
     actdiag.add_command(command)
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 2 usage, 130 interrupted; a bug leaves its traceback and 1."""
+    """Run the command line and exit: 0 done, 2 usage, 3 what --fail-on names, 130 interrupted; a bug: 1, a traceback."""
     sys.exit(run())
 
 
@@ -99,7 +102,8 @@ def _output_failures() -> Iterator[None]:
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if error.errno == errno.EPIPE:
-            raise click.exceptions.Exit(0) from None
+            code = error.__context__.exit_code if isinstance(error.__context__, click.exceptions.Exit) else 0
+            raise click.exceptions.Exit(code) from None
         message = f"standard output must take the answer, got: {error.strerror}"
         raise click.ClickException(message) from None
 

@@ -8,7 +8,7 @@ from actdiag.cli import options
 
 
 @click.command(short_help="Many activations with many initializers.")
-@options.many_acts
+@options.acts_option("relu,tanh,sigmoid")
 @options.many_inits
 @options.stack_options
 @options.loss_options
@@ -24,9 +24,10 @@ def compare(act: tuple[str, ...], init: tuple[str, ...], **given: Any) -> None:
       actdiag compare --act relu,tanh,sigmoid --init std=0.01,xavier,he --png grid.png
     """
     from actdiag import api
-    from actdiag.cli import output
+    from actdiag.cli import gate, output
 
-    outputs = output.taken_from(given)
+    outputs, fail_on = output.taken_from(given), gate.taken_from(given)
     with output.progress() as progress:
         reports = api.compare(options.split_list(act), options.split_list(init), progress=progress, **given)
     output.answer_all(reports, outputs)
+    fail_on.check(reports)

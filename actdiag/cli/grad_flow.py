@@ -40,12 +40,13 @@ def grad_flow(
       actdiag grad-flow --act relu --init he --loss cross-entropy --json -
     """
     from actdiag import api, running
-    from actdiag.cli import output
+    from actdiag.cli import gate, output
     from actdiag.memory import parse_size
     from actdiag.render.selection import parse_layers
     from actdiag.repeats import run_repeatedly
 
-    outputs, settings = output.taken_from(given, labels), output.settings_from(given)
+    outputs, fail_on = output.taken_from(given, labels), gate.taken_from(given)
+    settings = output.settings_from(given)
     budget, chosen_loss = parse_size("memory", memory), api.make_loss(loss, classes, labels)
     repeats = given.pop("repeats")
     stack = api.make_stack(act, init, **given)
@@ -57,3 +58,4 @@ def grad_flow(
     with output.progress() as progress:
         report = run_repeatedly(run, stack, running.run_settings(**settings, progress=progress), repeats)
     output.answer(report, outputs, shown)
+    fail_on.check([report])

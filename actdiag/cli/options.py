@@ -50,6 +50,21 @@ class RealOrAuto(Real):
             self.fail(f"must be a number or auto, got {value!r}", param, ctx)
 
 
+class Rates(click.ParamType[tuple[Any, ...]]):
+    """Numbers or `auto`, with commas between."""
+
+    name = "X,...|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
+        """Return the numbers, `auto` as it stands, or fail with what is accepted."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(part.strip() if part.strip() == "auto" else float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"must be numbers with commas between, or auto, got {value!r}", param, ctx)
+
+
 class Wholes(click.ParamType[tuple[int, ...]]):
     """Whole numbers with commas between."""
 
@@ -74,12 +89,18 @@ class Registered(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Return the registered names that begin like the last of a list."""
-        from actdiag.activations import ACTIVATIONS
-        from actdiag.initializers import INITIALIZERS
-
         before, comma, start = incomplete.rpartition(",")
-        names = sorted(ACTIVATIONS if self.kind == "act" else INITIALIZERS)
-        return [CompletionItem(before + comma + name) for name in names if name.startswith(start)]
+        return [CompletionItem(before + comma + name) for name in _names(self.kind) if name.startswith(start)]
+
+
+def _names(kind: str) -> list[str]:
+    from actdiag.activations import ACTIVATIONS
+    from actdiag.cli.gate import VERDICTS
+    from actdiag.diagnosis import RULES
+    from actdiag.initializers import INITIALIZERS
+
+    names = {"act": sorted(ACTIVATIONS), "init": sorted(INITIALIZERS), "rule": [*RULES], "gate": [*VERDICTS, *RULES]}
+    return names[kind]
 
 
 def split_list(values: tuple[str, ...]) -> list[str]:
@@ -118,17 +139,23 @@ def _option(name: str, help: str, **attributes: Any) -> Callable[[Command], Comm
 one_act = _option("--act", _ACT_HELP, type=Registered("act"), default="relu")
 one_init = _option("--init", _INIT_HELP, type=Registered("init"), default="he")
 
-many_acts = _option(
-    "--act", f"Activation{_MANY}", type=Registered("act"), multiple=True, default=("relu,tanh,sigmoid",)
-)
+
+
+def acts_option(default: str) -> Callable[[Command], Command]:
+    """Return the option of several activations."""
+    return _option("--act", f"Activation{_MANY}", type=Registered("act"), multiple=True, default=(default,))
+
+
 many_inits = _option(
     "--init", f"Initializer{_MANY}", type=Registered("init"), multiple=True, default=("std=0.01,xavier,he",)
 )
 
-stack_options = _together(
+shape_options = _together(
     _option("--depth", "Number of layers.  [default: 5]", type=Whole()),
     _option("--width", "Units of each layer.  [default: 100]", type=Whole()),
     _option("--widths", "Units of layers 1 to L, instead of --depth and --width.", type=Wholes()),
+)
+input_options = _together(
     _option("--batch", "Number of inputs.  [default: 1000, or a file's rows up to that]", type=Whole()),
     _option(
         "--input",
@@ -138,6 +165,8 @@ stack_options = _together(
     ),
     _option("--input-width", "Features of an input.  [default: the file's, else the first width]", type=Whole()),
     _option("--standardize", "Bring every feature of a file to mean 0 and std 1.", is_flag=True, show_default=False),
+)
+parameter_options = _together(
     _option("--bias-mean", "Mean of normal biases.  [default: the initializer's biases]", type=Real()),
     _option("--bias-std", "Std of normal biases.  [default: the initializer's biases]", type=Real()),
     _option(
@@ -148,6 +177,34 @@ stack_options = _together(
     ),
     _option("--dtype", "Arithmetic of the stack.", default="float32", metavar="float32|float64"),
     _option("--seed", "What all random numbers follow from.", type=Whole(), default=0),
+)
+stack_options = _together(shape_options, input_options, parameter_options)
+
+training_options = _together(
+    _option(
+        "--data",
+        "What to train on: a name, NPZ with x_train and y_train, a folder of IDX files, X.npy,Y.npy.",
+        default="synthetic",
+        metavar="NAME|FILE",
+    ),
+    _option(
+        "--scale",
+        "Inputs to mean 0 and std 1 over all entries, to at most 1, or as they are.",
+        default="standard",
+        metavar="standard|unit|raw",
+    ),
+    _option("--optimizer", "How parameters are updated.", default="sgd", metavar="sgd|momentum|adam"),
+    _option(
+        "--lr",
+        "Learning rates, with commas between; auto: the best of a small grid.",
+        type=Rates(),
+        multiple=True,
+        default=("0.01",),
+    ),
+    _option("--iterations", "Updates of each run.", type=Whole(), default=2000),
+    _option("--batch", "Rows of an update.", type=Whole(), default=128),
+    _option("--clip-norm", "Bound on the norm of all gradients together.", type=Real()),
+    _option("--clip-value", "Bound on every entry of a gradient.", type=Real()),
 )
 
 loss_options = _together(
@@ -167,6 +224,8 @@ loss_options = _together(
     ),
 )
 
+rules_option = _option("--rules", "Limits other than the rules' own: a table for each rule.", metavar="FILE.toml")
+
 run_options = _together(
     _option(
         "--range",
@@ -179,13 +238,31 @@ run_options = _together(
     _option("--threads", "Threads; the numbers do not depend on it.  [default: all]", type=Whole()),
     _option("--repeats", "Runs, under the seeds from --seed on: means and spread.", type=Whole(), default=1),
     _option("--theory/--no-theory", "Mean-field theory beside what is measured.", default=True),
+    rules_option,
+    _option(
+        "--fail-on",
+        "Exit with 3 where the verdict is so bad, or worse, or a rule finds something.",
+        type=Registered("gate"),
+        metavar="at-risk|untrainable|RULE,...",
+    ),
 )
 
 layers_option = _option("--layers", "Layers in the table.  [default: up to 20, evenly chosen]", metavar="all|1-10,50")
 png_option = _option("--png", "Write a picture: PNG, SVG or PDF by suffix.", metavar="FILE")
 
-output_options = _together(
-    png_option,
-    _option("--json", f"Write JSON; {_TABLE}", metavar="FILE|-"),
-    _option("--csv", f"Write a row per layer; {_TABLE}", metavar="FILE|-"),
-)
+
+
+def outputs_option(row: str) -> Callable[[Command], Command]:
+    """Return the options of where answers go.
+
+    Args:
+        row: What a row of the CSV is of.
+    """
+    return _together(
+        png_option,
+        _option("--json", f"Write JSON; {_TABLE}", metavar="FILE|-"),
+        _option("--csv", f"Write a row per {row}; {_TABLE}", metavar="FILE|-"),
+    )
+
+
+output_options = outputs_option("layer")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import RenderableType
 
+    from actdiag.training import TrainingRun
+
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 _STDOUT = "-"
@@ -102,7 +104,7 @@ def _file_of(spec: str) -> str:
 
 def settings_from(given: dict[str, Any]) -> dict[str, Any]:
     """Take the options of how to run out of a command's options."""
-    return {name: given.pop(name) for name in ("bins", "range", "threads", "theory")}
+    return {name: given.pop(name) for name in ("bins", "range", "threads", "theory", "rules")}
 
 
 def answer(report: Report, outputs: Outputs, layers: Sequence[int] | None) -> None:
@@ -131,6 +133,22 @@ def answer_all(reports: Sequence[Report], outputs: Outputs) -> None:
         from actdiag.render.terminal.comparison import comparison_view
 
         show(lambda width, plain: comparison_view(reports, width=width, ascii_only=plain))
+
+
+def answer_training(runs: "Sequence[TrainingRun]", outputs: Outputs) -> None:
+    """Give the answer of training runs: their files, and their table unless standard output is taken."""
+    from actdiag.training import training_rows, training_to_dict
+
+    def figure() -> "Figure":
+        from actdiag.render.figures.training import training_figure
+
+        return training_figure(runs)
+
+    outputs.write(figure, lambda: as_json(training_to_dict(runs)), lambda: csv_text(training_rows(runs)))
+    if not outputs.on_stdout:
+        from actdiag.render.terminal.training import training_view
+
+        show(lambda width, plain: training_view(runs, width=width, ascii_only=plain))
 
 
 def picture_bytes(figure: "Figure", suffix: str) -> bytes:
@@ -195,8 +213,12 @@ def show(view: "Callable[[int, bool], RenderableType]") -> None:
 
 
 @contextlib.contextmanager
-def progress() -> Iterator[Callable[[int, int], None]]:
-    """Give a callback of (done, total): a bar on standard error, if that is a terminal and it takes a while."""
+def progress(of: str = "layers") -> Iterator[Callable[[int, int], None]]:
+    """Give a callback of (done, total): a bar on standard error, if that is a terminal and it takes a while.
+
+    Args:
+        of: What is counted.
+    """
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
@@ -206,7 +228,7 @@ def progress() -> Iterator[Callable[[int, int], None]]:
 
         def tell(done: int, total: int) -> None:
             if not advance and time.monotonic() - started > _PATIENCE:
-                advance.append(stack.enter_context(_bar()))
+                advance.append(stack.enter_context(_bar(of)))
             if advance:
                 advance[0](done, total)
 
@@ -214,12 +236,12 @@ def progress() -> Iterator[Callable[[int, int], None]]:
 
 
 @contextlib.contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
+def _bar(of: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("layers")
+        task = bar.add_task(of)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

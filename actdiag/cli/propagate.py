@@ -25,11 +25,12 @@ def propagate(act: str, init: str, layers: str | None, **given: Any) -> None:
       actdiag propagate --act relu --init std=0.01 --png layers.png
     """
     from actdiag import api, running
-    from actdiag.cli import output
+    from actdiag.cli import gate, output
     from actdiag.render.selection import parse_layers
     from actdiag.repeats import run_repeatedly
 
-    outputs, settings = output.taken_from(given), output.settings_from(given)
+    outputs, fail_on = output.taken_from(given), gate.taken_from(given)
+    settings = output.settings_from(given)
     repeats = given.pop("repeats")
     stack = api.make_stack(act, init, **given)
     shown = None if layers is None else parse_layers(layers, stack.depth)
@@ -37,3 +38,4 @@ def propagate(act: str, init: str, layers: str | None, **given: Any) -> None:
         chosen = running.run_settings(**settings, progress=progress)
         report = run_repeatedly(running.run_propagate, stack, chosen, repeats)
     output.answer(report, outputs, shown)
+    fail_on.check([report])

@@ -1,6 +1,9 @@
-"""The verdict on a stack at initialization: rules over what was measured, and what they found."""
+"""The verdict on a stack at initialization: rules over what was measured, what they found, and whether it trains."""
 
 from actdiag.diagnosis.findings import Finding, Verdict
-from actdiag.diagnosis.rules import Run, diagnose
+from actdiag.diagnosis.rule import Rule
+from actdiag.diagnosis.rules import RULES, Rules, rules_from
+from actdiag.diagnosis.run import Run
+from actdiag.diagnosis.verdict import judge_run
 
-__all__ = ["Finding", "Run", "Verdict", "diagnose"]
+__all__ = ["RULES", "Finding", "Rule", "Rules", "Run", "Verdict", "judge_run", "rules_from"]

@@ -16,8 +16,8 @@ _LARGE_INPUT = 10.0
 _NEARLY_HOMOGENEOUS = (0.8, 1.2)
 """Local degrees of an activation between which one gain undoes a change per layer."""
 
-
 DRAW_WEIGHTS = "take random weights, such as --init lecun: equal ones make all units copies of each other"
+STANDARDIZE = "bring the inputs to mean 0 and std 1: --standardize"
 
 
 def rescale(stack: Stack, layers: Sequence[LayerStats], change: float | None) -> str | None:
@@ -47,9 +47,6 @@ def mend_scale(stack: Stack, layers: Sequence[LayerStats], change: float | None,
         exploding: Whether it grows.
     """
     slope, name = traits(stack.act).slope_supremum, stack.act.name
-    dead = next((stats.layer for stats in layers if stats.dead_fraction == 1 and stats.pre_activation.rms), None)
-    if dead is not None and not exploding:
-        return f"every unit of layer {dead} is dead: {revive(stack)}"
     if what == "gradient" and not exploding and slope is not None and slope < 1:
         return f"the slope of {name} is at most {slope:.3g}: take an activation of slope 1, such as tanh"
     gain = rescale(stack, layers, change)
@@ -70,13 +67,16 @@ def revive(stack: Stack) -> str:
     """Advise what gives dead units a slope again."""
     if (stack.bias_mean or 0.0) < 0:
         return "raise --bias-mean, which holds units below zero"
+    edge = traits(stack.act).dead_below
+    if edge is not None and edge > 0:
+        return f"use larger weights, such as --init he: {stack.act.name} is flat under {edge:.3g}"
     return "take wider layers, or an activation with a slope on both sides, such as leaky_relu"
 
 
 def unsaturate(stack: Stack, first: int) -> str:
     """Advise what keeps pre-activations where the slope is; `first` is the first layer that saturates."""
     if first == 1 and stack.data is not None and float(np.abs(stack.data).max()) > _LARGE_INPUT:
-        return "bring the inputs to mean 0 and std 1: --standardize"
+        return STANDARDIZE
     smaller = "" if stack.target_gain is not None else f" or a --gain under {stack.gain:.3g}"
     return f"use smaller weights, such as --init lecun{smaller}"
 
@@ -104,3 +104,12 @@ def name_layers(layers: tuple[int, ...]) -> str:
         return f"layer {layers[0]}"
     gap = layers[-1] - layers[0] + 1 != len(layers)
     return f"{len(layers)} layers from {layers[0]} to {layers[-1]}" if gap else f"layers {layers[0]} to {layers[-1]}"
+
+
+def share(part: float) -> str:
+    """Return a share in percent, in two digits, never rounding a share to none or a part to all."""
+    if 0 < part < 0.001:
+        return "<.1%"
+    if 0.995 <= part < 1:
+        return ">99%"
+    return f"{100 * part:.0f}%" if part >= 0.0995 else f"{100 * part:.2g}%"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from math import floor, log10
 from typing import Any
 
+from actdiag.diagnosis import Verdict
 from actdiag.histograms import Histogram
 from actdiag.repeats import runs_that_count
 from actdiag.report import Report
@@ -66,6 +67,28 @@ def cosine(value: float | None) -> str:
 def change(value: float | None) -> str:
     """Return a factor from layer to layer."""
     return MISSING if value is None else f"x{brief(value)}"
+
+
+def chance(probability: float) -> str:
+    """Return a probability in percent, of which nothing between is rounded to none or to all."""
+    if 0 < probability < 0.01:
+        return "<1%"
+    return ">99%" if 0.99 < probability < 1 else f"{100 * probability:.0f}%"
+
+
+def outlook(verdict: Verdict) -> str:
+    """Return a verdict's probability in words, and whether it rests on an estimate."""
+    said = f"{chance(verdict.probability)} that SGD trains it" if verdict.probability else "no learning rate trains it"
+    return f"{said}; gradient estimated" if verdict.estimated and verdict.probability else said
+
+
+def rates(verdict: Verdict) -> str | None:
+    """Return which learning rates should work; None where none is known to, or where the stack will hardly train."""
+    if not verdict.trainable or verdict.learning_rate is None:
+        return None
+    known = verdict.learning_rates
+    span = "" if known is None else f"learning rates {known[0]:.2g} to {known[1]:.2g}, "
+    return f"{span}try {verdict.learning_rate:.2g}"
 
 
 def why_blank(histogram: Histogram) -> str:

@@ -1,1 +1,25 @@
 """Short training runs of a stack: what a diagnosis at initialization promises, put to the test."""
+
+from actdiag.training.document import training_rows, training_to_dict
+from actdiag.training.loop import Recipe, check_training_fits, checked_recipe
+from actdiag.training.outcome import Outcome
+from actdiag.training.run import AUTO_RATES, DataFacts, Look, Tried, TrainingRun, Watch, over_rows, run_training
+from actdiag.training.snapshot import Snapshot
+
+__all__ = [
+    "AUTO_RATES",
+    "DataFacts",
+    "Look",
+    "Outcome",
+    "Recipe",
+    "Snapshot",
+    "Tried",
+    "TrainingRun",
+    "Watch",
+    "check_training_fits",
+    "checked_recipe",
+    "over_rows",
+    "run_training",
+    "training_rows",
+    "training_to_dict",
+]

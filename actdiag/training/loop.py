@@ -9,13 +9,21 @@ import numpy as np
 
 from actdiag.arrays import Array, Counts
 from actdiag.data import Stream, stream
-from actdiag.errors import check_choice, check_integer, check_real
+from actdiag.errors import InvalidField, check_choice, check_integer, check_real
+from actdiag.memory import available_memory, readable_size
+from actdiag.stack import Stack
 from actdiag.training.network import Network, gradients, slopes_of
 from actdiag.training.optimizers import OPTIMIZERS, clip, optimizer
 
 MOST_ITERATIONS = 10_000_000
 MOST_BATCH = 1_000_000
 _LARGEST = 1e30
+
+_ARRAYS_A_WEIGHT, _AT_ONCE = {"sgd": 3, "momentum": 4, "adam": 5}, 4
+"""Copies of all weights: as they are, as they were drawn, gradients, the optimizer's; and what one layer's update takes."""
+
+_ARRAYS_A_ROW = 3
+"""Of every layer's pre-activations: themselves, the activations, and room to measure them in."""
 
 
 class Recipe(NamedTuple):
@@ -46,10 +54,36 @@ def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
     for field in ("clip_norm", "clip_value"):
         if getattr(recipe, field) is not None:
             check_real(field, getattr(recipe, field), 0.0, _LARGEST, open_below=True)
-    return recipe._replace(
-        iterations=check_integer("iterations", recipe.iterations, 1, MOST_ITERATIONS),
-        batch=check_integer("batch", recipe.batch, 1, min(rows, MOST_BATCH)),
-    )
+    iterations = check_integer("iterations", recipe.iterations, 1, MOST_ITERATIONS)
+    batch = check_integer("batch", recipe.batch, 1, MOST_BATCH)
+    if batch > rows:
+        raise InvalidField(field="batch", problem=f"must be at most {rows}, the rows to train on, got {batch}")
+    return recipe._replace(iterations=iterations, batch=batch)
+
+
+def check_training_fits(stack: Stack, recipe: Recipe, classes: int) -> None:
+    """Refuse a stack whose training would take more memory than there is, before anything is allocated.
+
+    Raises:
+        InvalidField: It does not fit; the field is the one that asks for the most.
+    """
+    item = np.dtype(stack.dtype).itemsize
+    columns = [stack.columns(layer) for layer in range(1, stack.depth + 1)]
+    weights = [stack.fan_in(layer) * of for layer, of in enumerate(columns, 1)]
+    weights.append(stack.widths[-1] * classes)
+    held = item * _ARRAYS_A_ROW * (sum(columns) + classes)
+    asked = {
+        "width": item * (_ARRAYS_A_WEIGHT[recipe.optimizer] * sum(weights) + _AT_ONCE * max(weights)),
+        "batch": recipe.batch * held,
+        "depth": stack.batch * held,
+    }
+    needed = max(asked["batch"], asked["depth"]) + asked["width"]
+    available = available_memory()
+    if available is not None and needed > available:
+        field = max(asked, key=lambda name: asked[name])
+        got = {"width": max(stack.widths), "batch": recipe.batch, "depth": stack.depth}[field]
+        estimate = f"training needs about {readable_size(needed)} and {readable_size(available)} is available"
+        raise InvalidField(field, f"must be smaller, {estimate}, got {got}")
 
 
 class Step(NamedTuple):

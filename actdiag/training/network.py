@@ -174,4 +174,3 @@ def slopes_of(seed: int, iteration: int) -> np.random.Generator:
 def _accuracy(logits: Array, labels: Counts) -> float:
     finite = np.isfinite(logits).all(axis=1)
     return float(np.mean((logits.argmax(axis=1) == labels) & finite))
-

@@ -32,7 +32,8 @@ def comparison_view(reports: Sequence[Report], *, width: int, ascii_only: bool =
             view.add_row()
         parts.append(view)
     legend = (
-        "rms: of the last layer's activations; up, down: change per layer of rms(a) and rms(dL/dz); then the verdict"
+        "rms: of the last layer's activations; up, down: change per layer of rms(a) and rms(dL/dz); then the verdict, "
+        "with the probability that SGD trains the stack"
     )
     return Group(*parts, Text(legend, "dim"))
 
@@ -44,10 +45,10 @@ def _cell(report: Report) -> Text:
         gain = f"gain {words.brief(stack.target_gain)}, b {words.brief(stack.bias_spread(1)[1])}\n"
     text = Text(f"{gain}rms {words.number(report.layers[-1].rms)}\n")
     text.append(f"up {words.change(change.forward)}\ndown {words.change(change.backward)}\n")
-    text.append(verdict.severity, STYLES[verdict.severity])
+    text.append(verdict.severity, STYLES[verdict.severity]).append(f" {words.chance(verdict.probability)}")
     if report.repeats is not None:
         text.append(f"\nso {dict(report.repeats.verdicts).get(verdict.severity, 0)} of {report.repeats.n} runs")
     if report.theory is not None and report.theory.disagrees:
         text.append("\n! theory disagrees", FLAG_STYLE)
-    text.append("".join(f"\n{finding.rule}" for finding in verdict.findings[:1]))
+    text.append("".join(f"\n{finding.rule}" for finding in verdict.findings[:1] if finding.counts))
     return text

@@ -6,7 +6,7 @@ from math import ceil
 from rich import box
 from rich.table import Table
 
-from actdiag.diagnosis import Finding
+from actdiag.diagnosis import RULES, Finding
 
 STYLES = {"healthy": "green", "at-risk": "yellow", "untrainable": "red bold"}
 SEVERITY_STYLES = {"info": "cyan", "warning": "yellow", "error": "red"}
@@ -38,6 +38,15 @@ def sparkline(counts: Sequence[int], cells: int, ascii_only: bool) -> str:
     )
 
 
+def levels(values: Sequence[float | None], top: float, ascii_only: bool) -> str:
+    """Return a curve as one character a value: heights from 0 to `top`, blank where there is none."""
+    bars = _ASCII_BARS if ascii_only else _BARS
+    return "".join(
+        " " if value is None else bars[min(int(len(bars) * min(max(value / top, 0.0), 1.0)), len(bars) - 1)]
+        for value in values
+    )
+
+
 def densities_of(counts: Sequence[int], cells: int) -> list[float]:
     """Return the mean count of each run of neighbouring bins, all runs equally long but perhaps the last."""
     size = max(ceil(len(counts) / max(cells, 1)), 1)
@@ -47,12 +56,5 @@ def densities_of(counts: Sequence[int], cells: int) -> list[float]:
 
 def word(finding: Finding) -> str:
     """Return the one word that marks a layer in a table: `vanishing`, `saturated`."""
-    return _WORDS.get(finding.rule, finding.rule.split("_")[0])
-
-
-_WORDS = {
-    "saturation": "saturated",
-    "dead_units": "dead",
-    "aligned_inputs": "aligned",
-    "collapsed_inputs": "collapsed",
-}
+    known = RULES.get(finding.rule)
+    return (known.mark if known else "") or finding.rule.split("_")[0]

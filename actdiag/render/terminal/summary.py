@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actdiag.diagnosis import Finding, Verdict
+from actdiag.diagnosis import Verdict
 from actdiag.histograms import Histogram
 from actdiag.render import words
 from actdiag.render.selection import evenly_chosen
@@ -57,6 +57,9 @@ def verdict_view(report: Report, ascii_only: bool = False) -> RenderableType:
     lines = Table.grid(padding=(0, 1, 0, 0))
     lines.add_column(no_wrap=True)
     lines.add_column(overflow="fold")
+    rates = words.rates(verdict)
+    if rates is not None:
+        lines.add_row("  SGD", rates)
     for what, journey in words.journeys(report):
         lines.add_row(f"  {what}", journey)
     if report.repeats is not None:
@@ -70,16 +73,15 @@ def verdict_view(report: Report, ascii_only: bool = False) -> RenderableType:
         if finding.advice not in advised:
             lines.add_row("  ->" if ascii_only else "  →", finding.advice)
         advised.add(finding.advice)
-    return Group(Text.assemble("verdict: ", (verdict.severity, STYLES[verdict.severity])), lines)
+    style = STYLES[verdict.severity]
+    return Group(Text.assemble("verdict: ", (verdict.severity, style), f" ({words.outlook(verdict)})"), lines)
 
 
 def _theory(report: Report, ascii_only: bool) -> Iterator[tuple[Text, str | Text]]:
-    """Yield what theory says of the stack, whether the run agrees, and the first of the numbers that do not."""
+    """Yield what theory says of the stack, and the first of the numbers that are not what it expects."""
     if report.theory is None:
         return
     yield Text("  theory"), "\n".join(words.theory(report.theory))
-    if report.theory.disagrees:
-        yield Text("  !", FLAG_STYLE), Text("theory and the run disagree: it does not behave as theory says it must")
     flags = words.flags(report, ascii_only)
     for line in flags[:_MOST_FLAGS]:
         yield Text("  !", FLAG_STYLE), line
@@ -125,12 +127,8 @@ def _blank(histogram: Histogram) -> bool:
 
 def _note(verdict: Verdict, layer: int) -> Text:
     """Return the word for the worst finding on a layer, in its colour; `ok` where there is none."""
-    found: list[Finding] = [
-        finding for finding in verdict.findings if layer in finding.layers and finding.severity != "info"
-    ]
-    if not found:
-        return Text("ok", "green")
-    return Text(word(found[0]), SEVERITY_STYLES[found[0].severity])
+    worst = next((finding for finding in verdict.findings if layer in finding.layers and finding.counts), None)
+    return Text("ok", "green") if worst is None else Text(word(worst), SEVERITY_STYLES[worst.severity])
 
 
 def _common_decades(rows: Sequence[LayerStats]) -> range:

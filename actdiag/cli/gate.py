@@ -1,0 +1,82 @@
+"""--fail-on: an exit code for scripts, after the answer was given."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from actdiag.diagnosis import Finding, Rules, Verdict, rules_from
+from actdiag.diagnosis.findings import SEVERITIES
+from actdiag.errors import InvalidField, did_you_mean
+from actdiag.report import Report
+
+EXIT_TRIPPED = 3
+
+VERDICTS = ("at-risk", "untrainable")
+"""From mild to grave: the first includes the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What trips it, checked before anything is run.
+
+    Attributes:
+        names: Verdicts and rules; none for no gate.
+        rules: The rules that are applied.
+    """
+
+    names: tuple[str, ...]
+    rules: Rules
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing can trip.
+
+        Raises:
+            InvalidField: A name is none, or that of a rule that is switched off.
+        """
+        for name in self.names:
+            if name not in VERDICTS and name not in self.rules:
+                offer = did_you_mean(name, [*VERDICTS, *self.rules]) or "; `actdiag explain` lists the rules"
+                problem = f"must be {' or '.join(VERDICTS)} or name rules, got {name!r}{offer}"
+                raise InvalidField(field="fail_on", problem=problem)
+            if name in self.rules and not self.rules[name].enabled:
+                problem = f"must name rules that are applied, got {name!r}, which --rules disables"
+                raise InvalidField(field="fail_on", problem=problem)
+
+    def check(self, reports: Sequence[Report]) -> None:
+        """Say on standard error what trips it, a line each, and exit with 3 if anything does."""
+        lines = [
+            f"{report.stack.act.name}, {report.stack.init.name}: {said}"
+            for report in reports
+            for said in self.tripped_by(report.verdict)
+        ]
+        for line in lines:
+            print(line, file=sys.stderr)
+        if lines:
+            raise click.exceptions.Exit(EXIT_TRIPPED)
+
+    def tripped_by(self, verdict: Verdict) -> list[str]:
+        """Return a line for each finding that trips it: those that decided the verdict, and those of named rules."""
+        severity = verdict.severity
+        bad = severity in self.names or (severity == "untrainable" and "at-risk" in self.names)
+        found = [
+            finding
+            for finding in verdict.findings
+            if (bad and finding.rule in verdict.decided_by) or self._names(finding)
+        ]
+        lines = [f"{severity}: {finding.severity} {finding.rule}: {finding.summary}" for finding in found]
+        return lines or ([f"{severity}: probability {verdict.probability:.2g}"] if bad else [])
+
+    def _names(self, finding: Finding) -> bool:
+        """Return whether a finding is of a named rule and no milder: dead units that are explained are only told."""
+        if finding.rule not in self.names:
+            return False
+        return SEVERITIES.index(finding.severity) >= SEVERITIES.index(self.rules[finding.rule].severity)
+
+
+def taken_from(given: dict[str, Any]) -> Gate:
+    """Take the gate out of a command's options, and read the rules in them."""
+    names, given["rules"] = given.pop("fail_on"), rules_from(given["rules"])
+    return Gate(() if names is None else tuple(name.strip() for name in names.split(",")), given["rules"])

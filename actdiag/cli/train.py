@@ -1,0 +1,53 @@
+"""actdiag train."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from actdiag.cli import options
+
+
+@click.command(short_help="Does it learn? Train it and see.")
+@options.acts_option("relu")
+@options.many_inits
+@options.shape_options
+@options.training_options
+@options.parameter_options
+@click.option("--watch", is_flag=True, help="Show the run while it goes: loss, gradients, dead units, updates.")
+@options.outputs_option("run and iteration")
+def train(act: tuple[str, ...], init: tuple[str, ...], lr: tuple[tuple[Any, ...], ...], watch: bool, **given: Any) -> None:
+    """Train every activation with every initializer at every learning rate.
+
+    A softmax cross-entropy readout on top, batches in a seeded order. One row a run: the curve of its loss, accuracy,
+    what became of the statistics, and what the verdict at initialization had promised beside what happened.
+
+    \b
+      actdiag train --act relu --init std=0.01,xavier,he --png loss.png
+      actdiag train --act sigmoid,relu,elu --init auto --data digits --lr auto
+      actdiag train --data mnist.npz --init he --optimizer adam --lr 0.001,0.0001 --watch
+    """
+    from actdiag import api
+    from actdiag.cli import output
+    from actdiag.cli.watching import watching
+
+    outputs = output.taken_from(given, *_files(given["data"]))
+    asked: dict[str, Any] = {"act": options.split_list(act), "init": options.split_list(init), **given}
+    asked["lr"] = [rate for rates in lr for rate in rates]
+    if watch:
+        with watching() as look:
+            runs = api.train(**asked, watch=look)
+    else:
+        with output.progress("iterations") as progress:
+            runs = api.train(**asked, progress=progress)
+    output.answer_training(runs, outputs)
+
+
+def _files(data: str) -> list[str]:
+    """Return the files that data may be read from: those named, and of MNIST's own all that lie beside each other."""
+    from actdiag.datasets.idx import is_idx
+
+    named = [part.strip() for part in data.split(",") if part.strip()]
+    paths = [Path(name) for name in named]
+    folders = [path if path.is_dir() else path.parent for path in paths if path.is_dir() or is_idx(path)]
+    return named + [str(path) for folder in folders for path in folder.glob("*ubyte*") if is_idx(path)]

@@ -1,0 +1,98 @@
+"""`train --watch`: a live table on a terminal, elsewhere a line now and then, both on standard error."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from math import isfinite
+
+from actdiag.arrays import Array
+from actdiag.cli import output
+from actdiag.render import words
+from actdiag.render.terminal.watching import Watched, watch_line, watch_view
+from actdiag.training import Look, Watch
+from actdiag.training.snapshot import relative_changes
+
+SECONDS = 0.3
+"""The live table is drawn anew after so long; statistics cost more than an iteration."""
+
+LINES = 10
+"""Lines that a run gets where there is no terminal."""
+
+_OVER = 25
+
+
+class Watcher:
+    """Follows runs, and shows one whenever it is due, before its first update and after its last.
+
+    An update is measured between two iterations: the weights are copied before the one at which a run is shown.
+    """
+
+    def __init__(self, show: Callable[[Sequence[Watched]], None], due: Callable[[int, int], bool]) -> None:
+        """Follow runs.
+
+        Args:
+            show: Takes all runs so far, the one under way last.
+            due: Says of (the next iteration, all iterations) whether the run is to be shown there.
+        """
+        self._show, self._due = show, due
+        self._runs: list[Watched] = []
+        self._losses: list[float] = []
+        self._accuracies: list[float] = []
+        self._weights: list[Array] | None = None
+
+    def __call__(self, look: Look) -> None:
+        """Take in an iteration."""
+        step, first = look.step, look.step.iteration == 1
+        if first:
+            self._losses, self._accuracies, self._weights = [], [], None
+        self._losses = [*self._losses[1 - _OVER :], step.loss]
+        self._accuracies = [*self._accuracies[1 - _OVER :], step.accuracy]
+        last = step.iteration == look.iterations or not isfinite(step.loss)
+        if first or last or self._weights is not None:
+            watched = self._watched(look)
+            self._runs = [*self._runs, watched] if first else [*self._runs[:-1], watched]
+            self._show(self._runs)
+        due = not last and self._due(step.iteration + 1, look.iterations)
+        self._weights = [array.copy() for array in look.weights] if due else None
+
+    def _watched(self, look: Look) -> Watched:
+        stack, step = look.stack, look.step
+        updates = self._runs[-1].updates if self._runs and step.iteration > 1 else ()
+        if self._weights is not None:
+            updates = relative_changes(self._weights, look.weights)
+        finite = isfinite(step.loss)
+        return Watched(
+            name=f"{stack.act.name}, {stack.init.name}, lr {words.brief(look.learning_rate)}",
+            iteration=step.iteration,
+            iterations=look.iterations,
+            loss=sum(loss / len(self._losses) for loss in self._losses) if finite else None,
+            accuracy=sum(self._accuracies) / len(self._accuracies),
+            taken=look.snapshot(),
+            updates=updates,
+        )
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[Watch]:
+    """Give what watches a training: drawn on standard error where that is a terminal, else told in lines."""
+    if not sys.stderr.isatty():
+        yield Watcher(lambda runs: print(watch_line(runs[-1]), file=sys.stderr, flush=True), _tenth)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    screen, plain, shown = Console(stderr=True), output.ascii_only(), time.monotonic()
+    with Live(console=screen, auto_refresh=False, transient=True) as live:
+
+        def draw(runs: Sequence[Watched]) -> None:
+            nonlocal shown
+            live.update(watch_view(runs, ascii_only=plain), refresh=True)
+            shown = time.monotonic()
+
+        yield Watcher(draw, lambda following, of: time.monotonic() - shown > SECONDS)
+
+
+def _tenth(iteration: int, iterations: int) -> bool:
+    """Return whether another tenth of the iterations is done."""
+    return iteration * LINES // iterations > (iteration - 1) * LINES // iterations

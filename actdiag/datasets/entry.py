@@ -1,0 +1,77 @@
+"""What a data set is, and the registry of the sources that are called by a name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from actdiag.arrays import Array, Counts
+from actdiag.datasets.parts import MOST_CLASSES, Part, Raw, check_features, checked
+from actdiag.errors import InvalidField
+from actdiag.registry import Registry
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Labelled rows to train on and to test on.
+
+    Attributes:
+        name: How the user named it, for headings.
+        train_inputs: Finite numbers of float32 or float64, shape (rows, features).
+        train_labels: Classes from 0 in int64, shape (rows,).
+        test_inputs: As `train_inputs`, with the same features.
+        test_labels: As `train_labels`.
+        classes: The number of classes, above every label.
+
+    Raises:
+        InvalidField: A field holds something else.
+    """
+
+    name: str
+    train_inputs: Array = field(repr=False)
+    train_labels: Counts = field(repr=False)
+    test_inputs: Array = field(repr=False)
+    test_labels: Counts = field(repr=False)
+    classes: int
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        train = _checked("train", self.train_inputs, self.train_labels)
+        test = _checked("test", self.test_inputs, self.test_labels)
+        check_features(train, test)
+        if not 2 <= self.classes <= MOST_CLASSES:
+            problem = f"must have 2 to {MOST_CLASSES} classes, got {self.classes} in {self.name!r}"
+            raise InvalidField(field="data", problem=problem)
+        largest = max(int(train.labels.max()), int(test.labels.max()))
+        if largest >= self.classes:
+            problem = f"must have labels under its {self.classes} classes, got {largest} in {self.name!r}"
+            raise InvalidField(field="data", problem=problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Data that are called by a name.
+
+    Attributes:
+        name: The name, with its parameters.
+        read: Returns the data of a seed.
+    """
+
+    name: str
+    read: Callable[[int], Raw]
+
+
+SOURCES: Registry[Source] = Registry("data", "source")
+"""The sources that are called by a name."""
+
+
+def _checked(part: str, inputs: Any, labels: Any) -> Part:
+    wanted = ((inputs, "inputs", "(rows, features)", ("float32", "float64")), (labels, "labels", "(rows,)", ("int64",)))
+    for array, name, shape, dtypes in wanted:
+        axes = 2 if name == "inputs" else 1
+        if not (isinstance(array, np.ndarray) and array.ndim == axes and array.dtype in dtypes):
+            got = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            accepted = f"must have {part}_{name} in {' or '.join(dtypes)} of shape {shape}"
+            raise InvalidField(field="data", problem=f"{accepted}, got {got}")
+    return checked(Part(inputs, labels, (f"{part}_inputs", f"{part}_labels")))

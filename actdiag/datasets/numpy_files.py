@@ -1,0 +1,49 @@
+"""Data in numpy's files: .npz as Keras lays MNIST out, and .npy files of inputs and of labels."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from actdiag.data import load_array, reading
+from actdiag.datasets.parts import Part, Raw
+from actdiag.errors import InvalidField
+
+_TRAIN, _TEST = ("x_train", "y_train"), ("x_test", "y_test")
+
+
+def read_npz(path: str) -> Raw:
+    """Return x_train and y_train of a .npz file and, where it has them, x_test and y_test. Nothing is unpickled.
+
+    Raises:
+        InvalidField: The file is missing or unreadable, or lacks one of them.
+    """
+    accepted = "must be a .npz file with x_train and y_train"
+    with reading("data", path, accepted), Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        keys = list(archive.keys())
+        if not set(_TRAIN) <= set(keys):
+            raise InvalidField(field="data", problem=f"{accepted}, got {path!r} with {', '.join(keys) or 'no array'}")
+        tested = [key for key in _TEST if key in keys]
+        if len(tested) == 1:
+            problem = f"must have both of {' and '.join(_TEST)} or neither, got {path!r} with {tested[0]} alone"
+            raise InvalidField(field="data", problem=problem)
+        arrays = {key: archive[key] for key in (*_TRAIN, *tested)}
+    parts = [
+        Part(arrays[x], arrays[y], (f"{x} of {path}", f"{y} of {path}")) for x, y in (_TRAIN, _TEST) if x in arrays
+    ]
+    return Raw(parts[0], parts[1] if tested else None)
+
+
+def read_npy(spec: str) -> Raw:
+    """Return the arrays of X.npy,Y.npy or of X.npy,Y.npy,XTEST.npy,YTEST.npy. Nothing is unpickled.
+
+    Raises:
+        InvalidField: There are not two or four of them, or one is missing or unreadable.
+    """
+    paths = re.split(r"(?<=\.npy)\s*,\s*", spec)
+    if len(paths) not in (2, 4):
+        accepted = "must be X.npy,Y.npy or X.npy,Y.npy,XTEST.npy,YTEST.npy"
+        raise InvalidField(field="data", problem=f"{accepted}, got {spec!r}")
+    arrays = [load_array("data", path, "must be .npy files") for path in paths]
+    parts = [Part(arrays[at], arrays[at + 1], (paths[at], paths[at + 1])) for at in range(0, len(paths), 2)]
+    return Raw(parts[0], parts[1] if len(parts) > 1 else None)

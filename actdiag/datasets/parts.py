@@ -1,0 +1,115 @@
+"""Rows and labels as a source gives them, what is refused of them, and the part that is held out."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from actdiag.arrays import Counts, Numbers
+from actdiag.data import Stream, check_finite, check_rows, stream
+from actdiag.errors import InvalidField
+
+MOST_CLASSES = 10_000
+
+_HELD_OUT = 5
+"""One row of so many is held out for testing where a source has no test rows."""
+
+_SPLIT_SEED = 0
+
+
+class Part(NamedTuple):
+    """Inputs and their labels.
+
+    Attributes:
+        inputs: Real numbers, shape (rows, ...).
+        labels: Whole numbers from 0, shape (rows,) or (rows, 1).
+        names: What inputs and labels are called where they are refused: `x_train of mnist.npz`.
+    """
+
+    inputs: Numbers
+    labels: Numbers
+    names: tuple[str, str]
+
+
+class Raw(NamedTuple):
+    """What a source holds, as it stands there.
+
+    Attributes:
+        train: What to train on.
+        test: What to test on; None to hold out a fifth of `train`.
+        classes: The number of classes; None for one more than the largest label.
+    """
+
+    train: Part
+    test: Part | None = None
+    classes: int | None = None
+
+
+def split(raw: Raw) -> tuple[Part, Part]:
+    """Return what to train on and what to test on, both as `checked` returns them.
+
+    Where a source has no test rows, a fifth of its rows, rounded down, is held out. The rows are shuffled before, by
+    a seed that is always the same: every run is tested on the same rows.
+
+    Raises:
+        InvalidField: `checked` refuses a part, the parts differ in features, or there are too few rows to hold one out.
+    """
+    train = checked(raw.train)
+    if raw.test is not None:
+        test = checked(raw.test)
+        check_features(train, test)
+        return train, test
+    rows = len(train.inputs)
+    if rows < _HELD_OUT:
+        problem = f"must have at least {_HELD_OUT} rows, of which a fifth is held out, got {rows} in {train.names[0]}"
+        raise InvalidField(field="data", problem=problem)
+    order = stream(_SPLIT_SEED, Stream.SPLIT).permutation(rows)
+    held_out, kept = order[: rows // _HELD_OUT], order[rows // _HELD_OUT :]
+    return (
+        Part(train.inputs[kept], train.labels[kept], train.names),
+        Part(train.inputs[held_out], train.labels[held_out], train.names),
+    )
+
+
+def checked(part: Part) -> Part:
+    """Return a part with inputs of shape (rows, features) and labels of int64, shape (rows,).
+
+    Raises:
+        InvalidField: The inputs are not real, finite and at least one; the labels are not whole numbers from 0 to 9999;
+            or there is not one label for every row.
+    """
+    inputs_name, labels_name = part.names
+    check_rows("data", part.inputs, inputs_name)
+    inputs = part.inputs.reshape(len(part.inputs), -1)
+    check_finite("data", inputs, inputs_name)
+    labels = _checked_labels(part.labels, labels_name)
+    if len(labels) != len(inputs):
+        got = f"{len(inputs)} rows in {inputs_name} and {len(labels)} labels in {labels_name}"
+        raise InvalidField(field="data", problem=f"must have one label a row, got {got}")
+    return Part(inputs, labels, part.names)
+
+
+def check_features(train: Part, test: Part) -> None:
+    """Refuse two parts, as `checked` returns them, of which one has more features than the other."""
+    features = train.inputs.shape[1], test.inputs.shape[1]
+    if features[0] != features[1]:
+        got = f"{features[0]} in {train.names[0]} and {features[1]} in {test.names[0]}"
+        raise InvalidField(field="data", problem=f"must have the same features for training and testing, got {got}")
+
+
+def _checked_labels(labels: Numbers, name: str) -> Counts:
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        got = f"got shape {labels.shape} in {name} (one-hot labels: give their argmax over axis 1)"
+        raise InvalidField(field="data", problem=f"must have one label a row, {got}")
+    if labels.ndim == 0 or labels.size != len(labels):
+        raise InvalidField(field="data", problem=f"must have one label a row, got shape {labels.shape} in {name}")
+    if labels.dtype.kind not in "ui":
+        raise InvalidField(
+            field="data", problem=f"must have whole numbers as labels, got dtype {labels.dtype} in {name}"
+        )
+    flat = labels.reshape(-1)
+    outside = (flat < 0) | (flat >= MOST_CLASSES)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        problem = f"must have labels from 0 to {MOST_CLASSES - 1}, got {flat[row]} in row {row} (from 0) of {name}"
+        raise InvalidField(field="data", problem=problem)
+    return flat.astype(np.int64)

@@ -1,0 +1,80 @@
+"""Rules on units: saturated ones, and copies of each other."""
+
+from collections.abc import Iterable
+
+from actdiag.diagnosis.rule import Found, Measured, Rule
+from actdiag.diagnosis.run import Run
+from actdiag.diagnosis.wording import DRAW_WEIGHTS, name_layers, unsaturate
+
+SATURATED = 0.5
+"""A layer with more than this share of saturated entries passes little gradient."""
+
+
+def _saturated(run: Run) -> Iterable[Measured]:
+    for stats in run.layers:
+        if stats.saturated_fraction is not None:
+            yield Measured((stats.layer,), stats.saturated_fraction)
+
+
+def _saturation_said(found: Found) -> str:
+    where = name_layers(found.layers)
+    return f"up to {found.value:.0%} of the entries saturated in {where} (limit {found.limit:.0%})"
+
+
+def _unsaturate(found: Found) -> str:
+    return unsaturate(found.run.stack, found.layers[0])
+
+
+def _symmetric(run: Run) -> Iterable[Measured]:
+    layers = tuple(
+        stats.layer
+        for stats in run.layers
+        if stats.width > 1
+        and run.stack.init.distribution == "fixed"
+        and run.stack.weight_std(stats.layer) == run.stack.bias_spread(stats.layer)[1] == 0
+    )
+    if layers:
+        yield Measured(layers, float(len(layers)))
+
+
+def _symmetry_said(found: Found) -> str:
+    return f"all weights are equal in {name_layers(found.layers)} (std 0), so that all units of a layer are one"
+
+
+def _draw_weights(found: Found) -> str:
+    return DRAW_WEIGHTS
+
+
+SATURATION = Rule(
+    name="saturation",
+    title="Units are saturated",
+    quantity="share of a layer's entries on a plateau (slope under 1 % of its largest)",
+    high=SATURATED,
+    measure=_saturated,
+    summary=_saturation_said,
+    advice=_unsaturate,
+    explanation=(
+        "On a plateau the slope is next to nothing: the gradient that passes such an entry is lost, and the unit "
+        "answers nearly the same whatever comes in. Few activations have plateaus that count; `actdiag activations` "
+        "says which."
+    ),
+    remedy="Smaller weights, such as --init lecun or a smaller --gain; inputs of rms 1 (--standardize).",
+    source="Glorot & Bengio 2010; LeCun et al. 1998, Efficient BackProp; the limit is a rule of thumb",
+    mark="saturated",
+)
+
+SYMMETRIC_UNITS = Rule(
+    name="symmetric_units",
+    title="Units of a layer are alike",
+    quantity="layers whose weights are all equal, and whose biases are",
+    severity="error",
+    high=0.0,
+    measure=_symmetric,
+    summary=_symmetry_said,
+    advice=_draw_weights,
+    explanation=(
+        "Units that start equal get equal gradients and stay equal: however wide, the layer is a single unit for good."
+    ),
+    remedy="Random weights, such as --init lecun.",
+    source="Goodfellow, Bengio & Courville 2016, Deep Learning, section 8.4",
+)

@@ -1,0 +1,174 @@
+"""Training runs: loss and accuracy against iteration, every run in one picture, its name where its curve ends."""
+
+from collections.abc import Callable, Sequence
+from math import ceil, log, log10
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+
+from actdiag.errors import InvalidField
+from actdiag.render import training as words_of
+from actdiag.render import words
+from actdiag.render.figures.parts import BLUE, DPI, GREEN, GREY, ORANGE, RED
+from actdiag.training import TrainingRun
+
+MOST_RUNS = 40
+
+# The rest of Okabe & Ito's palette, but for its yellow, which is lost on white.
+_COLOURS = (BLUE, RED, GREEN, "black", ORANGE, "#CC79A7", "#56B4E9")
+_LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_MARKS_A_CURVE = 8
+
+_WIDTH, _HEIGHTS, _LINE_OF_TEXT = 10.0, (4.2, 2.6), 0.19
+_MOST_POINTS = 2000
+_SMOOTHED_SHARE = 0.025
+
+_LOG_FROM, _LEAST_SHARE = 15.0, 1e-5
+"""The loss has a logarithmic axis where the highest smoothed loss is so many times the lowest; and the least it shows."""
+
+_MOST_GUESSES = 10.0
+"""The axis ends at so many times the loss of a guess: what explodes leaves the picture at the top."""
+
+
+class _Curve(NamedTuple):
+    """A curve: iterations, values, the values smoothed, whether it broke off, its style, and what stands at its end."""
+
+    x: Sequence[float]
+    raw: Sequence[float]
+    smooth: Sequence[float]
+    broken: bool
+    style: dict[str, Any]
+    label: str
+
+
+def training_figure(runs: Sequence[TrainingRun]) -> Figure:
+    """Return the loss and, under it, the accuracy of every run: raw values light, their moving mean strong.
+
+    Raises:
+        InvalidField: There are more runs than a picture can hold.
+    """
+    if len(runs) > MOST_RUNS:
+        raise InvalidField(field="png", problem=f"must be left out for more than {MOST_RUNS} runs, got {len(runs)}")
+    heights = [max(height, _LINE_OF_TEXT * (len(runs) + 1)) for height in _HEIGHTS]
+    figure = Figure(figsize=(_WIDTH, sum(heights) + 1.6), dpi=DPI, layout="constrained")
+    figure.suptitle("\n".join(filter(None, (*words_of.heading(runs), words_of.tried(runs)))), fontsize=10, wrap=True)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=heights)
+    styles, names, classes = _styles(runs), words_of.names(runs), runs[0].data.classes
+    losses, accuracies = [], []
+    for run, style, name in zip(runs, styles, names, strict=True):
+        known = [loss for loss in run.loss if loss is not None]
+        end = words.number(run.final_loss) if run.diverged_at is None else words_of.outcome(run)
+        losses.append(_curve(run, known, style, f"{name}  {end}"))
+        test = "" if run.test_loss is None else f", test {words.percent(run.test_accuracy)}"
+        told = f"{name}  {words.percent(run.final_accuracy)}{test}" if run.diverged_at is None else f"{name}  {end}"
+        accuracies.append(_curve(run, run.accuracy[: len(known)], style, told))
+    height = _loss_axis(upper, losses, log(classes))
+    _draw(upper, losses, height, heights[0])
+    _guess(upper, log(classes), f"a guess: ln {classes} = {words.number(log(classes))}")
+    lower.set_ylim(0, 1.02)
+    lower.set_ylabel("accuracy of the batch")
+    lower.yaxis.set_major_formatter(PercentFormatter(1.0))
+    _draw(lower, accuracies, lambda accuracy: accuracy / 1.02, heights[1])
+    _guess(lower, 1 / classes, f"a guess: {words.percent(1 / classes)}", below=True)
+    lower.set_xlim(0, runs[0].recipe.iterations)
+    lower.set_xlabel("iteration")
+    return figure
+
+
+def spread(wanted: Sequence[float], gap: float) -> list[float]:
+    """Return places in [0, 1] as near to those wanted as places `gap` apart can be, in their order.
+
+    Least squares under an order: neighbours that are too near are pooled (Ayer et al. 1955, Ann. Math. Stat. 26).
+    """
+    order = sorted(range(len(wanted)), key=lambda place: wanted[place])
+    pools: list[tuple[float, int]] = []  # what each pool is shifted to, and how many are in it
+    for rank, place in enumerate(order):
+        pools.append((wanted[place] - rank * gap, 1))
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            (low, few), (high, more) = pools[-2:]
+            pools[-2:] = [((low * few + high * more) / (few + more), few + more)]
+    most = max(1 - (len(order) - 1) * gap, 0.0)
+    shifts = [min(max(shift, 0.0), most) for shift, members in pools for _ in range(members)]
+    found = dict(zip(order, (shift + rank * gap for rank, shift in enumerate(shifts)), strict=True))
+    return [found[place] for place in range(len(wanted))]
+
+
+def _curve(run: TrainingRun, values: Sequence[float], style: dict[str, Any], label: str) -> _Curve:
+    """Return the curve of a run, as means over at most 2000 points where it is long."""
+    iterations = run.recipe.iterations
+    raw = [value for value in words_of.means(values, iterations, _MOST_POINTS) if value is not None]
+    size = ceil(iterations / _MOST_POINTS)
+    x = [min(size * place + (size + 1) / 2, float(len(values))) for place in range(len(raw))]
+    over = ceil(_SMOOTHED_SHARE * min(iterations, _MOST_POINTS))
+    return _Curve(x, raw, words_of.smoothed(raw, 2 * over), run.diverged_at is not None, style, label)
+
+
+def _styles(runs: Sequence[TrainingRun]) -> list[dict[str, Any]]:
+    """Return how each run is drawn: a colour for what has most values, then a line, then a marker."""
+    parts = [(run.stack.act.name, run.stack.init.name, str(run.learning_rate)) for run in runs]
+    known = [list(dict.fromkeys(part[kind] for part in parts)) for kind in range(3)]
+    first, second, third = sorted(range(3), key=lambda kind: -len(known[kind]))
+    styles = []
+    for number, part in enumerate(parts):
+        one, two, three = (known[kind].index(part[kind]) for kind in (first, second, third))
+        line = two if len(known[second]) > 1 else one
+        marker = (three if len(known[third]) > 1 else number) + one // len(_COLOURS)
+        styles.append(
+            {
+                "color": _COLOURS[one % len(_COLOURS)],
+                "linestyle": _LINES[line % len(_LINES)],
+                "marker": _MARKERS[marker % len(_MARKERS)],
+            }
+        )
+    return styles
+
+
+def _loss_axis(axes: Axes, curves: Sequence[_Curve], guess: float) -> Callable[[float], float]:
+    """Set the axis of the loss, and return what gives the height of a loss on it, from 0 to 1."""
+    values = [value for curve in curves for value in curve.smooth]
+    top = 1.12 * min(max([guess, *values]), _MOST_GUESSES * guess)
+    least = max(min([guess, *values]), _LEAST_SHARE * guess)
+    axes.set_ylabel("loss of the batch (cross-entropy)")
+    if top / least < _LOG_FROM:
+        axes.set_ylim(0, top)
+        return lambda loss: loss / top
+    bottom = 0.7 * least
+    axes.set_yscale("log")
+    axes.set_ylim(bottom, top)
+    axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    return lambda loss: log10(max(loss, bottom) / bottom) / log10(top / bottom)
+
+
+def _draw(axes: Axes, curves: Sequence[_Curve], height: Callable[[float], float], inches: float) -> None:
+    """Draw the curves, and to the right of each end its name beside a sample of its line."""
+    axes.grid(True, alpha=0.3)
+    ends = [min(max(height(curve.smooth[-1]), 0.0), 1.0) if curve.smooth else 1.0 for curve in curves]
+    places = spread(ends, _LINE_OF_TEXT / inches)
+    step = max(max(len(curve.x) for curve in curves) // _MARKS_A_CURVE, 1)
+    beside = {"transform": axes.transAxes, "clip_on": False}
+    for number, (curve, end, place) in enumerate(zip(curves, ends, places, strict=True)):
+        colour = curve.style["color"]
+        strong = curve.style | {"linewidth": 1.7, "markersize": 5}
+        axes.plot(curve.x, curve.raw, color=colour, linewidth=0.6, alpha=0.25)
+        first = (number + 1) * step // (len(curves) + 1)  # the markers of curves that lie on each other stand in turn
+        axes.plot(curve.x, curve.smooth, **strong, markevery=(first, step))
+        if not curve.broken:
+            axes.plot([1.0, 1.02], [end, place], color=colour, linewidth=0.7, **beside)
+        elif curve.x:
+            axes.plot(curve.x[-1], curve.smooth[-1], "x", color=colour, markersize=10, markeredgewidth=2.5)
+        axes.plot([1.025, 1.05, 1.075], [place] * 3, **strong, markevery=[1], **beside)
+        axes.text(1.085, place, curve.label, fontsize=9, va="center", **beside)
+
+
+def _guess(axes: Axes, value: float, label: str, below: bool = False) -> None:
+    """Draw what a guess among all classes has, and say so on the side where curves seldom end."""
+    axes.axhline(value, color=GREY, linewidth=1.0, linestyle=(0, (1, 2)), zorder=1)
+    beside = {"va": "top" if below else "bottom", "ha": "right", "fontsize": 8, "color": GREY}
+    shift = (0, -3 if below else 3)
+    axes.annotate(label, (0.995, value), shift, axes.get_yaxis_transform(), "offset points", **beside)

@@ -1,0 +1,58 @@
+"""The view of a change that mends a stack: what is changed, before and after beside each other, how to run it."""
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from actdiag.mending import Mended
+from actdiag.render import words
+from actdiag.render.terminal.marks import STYLES, table
+from actdiag.report import Report
+
+
+def mended_view(before: Report, mended: Mended | None, command: str, *, ascii_only: bool = False) -> RenderableType:
+    """Return what mended a stack, or that nothing did.
+
+    Args:
+        before: What a run found of the stack.
+        mended: The change, with what a run found after it; None where no change helped.
+        command: The command line that runs the stack with the change.
+        ascii_only: Whether to do without characters beyond ASCII.
+    """
+    if mended is None:
+        tried = "gain, biases, initializer and activation were tried in turn: no single change makes this stack healthy"
+        return Group(Text.assemble(("fix: none", "bold"), "\n  ", tried, "\n  use fewer layers, or wider ones"))
+    changed = ", ".join(f"--{name.replace('_', '-')} {_value(value)}" for name, value in mended.change.options.items())
+    changes = f"{mended.tried} change{'s' if mended.tried > 1 else ''} tried"
+    heading = Text.assemble((f"fix: {mended.change.what}", "bold"), f" ({changed}; {changes})")
+    view = table(ascii_only)
+    for head in ("", "before", "after"):
+        view.add_column(head, no_wrap=True, justify="right" if head else "left")
+    for name, *cells in _rows(before, mended.report):
+        view.add_row(name, *cells)
+    return Group(heading, view, Text(f"  {command}", no_wrap=True, overflow="ignore"))
+
+
+def _rows(before: Report, after: Report) -> list[tuple[str, Text, Text]]:
+    """Return what is compared, each number of the run before and of the run after."""
+
+    def pair(name: str, of: object) -> tuple[str, Text, Text]:
+        assert callable(of)
+        return name, Text(of(before)), Text(of(after))
+
+    def severity(report: Report) -> Text:
+        return Text(report.verdict.severity, STYLES[report.verdict.severity])
+
+    rows = [
+        ("verdict", severity(before), severity(after)),
+        pair("probability that SGD trains it", lambda report: words.percent(report.verdict.probability)),
+        pair("learning rate to try", lambda report: words.brief(report.verdict.learning_rate)),
+        pair("rms a, last layer", lambda report: words.number(report.layers[-1].rms)),
+        pair("rms a, change per layer", lambda report: words.change(report.change_per_layer.forward)),
+    ]
+    if before.loss is not None:
+        rows.append(pair("rms dL/dz, change per layer", lambda report: words.change(report.change_per_layer.backward)))
+    return [*rows, pair("cosine, last layer", lambda report: words.cosine(report.layers[-1].cosine))]
+
+
+def _value(value: object) -> str:
+    return "left out" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
