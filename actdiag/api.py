@@ -31,18 +31,13 @@ DEFAULT_WIDTH = 100
 MOST_RATE = 1e30
 
 
-class StackOptions(TypedDict, total=False):
-    """The options that every run takes, beside its activation and its initializer.
+class LayerOptions(TypedDict, total=False):
+    """The options of a stack's layers, beside its activation and its initializer.
 
     Attributes:
         depth: The number of layers; 5 by default.
         width: The units of each; 100 by default.
         widths: The units of layers 1 to L, instead of `depth` and `width`.
-        input: `normal` (N(0, 1)), `uniform` (U(-sqrt 3, sqrt 3)), an array of shape (rows, ...), or the path of a .npy
-            file or of a .npz file with a key after a colon; arrays are flattened to (rows, features).
-        input_width: The features of an input: by default those of the array, else the first width.
-        batch: The number of inputs; 1000 by default, or as many rows up to that as the array has.
-        standardize: Whether every feature of an array is brought to mean 0 and std 1.
         bias_mean: The mean of normal biases; with neither this nor `bias_std`, the initializer's own, mostly zeros.
         bias_std: The std of normal biases.
         gain: What the sampled weights are multiplied with; `auto` brings every layer to the gain that the activation
@@ -54,15 +49,28 @@ class StackOptions(TypedDict, total=False):
     depth: int | None
     width: int | None
     widths: Sequence[int] | None
-    input: str | Path | Numbers
-    input_width: int | None
-    batch: int | None
-    standardize: bool
     bias_mean: float | None
     bias_std: float | None
     gain: float | str
     dtype: str
     seed: int
+
+
+class StackOptions(LayerOptions, total=False):
+    """The options of a run: those of its layers, and those of its inputs.
+
+    Attributes:
+        input: `normal` (N(0, 1)), `uniform` (U(-sqrt 3, sqrt 3)), an array of shape (rows, ...), or the path of a .npy
+            file or of a .npz file with a key after a colon; arrays are flattened to (rows, features).
+        input_width: The features of an input: by default those of the array, else the first width.
+        batch: The number of inputs; 1000 by default, or as many rows up to that as the array has.
+        standardize: Whether every feature of an array is brought to mean 0 and std 1.
+    """
+
+    input: str | Path | Numbers
+    input_width: int | None
+    batch: int | None
+    standardize: bool
 
 
 def make_stack(
@@ -276,7 +284,7 @@ def train(
     clip_value: float | None = None,
     watch: "Watch | None" = None,
     progress: Progress | None = None,
-    **options: Unpack[StackOptions],
+    **options: Unpack[LayerOptions],
 ) -> "list[TrainingRun]":
     """Train every activation with every initializer at every learning rate, under a softmax cross-entropy readout.
 
@@ -293,8 +301,7 @@ def train(
         clip_value: What every entry of a gradient is brought down to.
         watch: Called at every iteration with a Look at the run.
         progress: Called with (iterations done, iterations in all), over all runs.
-        **options: See StackOptions; the inputs are those of the data, so `input`, `input_width`, `standardize` and
-            `batch` of a stack have no place here.
+        **options: See LayerOptions; the inputs are those of the data.
 
     Raises:
         InvalidField: A ValueError that names the field, what it accepts and what it got.
@@ -308,18 +315,23 @@ def train(
     from actdiag.training import AUTO_RATES, Recipe, check_training_fits, checked_recipe, over_rows, run_training
 
     for field in ("input", "input_width", "standardize"):
-        given = options.get(field)
+        given: object = dict(options).get(field)
         if given is not None and given is not False:
             raise InvalidField(field, f"must be left out: the data say what it is, got {given!r}")
     acts, inits = several("act", act, activations.resolve), several("init", init, resolve_init)
     loaded = load_dataset(data, scale=scale, seed=options.get("seed", 0))
-    recipe = checked_recipe(
-        Recipe(optimizer, iterations, batch, clip_norm, clip_value), len(loaded.train_inputs)
-    )
+    recipe = checked_recipe(Recipe(optimizer, iterations, batch, clip_norm, clip_value), len(loaded.train_inputs))
     rates = list(dict.fromkeys(_rates(one, AUTO_RATES[recipe.optimizer]) for one in _listed("lr", lr)))
-    rows: StackOptions = {**options, "input": over_rows(loaded)}
+    rows = over_rows(loaded)
+    over: StackOptions = {
+        **options,
+        "input": rows,
+        "input_width": rows.shape[1],
+        "batch": len(rows),
+        "standardize": False,
+    }
     name = loaded.name if scale == "standard" or loaded is data else f"{loaded.name}, {scale}"
-    first = replace(make_stack(acts[0], inits[0], **rows), input=name)
+    first = replace(make_stack(acts[0], inits[0], **over), input=name)
     stacks = _alternatives(first, acts, inits, options)
     for stack in stacks:
         check_training_fits(stack, recipe, loaded.classes)
@@ -363,7 +375,7 @@ def several(field: str, values: object, resolve: Callable[[Any], Any]) -> list[A
 
 
 def _alternatives(
-    first: Stack, acts: Sequence[Activation], inits: Sequence[Initializer], options: StackOptions
+    first: Stack, acts: Sequence[Activation], inits: Sequence[Initializer], options: LayerOptions
 ) -> list[Stack]:
     """Return the stack of every activation with every initializer, in that order."""
     return [
@@ -403,7 +415,7 @@ def make_loss(name: str = "random", classes: int = DEFAULT_CLASSES, labels: str 
     return Loss(name, classes, None if labels is None else _as_array("labels", labels))
 
 
-def _scale_options(options: StackOptions) -> tuple[float | str, float | None, float | None]:
+def _scale_options(options: LayerOptions) -> tuple[float | str, float | None, float | None]:
     return options.get("gain", 1.0), options.get("bias_mean"), options.get("bias_std")
 
 

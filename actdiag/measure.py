@@ -179,8 +179,8 @@ def awake_units(act: Activation, z: Array, highest: Array | None = None) -> Flag
 def mean_squared_slope(act: Activation, z: Array, width: int) -> float:
     """Return the mean over entries of what the activation makes of the square of a random gradient.
 
-    Of an elementwise activation that is the mean of f'(z)^2. A structured one is given a gradient of random signs, whose
-    squares it spreads over its `pieces`.
+    Of an elementwise activation that is the mean of f'(z)^2. A structured one is given a gradient of random signs,
+    whose squares it spreads over its `pieces`.
 
     Args:
         act: The activation.

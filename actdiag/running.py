@@ -58,10 +58,10 @@ def run_settings(
             raise InvalidField(field="range", problem=f"must have LO under HI, got {low:g} {high:g}")
     if threads is not None:
         check_integer("threads", threads, 1, MOST_THREADS)
-    return RunSettings(Axis(bins, range), threads, progress or _silent, theory, rules_from(rules))
+    return RunSettings(Axis(bins, range), threads, progress or silent, theory, rules_from(rules))
 
 
-def _silent(done: int, total: int) -> None:
+def silent(done: int, total: int) -> None:
     """Tell nobody."""
 
 

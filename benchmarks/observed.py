@@ -40,7 +40,8 @@ def run_of(report: Report) -> Run:
         report.layers,
         report.change_per_layer,
         report.input_cosine,
-        loss=report.loss and report.loss.name,
+        loss=None if report.loss is None else report.loss.name,
+        input_rms=report.input_rms,
     )
 
 

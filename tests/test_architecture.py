@@ -13,7 +13,7 @@ ROOT = Path(actdiag.__file__).parent
 ORDER = (
     "errors arrays blocks registry activations initializers data datasets stack workers memory parameters propagation "
     "losses moments histograms statistics measure gradients judging theory diagnosis report running repeats "
-    "training autogain verifying api render cli"
+    "training autogain mending verifying api render cli"
 ).split()
 WITHIN = {
     "activations": (
@@ -34,7 +34,7 @@ WITHIN = {
     "training": ["network", "optimizers", "loop", "snapshot", "outcome", "run", "document"],
     "render": ["selection", "words", "training", "figures", "terminal"],
     "cli": (
-        "options gate output watching propagate grad_flow compare train gain activations initializers explain"
+        "output gate options extras watching propagate grad_flow compare train gain activations initializers explain"
     ).split(),
 }
 FILES = sorted(path for path in ROOT.rglob("*.py") if path not in (ROOT / "__init__.py", ROOT / "__main__.py"))

@@ -486,6 +486,7 @@ def test_far_and_near_are_counted_by_entry():
     assert seen.near_zero_fraction == 2 / 8
     assert seen.near_one_fraction == 3 / 8
     assert seen.nonfinite_fraction == 3 / 8
+    assert collecting.sum_up([collecting.see_outputs(np.zeros((2, 4)), a, None)], 2).nonfinite_fraction == 2 / 8
     assert seen.input_variance == pytest.approx(z[np.isfinite(z)].var())
     assert seen.output_variance == pytest.approx(a[np.isfinite(a)].var())
 

@@ -44,9 +44,10 @@ def test_a_gain_comes_first():
     ("options", "what"),
     [
         ({"act": "relu", "init": "xavier", "depth": 30}, "gain"),
-        ({"act": "tanh", "init": "lecun", "depth": 40, "bias_std": 2.0}, "gain and biases"),
+        ({"act": "gelu", "init": "xavier", "depth": 30, "bias_std": 0.5}, "gain and biases"),
         ({"act": "tanh", "init": "constant:0.01", "depth": 10}, "initializer"),
-        ({"act": "softplus", "init": "he", "depth": 30}, "activation and initializer"),
+        ({"act": "softplus", "init": "he", "depth": 30}, "activation"),
+        ({"act": "softmax", "init": "constant:0.01", "depth": 10}, "activation and initializer"),
     ],
 )
 def test_what_it_takes(options, what):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from math import exp, inf, isfinite, log, nan, sqrt
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import builders
@@ -18,6 +19,7 @@ from actdiag.diagnosis.trainability import Reason, Trainability
 from actdiag.errors import InvalidField
 from actdiag.initializers import resolve as initializer
 from actdiag.measure import change_per_layer
+from actdiag.render.terminal.explain import allowed
 
 
 def run_of(report, **changes):
@@ -632,3 +634,13 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, content, message):
 def test_a_name_that_no_file_can_have_is_refused():
     with pytest.raises(InvalidField, match="must be a TOML file"):
         rules_from("a\0b")
+
+
+def test_the_readme_lists_every_rule_with_its_limits():
+    lines = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8").splitlines()
+    start = lines.index("| rule | what is measured | allowed | severity |") + 2
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[start : start + len(RULES)]]
+    assert rows == [
+        [f"`{rule.name}`", rule.quantity.replace("|", "&#124;"), allowed(rule), rule.severity]
+        for rule in RULES.values()
+    ]

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from math import inf, log, nan
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def test_nothing_is_cut_at_any_width(name, width):
 def test_columns_go_in_the_order_of_what_they_tell():
     order = ["update", "dead", "down", "up", "train", "test"]
     seen = [heads_at(training_runs.book(), width) for width in range(140, 44, -1)]
-    for wide, narrow in zip(seen, seen[1:], strict=False):
+    for wide, narrow in pairwise(seen):
         gone = [head for head in order if head in wide and head not in narrow]
         assert gone in ([], [head for head in order if head in wide][:1])
         assert not set(narrow) - set(wide) - {"curve"}
@@ -156,6 +157,14 @@ def test_colours_have_words_and_go_where_asked():
 # Verdict and outcome
 
 
+CAME = {
+    "learned": "learned: loss 0.199",
+    "slow": "learned slowly: loss 1.5",
+    "did not learn": "did not learn: loss 2.3",
+    "diverged": "diverged at 37",
+}
+
+
 def outcome_of(name):
     return {
         "learned": training_runs.run,
@@ -176,8 +185,7 @@ def test_a_line_says_where_the_verdict_was_wrong(severity, expected, name):
         assert line is None
     else:
         assert f"judged {severity} (" in line
-        assert {"learned": "yet it learned: loss 0.199", "slow": "yet it learned slowly: loss 1.5",
-                "did not learn": "yet it did not learn: loss 2.3", "diverged": "yet it diverged at 37"}[name] in line  # fmt: skip
+        assert f"yet it {CAME[name]}" in line
 
 
 def test_that_line_says_why_where_the_run_is_not_what_the_verdict_speaks_of():
@@ -261,7 +269,8 @@ def test_csv_has_a_row_for_every_iteration_of_every_run():
     assert list(rows[0]) == ["act", "init", "lr", "iteration", "loss", "accuracy"]
     assert len(rows) == 4 * 400 + 37
     assert rows[400] == {
-        "act": "relu", "init": "he", "lr": 0.1, "iteration": 1, "loss": runs[1].loss[0], "accuracy": runs[1].accuracy[0],
+        "act": "relu", "init": "he", "lr": 0.1, "iteration": 1, "loss": runs[1].loss[0],
+        "accuracy": runs[1].accuracy[0],
     }  # fmt: skip
     assert (rows[-1]["iteration"], rows[-1]["loss"]) == (37, None)
 
@@ -318,7 +327,10 @@ def test_a_tiny_npz(capsys, files):
     assert " learned" in text
 
 
-@pytest.mark.parametrize("data", ["tiny.npz", "x.npy,y.npy", "mnist", "mnist/train-labels-idx1-ubyte", "synthetic:rows=90"])
+DATA = ["tiny.npz", "x.npy,y.npy", "mnist", "mnist/train-labels-idx1-ubyte", "synthetic:rows=90"]
+
+
+@pytest.mark.parametrize("data", DATA)
 def test_json_of_the_command_is_what_the_library_says(capsys, files, data):
     import actdiag
 
@@ -362,9 +374,11 @@ def test_auto_and_lists_of_rates(capsys, files):
     given = ["train", "--data", "tiny.npz", "--init", "he", *TINY]
     text = succeed(capsys, *given, "--lr", "auto,0.05", "--lr", "0.2")
     assert "lr*: best of 1, 0.1, 0.01, 0.001, by the mean of the last 25 losses" in text
-    rows = [line.split()[0] for line in text.splitlines() if line.split()[:1] and line.split()[0].strip("*")[:1] in "01"]
-    assert rows[0].endswith("*")
-    assert rows[1:3] == ["0.05", "0.2"]
+    lines = text.splitlines()
+    rule = next(place for place, line in enumerate(lines) if line.startswith(("──", "--")))
+    first, second, third = (line.split()[0] for line in lines[rule + 1 : rule + 4])
+    assert first.endswith("*")
+    assert (second, third) == ("0.05", "0.2")
     runs = json.loads(succeed(capsys, *given, "--lr", "auto", "--json", "-"))["runs"]
     assert [tried["lr"] for tried in runs[0]["tried"]] == [1.0, 0.1, 0.01, 0.001]
 

@@ -1,4 +1,4 @@
-"""The picture of training runs: what is drawn, that runs can be told apart, and that nothing lies over anything else."""
+"""The picture of training runs: what is drawn, that runs can be told apart, that nothing lies over anything."""
 
 from itertools import combinations
 from math import log

@@ -9,7 +9,7 @@ import numpy as np
 from actdiag.activations import resolve as activation
 from actdiag.initializers import resolve as initializer
 from actdiag.statistics import ChangePerLayer
-from actdiag.training import DataFacts, Recipe, Snapshot, Tried, TrainingRun
+from actdiag.training import DataFacts, Recipe, Snapshot, TrainingRun, Tried
 
 DATA = DataFacts("synthetic", 8000, 2000, 10, 10)
 ITERATIONS = 400
@@ -18,8 +18,8 @@ ITERATIONS = 400
 def falling(final, tau, start=2.3, iterations=ITERATIONS, noise=0.05, seed=0):
     """A loss that falls from `start` to `final`, with noise in proportion."""
     rng = np.random.default_rng(seed)
-    clean = [final + (start - final) * exp(-number / tau) for number in range(iterations)]
-    return tuple(float(value * (1 + noise * step)) for value, step in zip(clean, rng.normal(size=iterations), strict=True))
+    noises = 1 + noise * rng.normal(size=iterations)
+    return tuple((final + (start - final) * exp(-number / tau)) * one for number, one in enumerate(noises.tolist()))
 
 
 def snapshot(forward, backward, dead=0.02, loss=2.3):
@@ -88,7 +88,7 @@ def book():
 
 
 def several():
-    """Of everything something: two activations, verdicts that were wrong, a run that diverged, rates that were tried."""
+    """Of everything something: verdicts that were wrong, a run that diverged, learning rates that were tried."""
     rates = (Tried(1.0, None), Tried(0.1, 0.2), Tried(0.01, 1.4))
     return [
         stuck(severity="healthy"),

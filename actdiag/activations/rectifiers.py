@@ -1,6 +1,7 @@
 """The ReLU and its variants: (nearly) linear above zero, something else below."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def _slopes(x: Array, below: float | Array) -> Array:
     return _sides(x, x.dtype.type(1), np.asarray(below, dtype=x.dtype))
 
 
-def _sides(x: Array, above: float | Array, below: float | Array) -> Array:
+def _sides(x: Array, above: float | np.floating[Any] | Array, below: float | Array) -> Array:
     """Return `above` where x > 0 and `below` elsewhere; both are finite, or NaN where x is."""
     over = x > 0
     chosen: Array = over * above + ~over * below

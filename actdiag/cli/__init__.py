@@ -71,7 +71,7 @@ for command in (propagate, grad_flow, compare, train, gain, activations, initial
 
 
 def main() -> None:
-    """Run the command line and exit: 0 done, 2 usage, 3 what --fail-on names, 130 interrupted; a bug: 1, a traceback."""
+    """Run the command line and exit: 0 done, 2 usage, 3 for --fail-on, 130 interrupted; a bug: 1, a traceback."""
     sys.exit(run())
 
 

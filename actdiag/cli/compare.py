@@ -29,5 +29,5 @@ def compare(act: tuple[str, ...], init: tuple[str, ...], **given: Any) -> None:
     outputs, fail_on = output.taken_from(given), gate.taken_from(given)
     with output.progress() as progress:
         reports = api.compare(options.split_list(act), options.split_list(init), progress=progress, **given)
-    output.answer_all(reports, outputs)
-    fail_on.check(reports)
+    with fail_on.after(reports):
+        output.answer_all(reports, outputs)

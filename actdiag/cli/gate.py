@@ -1,7 +1,8 @@
 """--fail-on: an exit code for scripts, after the answer was given."""
 
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,16 @@ class Gate:
             if name in self.rules and not self.rules[name].enabled:
                 problem = f"must name rules that are applied, got {name!r}, which --rules disables"
                 raise InvalidField(field="fail_on", problem=problem)
+
+    @contextlib.contextmanager
+    def after(self, reports: Sequence[Report]) -> Iterator[None]:
+        """Check reports once they were answered, also where the reader of the answer has seen enough of it."""
+        try:
+            yield
+        except BrokenPipeError:
+            self.check(reports)
+            raise
+        self.check(reports)
 
     def check(self, reports: Sequence[Report]) -> None:
         """Say on standard error what trips it, a line each, and exit with 3 if anything does."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @options.stack_options
 @options.loss_options
 @options.run_options
+@options.judge_option
+@options.fix_option
 @options.layers_option
 @options.output_options
 def grad_flow(
@@ -27,6 +29,8 @@ def grad_flow(
     classes: int,
     labels: str | None,
     memory: str,
+    judge: str | None,
+    fix: bool,
     layers: str | None,
     **given: Any,
 ) -> None:
@@ -40,22 +44,31 @@ def grad_flow(
       actdiag grad-flow --act relu --init he --loss cross-entropy --json -
     """
     from actdiag import api, running
-    from actdiag.cli import gate, output
+    from actdiag.cli import extras, gate, output
     from actdiag.memory import parse_size
     from actdiag.render.selection import parse_layers
     from actdiag.repeats import run_repeatedly
 
     outputs, fail_on = output.taken_from(given, labels), gate.taken_from(given)
+    judges = extras.judges_from(judge)
     settings = output.settings_from(given)
     budget, chosen_loss = parse_size("memory", memory), api.make_loss(loss, classes, labels)
     repeats = given.pop("repeats")
     stack = api.make_stack(act, init, **given)
     shown = None if layers is None else parse_layers(layers, stack.depth)
 
-    def run(stack: "Stack", settings: "RunSettings") -> "Report":
+    def run_once(stack: "Stack", settings: "RunSettings") -> "Report":
         return running.run_grad_flow(stack, chosen_loss, budget, settings)
 
+    def run(stack: "Stack") -> "Report":
+        return run_repeatedly(run_once, stack, chosen, repeats)
+
     with output.progress() as progress:
-        report = run_repeatedly(run, stack, running.run_settings(**settings, progress=progress), repeats)
-    output.answer(report, outputs, shown)
-    fail_on.check([report])
+        chosen = running.run_settings(**settings, progress=progress)
+        report = run(stack)
+        added = [extras.judgements(stack, chosen_loss, judges, chosen)] if judges else []
+        if fix:
+            chosen = chosen._replace(progress=running.silent)
+            added.append(extras.fixed(report, run))
+    with fail_on.after([report]):
+        output.answer(report, outputs, shown, added)

@@ -140,7 +140,6 @@ one_act = _option("--act", _ACT_HELP, type=Registered("act"), default="relu")
 one_init = _option("--init", _INIT_HELP, type=Registered("init"), default="he")
 
 
-
 def acts_option(default: str) -> Callable[[Command], Command]:
     """Return the option of several activations."""
     return _option("--act", f"Activation{_MANY}", type=Registered("act"), multiple=True, default=(default,))
@@ -247,9 +246,17 @@ run_options = _together(
     ),
 )
 
+judge_option = _option(
+    "--judge",
+    "Also what other tools' published rules say of the run; names with commas between.",
+    metavar="sagemaker|deepdiagnosis|autotrainer|torchmortem",
+)
+fix_option = _option(
+    "--fix", "Find the smallest change that makes the stack healthy, and run it.", is_flag=True, show_default=False
+)
+
 layers_option = _option("--layers", "Layers in the table.  [default: up to 20, evenly chosen]", metavar="all|1-10,50")
 png_option = _option("--png", "Write a picture: PNG, SVG or PDF by suffix.", metavar="FILE")
-
 
 
 def outputs_option(row: str) -> Callable[[Command], Command]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actdiag.errors import InvalidField
 from actdiag.report import Report, as_json, runs_to_dict
@@ -107,13 +107,33 @@ def settings_from(given: dict[str, Any]) -> dict[str, Any]:
     return {name: given.pop(name) for name in ("bins", "range", "threads", "theory", "rules")}
 
 
-def answer(report: Report, outputs: Outputs, layers: Sequence[int] | None) -> None:
+class Extra(NamedTuple):
+    """What an option adds to the answer of one report.
+
+    Attributes:
+        key: Its key in the JSON.
+        document: What stands there.
+        view: Columns of the terminal and whether to do without characters beyond ASCII, to what is shown under it.
+    """
+
+    key: str
+    document: Any
+    view: "Callable[[int, bool], RenderableType]"
+
+
+def answer(report: Report, outputs: Outputs, layers: Sequence[int] | None, extras: Sequence[Extra] = ()) -> None:
     """Give one report's answer: its files, and its table unless a file's content takes standard output."""
-    outputs.write(report.figure, report.to_json, lambda: csv_text(report.rows()))
+
+    def document() -> str:
+        return as_json(report.to_dict() | {extra.key: extra.document for extra in extras})
+
+    outputs.write(report.figure, document, lambda: csv_text(report.rows()))
     if not outputs.on_stdout:
         from actdiag.render.terminal.summary import report_view
 
         show(lambda width, plain: report_view(report, width=width, ascii_only=plain, layers=layers))
+        for extra in extras:
+            show(extra.view)
 
 
 def answer_all(reports: Sequence[Report], outputs: Outputs) -> None:

@@ -1,10 +1,14 @@
 """actdiag propagate."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from actdiag.cli import options
+
+if TYPE_CHECKING:
+    from actdiag.report import Report
+    from actdiag.stack import Stack
 
 
 @click.command(short_help="What becomes of the signal.")
@@ -12,9 +16,11 @@ from actdiag.cli import options
 @options.one_init
 @options.stack_options
 @options.run_options
+@options.judge_option
+@options.fix_option
 @options.layers_option
 @options.output_options
-def propagate(act: str, init: str, layers: str | None, **given: Any) -> None:
+def propagate(act: str, init: str, judge: str | None, fix: bool, layers: str | None, **given: Any) -> None:
     """Push inputs through a stack and see what becomes of the signal.
 
     One row a layer: the histogram of the activations, their mean and std, each unit's std over the inputs, exact
@@ -23,19 +29,30 @@ def propagate(act: str, init: str, layers: str | None, **given: Any) -> None:
     \b
       actdiag propagate --act relu --init he
       actdiag propagate --act relu --init std=0.01 --png layers.png
+      actdiag propagate --act gelu --init xavier --depth 30 --fix
     """
     from actdiag import api, running
-    from actdiag.cli import gate, output
+    from actdiag.cli import extras, gate, output
+    from actdiag.losses import Loss
     from actdiag.render.selection import parse_layers
     from actdiag.repeats import run_repeatedly
 
     outputs, fail_on = output.taken_from(given), gate.taken_from(given)
+    judges = extras.judges_from(judge)
     settings = output.settings_from(given)
     repeats = given.pop("repeats")
     stack = api.make_stack(act, init, **given)
     shown = None if layers is None else parse_layers(layers, stack.depth)
+
+    def run(stack: "Stack") -> "Report":
+        return run_repeatedly(running.run_propagate, stack, chosen, repeats)
+
     with output.progress() as progress:
         chosen = running.run_settings(**settings, progress=progress)
-        report = run_repeatedly(running.run_propagate, stack, chosen, repeats)
-    output.answer(report, outputs, shown)
-    fail_on.check([report])
+        report = run(stack)
+        added = [extras.judgements(stack, Loss("cross-entropy"), judges, chosen)] if judges else []
+        if fix:
+            chosen = chosen._replace(progress=running.silent)
+            added.append(extras.fixed(report, run))
+    with fail_on.after([report]):
+        output.answer(report, outputs, shown, added)

@@ -16,7 +16,9 @@ from actdiag.cli import options
 @options.parameter_options
 @click.option("--watch", is_flag=True, help="Show the run while it goes: loss, gradients, dead units, updates.")
 @options.outputs_option("run and iteration")
-def train(act: tuple[str, ...], init: tuple[str, ...], lr: tuple[tuple[Any, ...], ...], watch: bool, **given: Any) -> None:
+def train(
+    act: tuple[str, ...], init: tuple[str, ...], lr: tuple[tuple[Any, ...], ...], watch: bool, **given: Any
+) -> None:
     """Train every activation with every initializer at every learning rate.
 
     A softmax cross-entropy readout on top, batches in a seeded order. One row a run: the curve of its loss, accuracy,
@@ -29,12 +31,13 @@ def train(act: tuple[str, ...], init: tuple[str, ...], lr: tuple[tuple[Any, ...]
     """
     from actdiag import api
     from actdiag.cli import output
-    from actdiag.cli.watching import watching
 
     outputs = output.taken_from(given, *_files(given["data"]))
     asked: dict[str, Any] = {"act": options.split_list(act), "init": options.split_list(init), **given}
     asked["lr"] = [rate for rates in lr for rate in rates]
     if watch:
+        from actdiag.cli.watching import watching
+
         with watching() as look:
             runs = api.train(**asked, watch=look)
     else:

@@ -13,8 +13,9 @@ from actdiag.theory.regions import expected_dead_fraction
 DEAD = 0.1
 """A layer may have this share of dead units, and so much more than depth and batch explain."""
 
-SPREADS = 4.0
-"""Dead units may be this many stds of their number more than expected."""
+SPREADS = 6.0
+"""Dead units may be this many binomial stds more than expected: all pairs of inputs are taken to be equally alike, which
+they are not, so that the worst layer of a healthy ReLU stack of 30 layers of 64 reaches 3 and sometimes 6."""
 
 TREND = (10, 100)
 """So many times the batch are looked ahead."""
@@ -151,7 +152,7 @@ DEAD_UNITS = Rule(
         "depth, a ReLU is on the same side for nearly all of them, and many units stay below zero on the whole batch "
         "by chance alone. Such units are told as info, with what is expected here and on 10 and 100 times as many "
         "inputs: where that falls, there were too few inputs; where it stays, inputs have aligned. More than that (10 "
-        "% of the units, or four standard deviations) is a fault: biases too negative, an underflow, or units that "
+        "% of the units, or six standard deviations) is a fault: biases too negative, an underflow, or units that "
         "are dead."
     ),
     remedy=(

@@ -8,7 +8,7 @@ from actdiag.diagnosis import fitted
 from actdiag.diagnosis.run import Run
 from actdiag.diagnosis.signals import Signals, gradient_rms, signals
 
-LOW, HIGH = 0.25, 0.75
+LOW, HIGH = 0.15, 0.85
 """A stack is called untrainable under the first probability, and healthy over the second."""
 
 RATES = (1e-3, 1.0)

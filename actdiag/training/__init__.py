@@ -3,7 +3,7 @@
 from actdiag.training.document import training_rows, training_to_dict
 from actdiag.training.loop import Recipe, check_training_fits, checked_recipe
 from actdiag.training.outcome import Outcome
-from actdiag.training.run import AUTO_RATES, DataFacts, Look, Tried, TrainingRun, Watch, over_rows, run_training
+from actdiag.training.run import AUTO_RATES, DataFacts, Look, TrainingRun, Tried, Watch, over_rows, run_training
 from actdiag.training.snapshot import Snapshot
 
 __all__ = [
@@ -13,8 +13,8 @@ __all__ = [
     "Outcome",
     "Recipe",
     "Snapshot",
-    "Tried",
     "TrainingRun",
+    "Tried",
     "Watch",
     "check_training_fits",
     "checked_recipe",

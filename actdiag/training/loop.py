@@ -20,7 +20,7 @@ MOST_BATCH = 1_000_000
 _LARGEST = 1e30
 
 _ARRAYS_A_WEIGHT, _AT_ONCE = {"sgd": 3, "momentum": 4, "adam": 5}, 4
-"""Copies of all weights: as they are, as they were drawn, gradients, the optimizer's; and what one layer's update takes."""
+"""Copies of all weights: their own, as drawn, gradients, the optimizer's; and what the update of a layer takes."""
 
 _ARRAYS_A_ROW = 3
 """Of every layer's pre-activations: themselves, the activations, and room to measure them in."""

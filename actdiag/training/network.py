@@ -1,4 +1,4 @@
-"""A stack with its readout as something that learns: parameters held in memory, gradients of a batch by backpropagation."""
+"""A stack and its readout as something that learns: parameters held in memory, gradients by backpropagation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

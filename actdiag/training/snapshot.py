@@ -1,4 +1,4 @@
-"""The statistics of a network at some time of its training, by the same measures as those of a run at initialization."""
+"""The statistics of a network at some time of its training, by the measures of a run at initialization."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from math import ceil, log, log10
 from typing import Any, NamedTuple
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
@@ -28,7 +27,8 @@ _MOST_POINTS = 2000
 _SMOOTHED_SHARE = 0.025
 
 _LOG_FROM, _LEAST_SHARE = 15.0, 1e-5
-"""The loss has a logarithmic axis where the highest smoothed loss is so many times the lowest; and the least it shows."""
+"""The axis is logarithmic where the highest smoothed loss is so many times the lowest; and the share of a guess where
+it ends, for losses that reach zero."""
 
 _MOST_GUESSES = 10.0
 """The axis ends at so many times the loss of a guess: what explodes leaves the picture at the top."""
@@ -151,7 +151,7 @@ def _draw(axes: Axes, curves: Sequence[_Curve], height: Callable[[float], float]
     ends = [min(max(height(curve.smooth[-1]), 0.0), 1.0) if curve.smooth else 1.0 for curve in curves]
     places = spread(ends, _LINE_OF_TEXT / inches)
     step = max(max(len(curve.x) for curve in curves) // _MARKS_A_CURVE, 1)
-    beside = {"transform": axes.transAxes, "clip_on": False}
+    beside: dict[str, Any] = {"transform": axes.transAxes, "clip_on": False}
     for number, (curve, end, place) in enumerate(zip(curves, ends, places, strict=True)):
         colour = curve.style["color"]
         strong = curve.style | {"linewidth": 1.7, "markersize": 5}
@@ -169,6 +169,6 @@ def _draw(axes: Axes, curves: Sequence[_Curve], height: Callable[[float], float]
 def _guess(axes: Axes, value: float, label: str, below: bool = False) -> None:
     """Draw what a guess among all classes has, and say so on the side where curves seldom end."""
     axes.axhline(value, color=GREY, linewidth=1.0, linestyle=(0, (1, 2)), zorder=1)
-    beside = {"va": "top" if below else "bottom", "ha": "right", "fontsize": 8, "color": GREY}
+    beside: dict[str, Any] = {"va": "top" if below else "bottom", "ha": "right", "fontsize": 8, "color": GREY}
     shift = (0, -3 if below else 3)
     axes.annotate(label, (0.995, value), shift, axes.get_yaxis_transform(), "offset points", **beside)

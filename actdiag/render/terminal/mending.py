@@ -1,5 +1,7 @@
 """The view of a change that mends a stack: what is changed, before and after beside each other, how to run it."""
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -9,19 +11,25 @@ from actdiag.render.terminal.marks import STYLES, table
 from actdiag.report import Report
 
 
-def mended_view(before: Report, mended: Mended | None, command: str, *, ascii_only: bool = False) -> RenderableType:
+def mended_view(
+    before: Report, mended: Mended | None, command: Sequence[str], *, width: int, ascii_only: bool = False
+) -> RenderableType:
     """Return what mended a stack, or that nothing did.
 
     Args:
         before: What a run found of the stack.
         mended: The change, with what a run found after it; None where no change helped.
-        command: The command line that runs the stack with the change.
+        command: The words of the command line that runs the stack with the change, quoted for a shell.
+        width: Columns of the terminal.
         ascii_only: Whether to do without characters beyond ASCII.
     """
+    if before.verdict.severity == "healthy":
+        return Text.assemble(("fix: none needed", "bold"))
     if mended is None:
         tried = "gain, biases, initializer and activation were tried in turn: no single change makes this stack healthy"
         return Group(Text.assemble(("fix: none", "bold"), "\n  ", tried, "\n  use fewer layers, or wider ones"))
-    changed = ", ".join(f"--{name.replace('_', '-')} {_value(value)}" for name, value in mended.change.options.items())
+    options = {name.replace("_", "-"): value for name, value in mended.change.options.items() if value is not None}
+    changed = ", ".join(f"--{name} {_value(value)}" for name, value in options.items())
     changes = f"{mended.tried} change{'s' if mended.tried > 1 else ''} tried"
     heading = Text.assemble((f"fix: {mended.change.what}", "bold"), f" ({changed}; {changes})")
     view = table(ascii_only)
@@ -29,7 +37,7 @@ def mended_view(before: Report, mended: Mended | None, command: str, *, ascii_on
         view.add_column(head, no_wrap=True, justify="right" if head else "left")
     for name, *cells in _rows(before, mended.report):
         view.add_row(name, *cells)
-    return Group(heading, view, Text(f"  {command}", no_wrap=True, overflow="ignore"))
+    return Group(heading, view, Text(_wrapped(command, width), no_wrap=True, overflow="ignore"))
 
 
 def _rows(before: Report, after: Report) -> list[tuple[str, Text, Text]]:
@@ -54,5 +62,16 @@ def _rows(before: Report, after: Report) -> list[tuple[str, Text, Text]]:
     return [*rows, pair("cosine, last layer", lambda report: words.cosine(report.layers[-1].cosine))]
 
 
+def _wrapped(command: Sequence[str], width: int) -> str:
+    """Return a command line in lines that a shell reads as one."""
+    lines = ["  " + command[0]]
+    for word in command[1:]:
+        if len(lines[-1]) + len(word) + 3 > width:
+            lines[-1] += " \\"
+            lines.append("   ")
+        lines[-1] += " " + word
+    return "\n".join(lines)
+
+
 def _value(value: object) -> str:
-    return "left out" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

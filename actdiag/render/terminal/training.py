@@ -58,7 +58,8 @@ def training_view(runs: Sequence[TrainingRun], *, width: int, ascii_only: bool =
     surprises = Table.grid(padding=(0, 1, 0, 0))
     for line in words_of.surprises(runs):
         surprises.add_row(Text("!", FLAG_STYLE), line)
-    return Group(*parts, *([Text(), surprises] if surprises.row_count else []))
+    parts += [Text(), surprises] if surprises.row_count else []
+    return Group(*parts)
 
 
 def paired(before: float | None, after: float | None, text: Callable[[float | None], str], ascii_only: bool) -> str:
@@ -147,7 +148,8 @@ def _top(curves: Sequence[Sequence[float | None]], guess: float) -> float:
 def _drawn(run: TrainingRun, curve: Sequence[float | None], top: float, ascii_only: bool) -> Text:
     """Return a curve in characters, with a cross where it ended early."""
     drawn = levels(curve, top, ascii_only).rstrip()
-    return Text(drawn if run.diverged_at is None else f"{drawn[: len(curve) - 1]}{'x' if ascii_only else '×'}")
+    cross = "x" if ascii_only else "\N{MULTIPLICATION SIGN}"
+    return Text(drawn if run.diverged_at is None else drawn[: len(curve) - 1] + cross)
 
 
 def _legend(heads: Collection[str], axis: float | None, guess: float) -> str:
