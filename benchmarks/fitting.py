@@ -21,6 +21,9 @@ from benchmarks.scores import Floats
 
 FITTED = Path(actdiag.__file__).parent / "diagnosis" / "fitted.py"
 
+_NOT_TOO_SMALL = 8.0
+"""How far a learning rate may be under the largest that trains."""
+
 _RIDGE = 0.05
 """Of the sum of squares of the weights of features of std 1: so much that none runs off where classes are separable."""
 
@@ -46,10 +49,26 @@ def fit_odds(rows: Floats, wanted: Floats) -> tuple[float, Floats]:
     return float(found.x[0]), found.x[1:] / spread
 
 
-def fit_rate(curvatures: Floats, largest: Floats) -> tuple[float, float]:
-    """Return intercept and slope of ln of the largest learning rate that trains after ln of the curvature."""
-    slope, intercept = np.polyfit(curvatures, np.log(largest), 1)
-    return float(intercept), float(slope)
+def fit_rate(curvatures: Floats, largest: Floats) -> tuple[float, float, float]:
+    """Return (intercept, slope, most) of the learning rates min(exp(intercept + slope curvature), most).
+
+    They are those that suit the most stacks: under the largest rate that trains a stack, but not so far under that its
+    steps do too little.
+
+    Args:
+        curvatures: ln of the curvature of stacks that train, shape (stacks,).
+        largest: The largest learning rate of the finer grid that trains each.
+    """
+    best, chosen = -1.0, (0.0, 0.0, 0.0)
+    for most in np.log((0.1, 0.15, 0.2, 0.3)):
+        for slope in np.arange(-0.8, -0.19, 0.05):
+            for bend in np.arange(2.0, 12.1, 0.25):  # the curvature over which rates fall
+                rates = most + np.minimum(slope * (curvatures - bend), 0.0)
+                room = np.log(largest) - rates
+                suited = np.mean((room >= -1e-9) & (room <= log(_NOT_TOO_SMALL)))
+                if suited > best:
+                    best, chosen = suited, (float(most - slope * bend), float(slope), float(np.exp(most)))
+    return chosen
 
 
 def main() -> None:
@@ -76,7 +95,7 @@ def main() -> None:
     print(f"{len(read('fit'))} stacks, {len(rows)} runs whose signal arrives")
 
 
-def _module(intercept: float, weights: Floats, typical: Floats, edge: float, slope: float) -> str:
+def _module(intercept: float, weights: Floats, typical: Floats, rate: tuple[float, float, float]) -> str:
     def named(values: Floats) -> str:
         return ", ".join(f'"{name}": {value:.4g}' for name, value in zip(Features._fields, values, strict=True))
 
@@ -85,7 +104,7 @@ def _module(intercept: float, weights: Floats, typical: Floats, edge: float, slo
 INTERCEPT = {intercept:.4g}
 WEIGHTS = {{{named(weights)}}}
 TYPICAL = {{{named(typical)}}}
-RATE_INTERCEPT, RATE_SLOPE = {edge - log(3):.4g}, {slope:.4g}
+RATE_INTERCEPT, RATE_SLOPE, RATE_MOST = {rate[0]:.4g}, {rate[1]:.4g}, {rate[2]:.4g}
 '''
 
 

@@ -28,8 +28,8 @@ WITHIN = {
     ).split(),
     "judging": "charges evidence sagemaker deepdiagnosis autotrainer torchmortem collecting panel".split(),
     "diagnosis": (
-        "findings run expectations wording signals fitted trainability rule scale units dead inputs numerics readout steps outlook "
-        "rules verdict"
+        "findings run expectations wording signals fitted trainability rule scale units dead inputs numerics readout "
+        "steps outlook rules verdict"
     ).split(),
     "training": ["network", "optimizers", "loop", "snapshot", "outcome", "run", "document"],
     "render": ["selection", "words", "training", "figures", "terminal"],

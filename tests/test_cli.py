@@ -126,8 +126,8 @@ def test_json_has_the_promised_keys_and_is_what_the_library_says(capsys):
     assert list(first) == [
         "layer", "width", "mean", "std", "rms", "min", "max", "unit_std", "zero_fraction", "dead_fraction",
         "saturated_fraction", "nonfinite_fraction", "subnormal_fraction", "cosine", "slope_rms", "pre_activation",
-        "histogram", "magnitude", "gradient", "weight_gradient", "bias_gradient", "slope_gradient", "predicted", "expected",
-        "flagged",
+        "histogram", "magnitude", "gradient", "weight_gradient", "bias_gradient", "slope_gradient", "predicted",
+        "expected", "flagged",
     ]  # fmt: skip
     assert list(first["pre_activation"]) == ["mean", "std", "rms", "min", "max", "nonfinite_fraction"]
     assert list(first["histogram"]) == ["edges", "counts", "below", "above", "zero", "nan", "inf"]
@@ -137,7 +137,8 @@ def test_json_has_the_promised_keys_and_is_what_the_library_says(capsys):
     assert list(first["bias_gradient"]) == ["norm"]
     assert list(document["change_per_layer"]) == ["forward", "backward"]
     assert list(document["verdict"]) == [
-        "severity", "trainable", "probability", "learning_rate", "learning_rates", "estimated", "decided_by", "findings",
+        "severity", "trainable", "probability", "learning_rate", "learning_rates", "estimated", "decided_by",
+        "findings",
     ]  # fmt: skip
     report = library.grad_flow("prelu", "he", batch=50, width=20, depth=3)
     assert text == report.to_json()

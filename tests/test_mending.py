@@ -44,7 +44,8 @@ def test_a_gain_comes_first():
     ("options", "what"),
     [
         ({"act": "relu", "init": "xavier", "depth": 30}, "gain"),
-        ({"act": "gelu", "init": "xavier", "depth": 30, "bias_std": 0.5}, "gain and biases"),
+        ({"act": "relu", "init": "he", "depth": 20, "bias_mean": -1.0}, "biases"),
+        ({"act": "relu", "init": "xavier", "depth": 30, "bias_mean": -1.0}, "gain and biases"),
         ({"act": "tanh", "init": "constant:0.01", "depth": 10}, "initializer"),
         ({"act": "softplus", "init": "he", "depth": 30}, "activation"),
         ({"act": "softmax", "init": "constant:0.01", "depth": 10}, "activation and initializer"),

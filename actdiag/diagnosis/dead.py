@@ -14,8 +14,8 @@ DEAD = 0.1
 """A layer may have this share of dead units, and so much more than depth and batch explain."""
 
 SPREADS = 6.0
-"""Dead units may be this many binomial stds more than expected: all pairs of inputs are taken to be equally alike, which
-they are not, so that the worst layer of a healthy ReLU stack of 30 layers of 64 reaches 3 and sometimes 6."""
+"""Dead units may be this many binomial stds more than expected: all pairs of inputs are taken to be equally alike,
+which they are not, so that the worst layer of a healthy ReLU stack of 30 layers of 64 reaches 3 and sometimes 6."""
 
 TREND = (10, 100)
 """So many times the batch are looked ahead."""

@@ -24,6 +24,9 @@ _ENOUGH = 3.0
 _LOUD = 10.0
 """ln of the curvature over which the least learning rate is too large."""
 
+_SLOWER, _FASTER = 8.0, 2.0
+"""How far under the recommended learning rate steps still do enough, and how far over it the least stacks diverge."""
+
 _FARTHEST = 40.0
 """What a feature is held to: beyond, one feature decides whatever the others are."""
 
@@ -99,7 +102,7 @@ def trainability(run: Run) -> Trainability:
     odds = fitted.INTERCEPT + sum(fitted.WEIGHTS[name] * value for name, value in measured._asdict().items())
     probability = 1 / (1 + exp(-min(max(odds, -700.0), 700.0)))
     rate = recommended_rate(found) if probability >= 0.5 else None
-    rates = None if rate is None else (max(rate / fitted.RATE_MARGIN_BELOW, 1e-6), rate * fitted.RATE_MARGIN_ABOVE)
+    rates = None if rate is None else (rate / _SLOWER, rate * _FASTER)
     return Trainability(probability, rate, rates, found.estimated, tuple(_reasons(found, measured)))
 
 

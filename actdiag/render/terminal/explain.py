@@ -70,5 +70,6 @@ def _changed(rule: Rule) -> str:
 
 def _to_change(rule: Rule) -> str:
     """Return the table that a file of rules would have."""
-    limits = "; ".join(f"{name} = {bound:.4g}" for name, bound in rule.bounds.items())
-    return f'--rules FILE.toml with [{rule.name}] and {limits}; severity = "{rule.severity}"; enabled = false'
+    limits = [f"{name} = {bound:.4g}" for name, bound in rule.bounds.items()]
+    keys = [*limits, f'severity = "{rule.severity}"', f"enabled = {str(rule.enabled).lower()}"]
+    return "\n".join(["--rules FILE.toml, with other values than", f"[{rule.name}]", *keys])
