@@ -24,6 +24,9 @@ FITTED = Path(actdiag.__file__).parent / "diagnosis" / "fitted.py"
 _NOT_TOO_SMALL = 8.0
 """How far a learning rate may be under the largest that trains."""
 
+_PRICE_OF_DIVERGING = 2.0
+"""How much worse a learning rate over the largest that trains is than one too far under it: one diverges, one waits."""
+
 _RIDGE = 0.05
 """Of the sum of squares of the weights of features of std 1: so much that none runs off where classes are separable."""
 
@@ -59,13 +62,14 @@ def fit_rate(curvatures: Floats, largest: Floats) -> tuple[float, float, float]:
         curvatures: ln of the curvature of stacks that train, shape (stacks,).
         largest: The largest learning rate of the finer grid that trains each.
     """
-    best, chosen = -1.0, (0.0, 0.0, 0.0)
+    best, chosen = -np.inf, (0.0, 0.0, 0.0)
     for most in np.log((0.1, 0.15, 0.2, 0.3)):
         for slope in np.arange(-0.8, -0.19, 0.05):
             for bend in np.arange(2.0, 12.1, 0.25):  # the curvature over which rates fall
                 rates = most + np.minimum(slope * (curvatures - bend), 0.0)
                 room = np.log(largest) - rates
-                suited = np.mean((room >= -1e-9) & (room <= log(_NOT_TOO_SMALL)))
+                over = room < -1e-9
+                suited = np.mean(~over & (room <= log(_NOT_TOO_SMALL))) - _PRICE_OF_DIVERGING * np.mean(over)
                 if suited > best:
                     best, chosen = suited, (float(most - slope * bend), float(slope), float(np.exp(most)))
     return chosen
@@ -89,8 +93,8 @@ def main() -> None:
     typical = rows[wanted == 1].mean(axis=0)
     largest = largest_that_trains("fit")
     trained = [(found, largest[one.labelled.draw]) for one, found, _ in known if one.labelled.draw in largest]
-    edge, slope = fit_rate(np.array([found.curvature for found, _ in trained]), np.array([rate for _, rate in trained]))
-    FITTED.write_text(_module(intercept, weights, typical, edge, slope))
+    rate = fit_rate(np.array([found.curvature for found, _ in trained]), np.array([rate for _, rate in trained]))
+    FITTED.write_text(_module(intercept, weights, typical, rate))
     print(FITTED.read_text())
     print(f"{len(read('fit'))} stacks, {len(rows)} runs whose signal arrives")
 

@@ -23,7 +23,7 @@ PHASES: dict[str, tuple[str, ...]] = {
         "actdiag.initializers.draws.draw_normal",
     ),
     "multiply": (
-        "actdiag.propagation._multiply",
+        "actdiag.propagation.multiply",
         "numpy.matmul",
     ),
     "activate": ("actdiag.propagation._activate", "actdiag.propagation._pull_back"),
@@ -36,6 +36,7 @@ PHASES: dict[str, tuple[str, ...]] = {
         "actdiag.moments.square_sum",
         "actdiag.measure.awake_units",
         "actdiag.measure.count_saturated",
+        "actdiag.measure.mean_squared_slope",
         "actdiag.measure.ForwardMeasure.visit",
         "actdiag.gradients.BackwardMeasure.visit",
     ),

@@ -211,13 +211,13 @@ def test_biases_that_are_not_the_recipes_show(monkeypatch):
 
 def test_inputs_of_a_layer_that_are_not_what_was_seen_show(monkeypatch):
     """The signs of what a layer is given are lost; theory has seen them."""
-    multiply, calls = propagation._multiply, []
+    multiply, calls = propagation.multiply, []
 
     def changed(inputs, weights, biases, z):
         calls.append(len(inputs))
         multiply(np.abs(inputs) if len(calls) == TAMPERED else inputs, weights, biases, z)
 
-    monkeypatch.setattr(propagation, "_multiply", changed)
+    monkeypatch.setattr(propagation, "multiply", changed)
     flags = flags_of(propagate("tanh", "he", threads=1, **HEALTHY))
     assert len(calls) == HEALTHY["depth"]  # one block a layer
     assert set(flags) == {TAMPERED}

@@ -396,7 +396,7 @@ class Straggler:
 
 @pytest.mark.parametrize(("widths", "enough"), [([8, 20, 8], 4), ([8, 20, 40], 1)])
 def test_a_block_up_that_overtakes_leaves_what_others_read(widths, enough, small_blocks, monkeypatch):
-    stack, multiply = make_stack("tanh", "he", widths=widths, input_width=6, batch=32), propagation._multiply
+    stack, multiply = make_stack("tanh", "he", widths=widths, input_width=6, batch=32), propagation.multiply
 
     def pre_activations(threads, straggler):
         def slow(inputs, weights, biases, z):
@@ -407,7 +407,7 @@ def test_a_block_up_that_overtakes_leaves_what_others_read(widths, enough, small
             straggler.visited(z.shape[1])
             return z.copy()
 
-        monkeypatch.setattr(propagation, "_multiply", slow)
+        monkeypatch.setattr(propagation, "multiply", slow)
         with Workers(threads) as workers:
             return [np.concatenate(layer.blocks) for layer in forward(stack, workers, visit) if layer.number]
 

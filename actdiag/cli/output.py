@@ -160,7 +160,7 @@ def answer_training(runs: "Sequence[TrainingRun]", outputs: Outputs) -> None:
     from actdiag.training import training_rows, training_to_dict
 
     def figure() -> "Figure":
-        from actdiag.render.figures.training import training_figure
+        from actdiag.render.figures import training_figure
 
         return training_figure(runs)
 

@@ -116,7 +116,7 @@ class Rule:
     def _passed(self, run: Run, measured: Measured) -> float | None:
         """Return the limit that a number is beyond, with all that is explained; None where it is within."""
         low, high = self.low, self.high
-        if low <= measured.value <= high or measured.value != measured.value:
+        if low <= measured.value <= high:
             return None
         if self.explained is not None:
             least, most = self.explained(run, measured)

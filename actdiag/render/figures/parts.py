@@ -15,7 +15,7 @@ DPI = 150
 def title(figure: Figure, report: Report) -> None:
     """Write the stack and its verdict over a picture."""
     stack = report.stack
-    rules = ", ".join(finding.rule.replace("_", " ") for finding in report.findings if finding.counts)
+    rules = ", ".join(rule.replace("_", " ") for rule in report.verdict.decided_by)
     verdict = f"{report.verdict.severity} ({words.outlook(report.verdict)})" + (f": {rules}" if rules else "")
     heading = f"{stack.act.name}, {words.initializer(stack)}\n{words.setting(report)}\nverdict: {verdict}"
     figure.suptitle(heading, fontsize=10, wrap=True)
