@@ -5,6 +5,8 @@ benchmarks.rates --set fit`.
 """
 
 import argparse
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from math import log
 from pathlib import Path
 
@@ -14,18 +16,19 @@ from scipy.optimize import minimize
 import actdiag
 from actdiag.diagnosis.signals import Signals, signals
 from actdiag.diagnosis.trainability import Features, features
-from benchmarks.labels import Labelled, load, read
+from benchmarks.labels import SETS, Draw, Labelled, Outcome, load, read
 from benchmarks.observed import Observed, observed, run_of
-from benchmarks.rates import largest_that_trains
+from benchmarks.rates import HALF_DECADE
+from benchmarks.rates import known as known_outcomes
 from benchmarks.scores import Floats
 
 FITTED = Path(actdiag.__file__).parent / "diagnosis" / "fitted.py"
 
-_NOT_TOO_SMALL = 8.0
-"""How far a learning rate may be under the largest that trains."""
+_THE_SAME = 0.12
+"""How near two learning rates are, as ln of their ratio, that one stands for the other."""
 
-_PRICE_OF_DIVERGING = 2.0
-"""How much worse a learning rate over the largest that trains is than one too far under it: one diverges, one waits."""
+_SLOWER = 0.9
+"""The power with which iterations grow as a learning rate falls."""
 
 _RIDGE = 0.05
 """Of the sum of squares of the weights of features of std 1: so much that none runs off where classes are separable."""
@@ -52,27 +55,40 @@ def fit_odds(rows: Floats, wanted: Floats) -> tuple[float, Floats]:
     return float(found.x[0]), found.x[1:] / spread
 
 
-def fit_rate(curvatures: Floats, largest: Floats) -> tuple[float, float, float]:
+def fit_rate(curvatures: Floats, outcomes: Sequence[Mapping[float, Outcome]]) -> tuple[float, float, float]:
     """Return (intercept, slope, most) of the learning rates min(exp(intercept + slope curvature), most).
 
-    They are those that suit the most stacks: under the largest rate that trains a stack, but not so far under that its
-    steps do too little.
+    They are those that suit the most stacks.
 
     Args:
         curvatures: ln of the curvature of stacks that train, shape (stacks,).
-        largest: The largest learning rate of the finer grid that trains each.
+        outcomes: What became of each at the learning rates that it was trained at.
     """
-    best, chosen = -np.inf, (0.0, 0.0, 0.0)
-    for most in np.log((0.1, 0.15, 0.2, 0.3)):
-        for slope in np.arange(-0.8, -0.19, 0.05):
-            for bend in np.arange(2.0, 12.1, 0.25):  # the curvature over which rates fall
-                rates = most + np.minimum(slope * (curvatures - bend), 0.0)
-                room = np.log(largest) - rates
-                over = room < -1e-9
-                suited = np.mean(~over & (room <= log(_NOT_TOO_SMALL))) - _PRICE_OF_DIVERGING * np.mean(over)
+    best, chosen = -1, (0.0, 0.0, 0.0)
+    for most in (0.1, 0.15, 0.2, 0.3):
+        for slope in np.arange(-0.6, -0.19, 0.05):
+            for intercept in np.arange(-1.4, 0.5, 0.1):
+                rates = np.minimum(np.exp(intercept + slope * curvatures), most)
+                suited = sum(suits(rate, known) for rate, known in zip(rates, outcomes, strict=True))
                 if suited > best:
-                    best, chosen = suited, (float(most - slope * bend), float(slope), float(np.exp(most)))
+                    best, chosen = suited, (float(intercept), float(slope), most)
     return chosen
+
+
+def suits(rate: float, outcomes: Mapping[float, Outcome]) -> bool:
+    """Return whether a learning rate is expected to train a stack, by what is known of others.
+
+    Under a rate that trains, the iterations that it takes grow as the rate falls; over the largest that trains, half of
+    the half decade to the next is granted.
+    """
+    nearest = min(outcomes, key=lambda known: abs(log(known / rate)))
+    if abs(log(nearest / rate)) < _THE_SAME:
+        return outcomes[nearest].trains
+    trained = [known for known, one in outcomes.items() if one.trains]
+    over = [known for known in trained if known >= rate]
+    if over:
+        return outcomes[min(over)].iterations * (min(over) / rate) ** _SLOWER <= SETS["fit"].iterations
+    return rate <= max(trained) * HALF_DECADE**0.5
 
 
 def main() -> None:
@@ -91,9 +107,11 @@ def main() -> None:
     wanted = np.array([target(one.labelled) for one, _, _ in known])
     intercept, weights = fit_odds(rows, wanted)
     typical = rows[wanted == 1].mean(axis=0)
-    largest = largest_that_trains("fit")
-    trained = [(found, largest[one.labelled.draw]) for one, found, _ in known if one.labelled.draw in largest]
-    rate = fit_rate(np.array([found.curvature for found, _ in trained]), np.array([rate for _, rate in trained]))
+    outcomes: dict[Draw, dict[float, Outcome]] = defaultdict(dict)
+    for (draw, rate), one in known_outcomes("fit").items():
+        outcomes[draw][rate] = one
+    trained = [(found.curvature, outcomes[one.labelled.draw]) for one, found, _ in known if one.labelled.trains]
+    rate = fit_rate(np.array([curvature for curvature, _ in trained]), [of for _, of in trained])
     FITTED.write_text(_module(intercept, weights, typical, rate))
     print(FITTED.read_text())
     print(f"{len(read('fit'))} stacks, {len(rows)} runs whose signal arrives")

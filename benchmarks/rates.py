@@ -39,23 +39,20 @@ def known(name: str) -> dict[tuple[Draw, float], Outcome]:
     return found
 
 
-def largest_that_trains(name: str) -> dict[Draw, float]:
-    """Return the largest learning rate of the finer grid that is known to train each stack that trains."""
-    largest: dict[Draw, float] = {}
-    for (draw, rate), one in known(name).items():
-        if one.trains:
-            largest[draw] = max(rate, largest.get(draw, 0.0))
-    return largest
-
-
 def wanted(name: str) -> list[Task]:
-    """Return what is to be trained: half a decade over the best label; where trainable, the recommended rate."""
+    """Return what is to be trained: half a decade over the best label; where trainable, the recommended rate.
+
+    Of the stacks that are fitted to, those that train at the largest rate are trained at two smaller ones too.
+    """
     tasks: list[Task] = []
     for labelled in read(name):
         rates = set()
-        if labelled.trains:
-            rates.add(rounded(HALF_DECADE * max(one.rate for one in labelled.outcomes if one.trains)))
-        if name != "fit":
+        best = max((one.rate for one in labelled.outcomes if one.trains), default=None)
+        if best is not None:
+            rates.add(rounded(HALF_DECADE * best))
+        if name == "fit":
+            rates |= {rounded(best / HALF_DECADE), rounded(best / 10)} if best == max(SETS[name].rates) else set()
+        else:
             rates |= _of_the_trainable(name, labelled)
         tasks += [(name, labelled.draw, rate) for rate in sorted(rates)]
     done = known(name)

@@ -491,6 +491,15 @@ def test_far_and_near_are_counted_by_entry():
     assert seen.output_variance == pytest.approx(a[np.isfinite(a)].var())
 
 
+def test_shares_are_of_what_they_count():
+    # A unit of a structured activation takes several pre-activations.
+    z, a = np.array([[5.0, 0.0, inf, 1.0, 1.0, 1.0]]), np.array([[1.0, 0.0]])
+    seen = collecting.sum_up([collecting.see_outputs(z, a, None)] * 3, 3)
+    assert seen.far_fraction == 2 / 6
+    assert seen.nonfinite_fraction == 1 / 6
+    assert (seen.zero_fraction, seen.inactive_fraction) == (1 / 2, 1 / 2)
+
+
 @pytest.mark.parametrize("act", ["relu", "tanh", "maxout"])
 def test_threads_do_not_change_the_evidence(act):
     stack = several_blocks(act, dtype="float32")
@@ -580,6 +589,14 @@ def test_infinite_pre_activations_under_a_bounded_activation_are_seen():
     assert rules(found["autotrainer"]) == ["died_relu"]
 
 
+def test_a_gradient_that_overflows_alone_is_seen():
+    stack = make_stack(act="identity", init="std=100", gain=1e-40, depth=1, width=5, input=np.full((4, 1), 1e38))
+    (seen,) = collect(stack, Loss("cross-entropy"), 0.01).layers
+    assert seen.output_variance < 100
+    assert seen.nonfinite_fraction == seen.gradient_nonfinite_fraction > 0
+    assert math.isnan(seen.gradient_norm)
+
+
 @pytest.mark.parametrize("act", ["maxout", "softmax", "glu", "prelu", "sin"])
 @pytest.mark.parametrize("shape", [{"depth": 1, "batch": 1, "width": 4}, {"depth": 3, "batch": 30, "width": 8}])
 def test_every_shape_is_judged(act, shape):
@@ -599,7 +616,6 @@ def test_judges_come_in_the_order_asked_for():
     found = judge(stack, Loss(), ["torchmortem", "sagemaker"])
     assert [judgement.judge for judgement in found] == ["torchmortem", "sagemaker"]
     assert all(judgement.healthy == (not judgement.charges) for judgement in found)
-    assert judge(stack, Loss(), []) == ()
 
 
 def test_a_random_loss_is_judged_as_a_cross_entropy_of_ten_classes():
@@ -621,7 +637,6 @@ def test_labels_and_learning_rate_are_those_given():
     ("changes", "field"),
     [
         ({"judges": ["sagemakr"]}, "judge"),
-        ({"judges": "sagemaker"}, "judge"),
         ({"judges": [None]}, "judge"),
         ({"learning_rate": 0.0}, "learning_rate"),
         ({"learning_rate": nan}, "learning_rate"),
@@ -635,6 +650,35 @@ def test_what_is_not_accepted_is_refused(changes, field):
     with pytest.raises(InvalidField) as refused:
         judge(**arguments)
     assert refused.value.field == field
+
+
+def test_without_judges_nothing_is_run(monkeypatch):
+    monkeypatch.setattr(collecting, "forward", None)
+    assert judge(make_stack(depth=2, width=10, batch=20), Loss(), []) == ()
+
+
+def test_a_name_alone_is_no_list_of_names():
+    with pytest.raises(InvalidField, match="judge must be a sequence of names, got 'sagemaker'"):
+        judge(make_stack(depth=2, width=10, batch=20), Loss(), "sagemaker")
+
+
+def test_labels_are_refused_before_anything_is_run(monkeypatch):
+    monkeypatch.setattr(collecting, "forward", None)
+    with pytest.raises(InvalidField, match="labels"):
+        judge(make_stack(depth=2, width=10, batch=20), Loss("mse", 10, np.zeros(3, dtype=int)), JUDGES)
+
+
+@pytest.mark.parametrize(("threads", "used"), [(2, 2), (None, 1)])  # one is worth it where the stack is small
+def test_threads_are_those_given(monkeypatch, threads, used):
+    asked = []
+
+    def workers(count):
+        asked.append(count)
+        return Workers(count)
+
+    monkeypatch.setattr(collecting, "Workers", workers)
+    judge(make_stack(depth=2, width=10, batch=20), Loss(), JUDGES, threads=threads)
+    assert asked == [used]
 
 
 def test_a_near_name_is_offered():

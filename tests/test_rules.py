@@ -320,6 +320,13 @@ def test_a_finding_names_the_layers_at_which_the_limit_had_been_passed(runs):
     assert finding.layers == (1, 2, 3, 4)
 
 
+def test_the_number_farthest_beyond_its_limit_is_told(runs):
+    (finding,) = found("saturation", altered(runs["tanh"], saturated_fraction=lambda layer: 0.9 - layer / 10))
+    assert (finding.layers, finding.value) == ((1, 2, 3), pytest.approx(0.8))
+    (finding,) = found("collapsed_inputs", altered(runs["relu"], std=1.0, unit_std=lambda layer: 10.0 ** (-layer - 1)))
+    assert (finding.layers, finding.value) == ((3, 4, 5), pytest.approx(1e-6))
+
+
 def test_zero_gradients_vanish(runs):
     (finding,) = found("vanishing_gradient", altered(runs["relu"], gradient__rms=from_layer(3, 1.0)))
     assert (finding.layers, finding.value) == ((1, 2), 0.0)

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from actdiag.activations import ACTIVATIONS, resolve
+from actdiag.diagnosis import RULES
 from actdiag.initializers import INITIALIZERS
 from actdiag.initializers import resolve as resolve_initializer
 from actdiag.render import words
@@ -51,6 +52,51 @@ def test_report_with_theory_and_repeats(golden, name, width, ascii_only):
     text = shown(report_view(THEORY[name](), width=width, ascii_only=ascii_only), width)
     assert text.isascii() or not ascii_only
     golden(f"report-{name}-{width}{'-ascii' if ascii_only else ''}.txt", text)
+
+
+@pytest.mark.parametrize(
+    ("severity", "changes", "line", "rates"),
+    [
+        ("healthy", {}, "97% that SGD trains it", "learning rates 0.01 to 0.3, try 0.1"),
+        ("healthy", {"probability": 0.995}, ">99% that SGD trains it", "learning rates 0.01 to 0.3, try 0.1"),
+        ("healthy", {"probability": 1.0, "learning_rates": None}, "100% that SGD trains it", "try 0.1"),
+        ("healthy", {"learning_rate": None, "learning_rates": None}, "97% that SGD trains it", None),
+        (
+            "at-risk",
+            {"estimated": True},
+            "60% that SGD trains it; gradient estimated",
+            "learning rates 0.01 to 0.3, try 0.1",
+        ),
+        ("at-risk", {"probability": 0.4, "trainable": False}, "40% that SGD trains it", None),
+        ("untrainable", {"probability": 0.009, "estimated": True}, "<1% that SGD trains it; gradient estimated", None),
+        ("untrainable", {"probability": 0.0, "estimated": True}, "no learning rate trains it", None),
+    ],
+)
+def test_the_verdict_tells_probability_and_learning_rates(severity, changes, line, rates):
+    report = replace(builders.report(), verdict=builders.verdict(severity, **changes))
+    lines = shown(report_view(report, width=80), 80).splitlines()
+    start = next(at for at, text in enumerate(lines) if text.startswith("verdict:"))
+    assert lines[start] == f"verdict: {severity} ({line})"
+    assert lines[start + 1 : start + 2] == ([f"  SGD    {rates}"] if rates else lines[start + 1 : start + 2])
+    assert ("SGD   " in "\n".join(lines[start + 1 :])) == bool(rates)
+
+
+def test_a_comparison_names_only_what_counts():
+    told = replace(builders.report(), verdict=builders.verdict("healthy", [builders.FLAT]))
+    warned = replace(builders.report(), verdict=builders.verdict("at-risk", [builders.ALIGNED, builders.FLAT]))
+    assert "flat_weight_gradient" not in shown(comparison_view([told], width=80), 80)
+    assert "healthy 97%" in shown(comparison_view([told], width=80), 80)
+    assert "aligned_inputs" in shown(comparison_view([warned], width=80), 80)
+
+
+def test_layers_are_marked_with_their_rules_word():
+    for rule in RULES.values():
+        finding = replace(builders.ALIGNED, rule=rule.name, layers=(2,))
+        text = shown(report_view(builders.report(findings=(finding,)), width=80), 80)
+        (row,) = [line for line in text.splitlines() if line.startswith("    2 ")]
+        assert row.endswith(f" {rule.mark or rule.name.split('_')[0]}")
+    mine = replace(builders.ALIGNED, rule="my_own")
+    assert " my\n" in shown(report_view(builders.report(findings=(mine,)), width=80), 80)
 
 
 def test_theory_takes_no_measured_column_away():

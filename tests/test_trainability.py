@@ -10,9 +10,7 @@ from actdiag.diagnosis.run import Run
 from actdiag.diagnosis.signals import Signals
 from actdiag.diagnosis.trainability import HIGH, LOW, Features, features, recommended_rate, trainability
 
-SOUND = Signals(
-    gradient=0.0, carried=0.0, information=-0.3, output=-0.5, curvature=4.0, learning=3.0, estimated=False
-)
+SOUND = Signals(gradient=0.0, carried=0.0, information=-0.3, output=-0.5, curvature=4.0, learning=3.0, estimated=False)
 
 
 def run_of(report):
@@ -108,8 +106,9 @@ def test_a_lost_signal_does_not_train():
 
 
 def test_steeper_losses_take_smaller_rates():
-    rates = [recommended_rate(SOUND._replace(curvature=value)) for value in (0.0, 4.0, 8.0, 12.0, 16.0)]
+    rates = [recommended_rate(SOUND._replace(curvature=value), 5) for value in (0.0, 4.0, 8.0, 12.0, 16.0)]
     assert rates == sorted(rates, reverse=True)
     assert rates[0] == fitted.RATE_MOST
     assert rates[-1] < rates[0] / 10
-    assert recommended_rate(SOUND._replace(curvature=-inf)) == fitted.RATE_MOST
+    assert recommended_rate(SOUND._replace(curvature=-inf), 5) == fitted.RATE_MOST
+    assert recommended_rate(SOUND, 50) == 0.04  # 2/50

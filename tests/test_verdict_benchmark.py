@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from benchmarks.fitting import fit_odds, fit_rate, target
+from benchmarks.fitting import fit_odds, fit_rate, suits, target
 from benchmarks.labels import SETS, Draw, Labelled, Outcome, draws, label, load, read
 from benchmarks.observed import observe
 from benchmarks.rates import grid, rounded
@@ -128,13 +128,22 @@ def test_the_fit_lets_no_feature_speak_for_training():
     assert fit_odds(rows, np.array([0.0, 0.0, 1.0, 1.0]))[1] == pytest.approx([0.0])
 
 
+@pytest.mark.parametrize(
+    ("rate", "suited"),
+    [(0.1, True), (0.09, True), (0.33, False), (0.17, True), (0.2, False), (0.05, True), (0.02, False)],
+)
+def test_a_rate_suits_by_what_is_known_of_others(rate, suited):
+    outcomes = {0.32: Outcome(0.32, None, 5, None), 0.1: Outcome(0.1, 0.99, 100, 3.0)}
+    assert suits(rate, outcomes) is suited
+
+
 def test_the_rates_that_are_fitted_suit_the_stacks():
-    curvatures = np.linspace(0, 14, 200)
-    largest = np.exp(np.minimum(np.log(0.3) - 0.5 * (curvatures - 6), np.log(0.3)))
-    intercept, slope, most = fit_rate(curvatures, largest)
+    curvatures = np.linspace(0, 14, 60)
+    largest = np.exp(np.minimum(-0.4 * (curvatures - 6), 0) - 1.7)
+    outcomes = [{rate: Outcome(rate, 0.9, 60, 3.0)} for rate in largest]
+    intercept, slope, most = fit_rate(curvatures, outcomes)
     rates = np.minimum(np.exp(intercept + slope * curvatures), most)
-    assert np.all(rates <= largest * 1.0001)
-    assert np.all(rates >= largest / 8.0001)
+    assert np.mean([suits(rate, known) for rate, known in zip(rates, outcomes, strict=True)]) > 0.95
 
 
 def test_the_finer_grid_is_half_a_decade_apart():

@@ -19,6 +19,7 @@ def _normal_grid(points: int) -> tuple[Doubles, Doubles]:
     return y, weights / weights.sum()
 
 
+@lru_cache(maxsize=4096)
 def log_variance(act: Activation, pre_activation_rms: float | None, width: int, backward: bool = False) -> float:
     """Return what one layer of `width` units adds to the variance of a log second moment: K/width.
 
@@ -37,6 +38,7 @@ def log_variance(act: Activation, pre_activation_rms: float | None, width: int, 
     return (kurtosis if np.isfinite(kurtosis) else _RELU_KURTOSIS) / width
 
 
+@lru_cache(maxsize=4096)
 def degree(act: Activation, pre_activation_rms: float | None) -> float | None:
     """Return d ln rms f(s z) / d ln s at s = 1 for z ~ N(0, rms^2): 1 where scaling z scales f, 0 where f is saturated.
 

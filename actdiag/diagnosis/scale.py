@@ -69,7 +69,8 @@ def _wandering(run: Run, measured: Measured, way: Way) -> Interval:
     """
     variance = 0.0
     for stats in run.layers[min(layer for layer, _ in measured.path) :]:
-        act, z_rms = run.stack.act, stats.pre_activation.rms
+        act, rms = run.stack.act, stats.pre_activation.rms
+        z_rms = None if rms is None else float(f"{rms:.2g}")  # of many layers most are then alike, and reckoned once
         kept = 1.0 if way == "gradient" else min(degree(act, z_rms) or 1.0, 1.0) ** 2
         variance = kept * variance + log_variance(act, z_rms, stats.width, backward=way == "gradient")
     wander = SPREADS * sqrt(variance) / 2  # half of it: an rms is the root of a second moment

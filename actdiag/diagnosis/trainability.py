@@ -24,6 +24,9 @@ _ENOUGH = 3.0
 _LOUD = 10.0
 """ln of the curvature over which the least learning rate is too large."""
 
+_STEEPEST = 2.0
+"""Of the product of learning rate and depth."""
+
 _SLOWER, _FASTER = 8.0, 2.0
 """How far under the recommended learning rate steps still do enough, and how far over it the least stacks diverge."""
 
@@ -101,15 +104,15 @@ def trainability(run: Run) -> Trainability:
     measured = features(found, run.stack.depth)
     odds = fitted.INTERCEPT + sum(fitted.WEIGHTS[name] * value for name, value in measured._asdict().items())
     probability = 1 / (1 + exp(-min(max(odds, -700.0), 700.0)))
-    rate = recommended_rate(found) if probability >= 0.5 else None
+    rate = recommended_rate(found, run.stack.depth) if probability >= 0.5 else None
     rates = None if rate is None else (rate / _SLOWER, rate * _FASTER)
     return Trainability(probability, rate, rates, found.estimated, tuple(_reasons(found, measured)))
 
 
-def recommended_rate(found: Signals) -> float:
-    """Return the learning rate to try first, in one digit: a power of the curvature, as far as the outputs move."""
-    rate = min(exp(fitted.RATE_INTERCEPT + fitted.RATE_SLOPE * found.curvature), fitted.RATE_MOST)
-    return float(f"{rate:.0e}")
+def recommended_rate(found: Signals, depth: int) -> float:
+    """Return the learning rate to try first, in one digit: a power of the curvature, at most 2/depth."""
+    by_curvature = exp(fitted.RATE_INTERCEPT + fitted.RATE_SLOPE * max(found.curvature, -_FARTHEST))
+    return float(f"{min(by_curvature, fitted.RATE_MOST, _STEEPEST / depth):.0e}")
 
 
 def output_scale(run: Run) -> float | None:

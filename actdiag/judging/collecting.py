@@ -71,13 +71,6 @@ class Reached(NamedTuple):
     nonfinite_fraction: float
 
 
-class Signals(NamedTuple):
-    """What a block of rows contributes on the way down: the sums of dL/dz, shape (columns,), and what is not finite."""
-
-    sums: Doubles
-    nonfinite: int
-
-
 class Weights(NamedTuple):
     """What a block of rows of dL/dW, and those of W, contribute."""
 
@@ -163,12 +156,12 @@ def _seldom(counts: Counts, batch: int) -> float:
     return float(np.mean(counts / batch < ACTIVITY))
 
 
-def see_signals(z: Array, d_a: Array, d_z: Array) -> Signals:
-    """Reduce a block of dL/dz, shape (rows, columns), to numbers."""
-    return Signals(column_sums(d_z), d_z.size - int(np.count_nonzero(np.isfinite(d_z))))
+def see_signals(z: Array, d_a: Array, d_z: Array) -> Doubles:
+    """Reduce a block of dL/dz, shape (rows, columns), to what it adds to dL/db, shape (columns,)."""
+    return column_sums(d_z)
 
 
-def _weigh(layer: BackwardLayer[Signals], reached: Reached, workers: Workers) -> LayerEvidence:
+def _weigh(layer: BackwardLayer[Doubles], reached: Reached, workers: Workers) -> LayerEvidence:
     """Return the evidence of a layer: what was reached on the way up, and what comes down."""
     entries = np.empty_like(layer.weights)  # percentiles need all of dL/dW at once: that of one layer is held
 
@@ -181,10 +174,9 @@ def _weigh(layer: BackwardLayer[Signals], reached: Reached, workers: Workers) ->
     weighed = weight_gradients(layer, workers, weigh).results()
     low, high = np.percentile(entries.reshape(-1), GRADIENT_PERCENTILES, overwrite_input=True)
     gradient = merge_squares([part.gradient for part in weighed])
-    d_biases = np.sum([block.sums for block in layer.blocks], axis=0)
+    d_biases = np.sum(layer.blocks, axis=0)
     lost = gradient.nonfinite / entries.size
-    signals_lost = sum(block.nonfinite for block in layer.blocks) / layer.d_z.size
-    nonfinite = max(reached.nonfinite_fraction, signals_lost, lost)
+    nonfinite = max(reached.nonfinite_fraction, lost)
     return LayerEvidence(
         layer=layer.number,
         **reached._replace(nonfinite_fraction=nonfinite)._asdict(),

@@ -32,7 +32,7 @@ class LayerEvidence:
         inactive_fraction: Units whose activation is other than zero for under `sagemaker.ACTIVITY` of the inputs.
         saturated_fraction: Units whose pre-activation is within `sagemaker.UNSATURATED` for under
             `sagemaker.ACTIVITY` of the inputs; NaN for activations that have no such bounds.
-        nonfinite_fraction: Entries that are NaN or infinite, the greatest share among those of z, a, dL/dz and dL/dW.
+        nonfinite_fraction: Entries that are NaN or infinite, the greatest share among those of z, a and dL/dW.
         weight_norm: Norm of W.
         gradient_norm: Norm of dL/dW; NaN where an entry is not finite.
         gradient_nonfinite_fraction: Entries of dL/dW that are NaN or infinite.
