@@ -16,8 +16,11 @@ from actdiag.stack import Stack
 INITIALIZERS = ("orthogonal", "lecun", "he", "xavier", AUTO)
 """What takes the place of an initializer, in this order; the last also sets the biases."""
 
-ACTIVATIONS = ("relu", "tanh", "leaky_relu:0.2")
+ACTIVATIONS = ("tanh", "relu", "leaky_relu:0.2")
 """What takes the place of an activation, in this order, each with the weights it is critical with."""
+
+SOUND = 0.97
+"""The probability from which on a change is taken at once: so far over the limit that other seeds are healthy too."""
 
 Value = str | float | bool
 """What an option of the command line holds."""
@@ -52,17 +55,21 @@ class Mended(NamedTuple):
 
 
 def mend(report: Report, rerun: Callable[[Stack], Report]) -> Mended | None:
-    """Return the first change, from small to large, that makes a stack healthy; None where none does.
+    """Return the first change, from small to large, that makes a stack soundly healthy, else healthy; None without one.
 
     Args:
         report: What a run found of the stack.
         rerun: Runs a stack the same way.
     """
+    first: Mended | None = None
+    tried = 0
     for tried, change in enumerate(changes(report), 1):
         found = rerun(change.stack)
         if found.verdict.severity == "healthy":
-            return Mended(change, found, tried)
-    return None
+            first = first or Mended(change, found, tried)
+            if found.verdict.probability >= SOUND:
+                return Mended(change, found, tried)
+    return first and first._replace(tried=tried)
 
 
 def changes(report: Report) -> Iterator[Change]:

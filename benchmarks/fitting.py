@@ -87,8 +87,8 @@ def suits(rate: float, outcomes: Mapping[float, Outcome]) -> bool:
     trained = [known for known, one in outcomes.items() if one.trains]
     over = [known for known in trained if known >= rate]
     if over:
-        return outcomes[min(over)].iterations * (min(over) / rate) ** _SLOWER <= SETS["fit"].iterations
-    return rate <= max(trained) * HALF_DECADE**0.5
+        return bool(outcomes[min(over)].iterations * (min(over) / rate) ** _SLOWER <= SETS["fit"].iterations)
+    return bool(rate <= max(trained) * HALF_DECADE**0.5)
 
 
 def main() -> None:
@@ -108,8 +108,8 @@ def main() -> None:
     intercept, weights = fit_odds(rows, wanted)
     typical = rows[wanted == 1].mean(axis=0)
     outcomes: dict[Draw, dict[float, Outcome]] = defaultdict(dict)
-    for (draw, rate), one in known_outcomes("fit").items():
-        outcomes[draw][rate] = one
+    for (draw, at), outcome in known_outcomes("fit").items():
+        outcomes[draw][at] = outcome
     trained = [(found.curvature, outcomes[one.labelled.draw]) for one, found, _ in known if one.labelled.trains]
     rate = fit_rate(np.array([curvature for curvature, _ in trained]), [of for _, of in trained])
     FITTED.write_text(_module(intercept, weights, typical, rate))

@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 from collections import Counter
+from math import inf
 from typing import NamedTuple
 
 from actdiag.losses import Loss
@@ -20,6 +21,9 @@ from benchmarks.labels import FOLDER, SEEN, SETS, Draw, Labelled, Outcome, data_
 
 MOST = 100
 
+LONGER = 1000
+"""Iterations that a stack which learns slowly is given, four times those of the labels."""
+
 
 class Healed(NamedTuple):
     """A stack that did not train, what was changed, and what became of it.
@@ -27,7 +31,8 @@ class Healed(NamedTuple):
     Attributes:
         draw: The stack.
         change: The options that the change sets; None where no change was found.
-        outcomes: What the changed stack did at the recommended rate, then at those of the labels until one trains.
+        outcomes: What the changed stack did at the recommended rate, then at those of the labels until one trains;
+            where none does, at the best of them for longer.
     """
 
     draw: Draw
@@ -54,6 +59,9 @@ def heal(labelled: Labelled) -> Healed:
         outcomes.append(outcome_of(mended.change.stack, data, chosen, rate))
         if outcomes[-1].trains:
             break
+    if not outcomes[-1].trains:
+        best = min(outcomes, key=lambda one: inf if one.loss is None else one.loss)
+        outcomes.append(outcome_of(mended.change.stack, data, chosen._replace(iterations=LONGER), best.rate))
     return Healed(labelled.draw, dict(mended.change.options), tuple(outcomes))
 
 
@@ -73,8 +81,11 @@ def main() -> None:
     ]
     (FOLDER / "mended.jsonl").write_text("".join(line + "\n" for line in lines))
     trained = [one for one in healed if any(of.trains for of in one.outcomes)]
+    usual = SETS["held_out"].iterations
+    soon = sum(any(of.trains and of.iterations <= usual for of in one.outcomes) for one in trained)
     first = sum(one.outcomes[0].trains for one in trained)
-    print(f"{len(trained)} of {len(healed)} train after the change, {first} at the recommended learning rate")
+    print(f"{len(trained)} of {len(healed)} train after the change, {soon} of them within {usual} iterations, ", end="")
+    print(f"{first} at the recommended learning rate")
     print(Counter(", ".join(sorted(one.change or {"nothing": 0})) for one in healed))
     for one in healed:
         if one not in trained:

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 import actdiag
-from actdiag.mending import changes, mend
+from actdiag.diagnosis.trainability import HIGH
+from actdiag.mending import SOUND, changes, mend
 from actdiag.running import run_propagate, run_settings
 
 SETTINGS = run_settings(theory=False)
@@ -25,8 +26,9 @@ def judged(healthy):
 
     def run(stack):
         seen.append(stack)
-        severity = "healthy" if healthy(stack) else "untrainable"
-        return SimpleNamespace(stack=stack, verdict=SimpleNamespace(severity=severity))
+        probability = float(healthy(stack))
+        severity = "healthy" if probability > HIGH else "untrainable"
+        return SimpleNamespace(stack=stack, verdict=SimpleNamespace(severity=severity, probability=probability))
 
     return run, seen
 
@@ -86,6 +88,17 @@ def test_the_first_that_helps_is_taken():
     assert mended.change.options["init"] == "he"
     assert mended.tried == len(seen)
     assert all(stack.init.name != "he" for stack in seen[:-1])
+
+
+def test_a_sound_change_is_taken_before_a_smaller_one_that_is_barely_healthy():
+    barely, sound = (HIGH + SOUND) / 2, SOUND
+    report = report_of("tanh", "xavier", depth=3)
+    run, seen = judged(lambda stack: {"he": sound, "orthogonal": barely}.get(stack.init.name, 0.0))
+    assert mend(report, run).change.options["init"] == "he"
+    run, seen = judged(lambda stack: {"he": barely, "orthogonal": barely}.get(stack.init.name, 0.0))
+    mended = mend(report, run)
+    assert mended.change.options["init"] == "orthogonal"
+    assert mended.tried == len(seen) == len(list(changes(report)))
 
 
 def test_no_change_repeats_the_stack():

@@ -7,6 +7,7 @@ from math import inf
 from actdiag.diagnosis.inputs import LARGE_INPUT
 from actdiag.diagnosis.rule import Found, Measured, Rule
 from actdiag.diagnosis.run import Run, lost
+from actdiag.diagnosis.scale import SIGNAL_FOLD
 from actdiag.diagnosis.trainability import output_scale
 from actdiag.diagnosis.wording import STANDARDIZE, centre, mend_scale
 
@@ -25,8 +26,9 @@ def _output_said(found: Found) -> str:
 
 
 def _raise_output(found: Found) -> str:
-    last = found.run.layers[-1]
-    if (last.unit_std or 0.0) < (last.std or 0.0) / 2:
+    first, last = found.run.layers[0], found.run.layers[-1]
+    vanishes = (last.rms or 0.0) < (first.rms or 0.0) / SIGNAL_FOLD
+    if not vanishes and (last.unit_std or 0.0) < (last.std or 0.0) / 2:
         return centre(found.run.stack, last)
     return mend_scale(found.run.stack, found.run.layers, found.run.change.forward, "signal", exploding=False)
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from actdiag.errors import InvalidField, check_choice, check_integer, check_real
+from actdiag.errors import InvalidField, check_choice, check_real
 from actdiag.judging import autotrainer, deepdiagnosis, sagemaker, torchmortem
 from actdiag.judging.charges import Charges, Judgement
 from actdiag.judging.collecting import collect
 from actdiag.judging.evidence import Evidence
 from actdiag.losses import Loss
 from actdiag.stack import Stack
-from actdiag.workers import MOST_THREADS
 
 _TOOLS: dict[str, tuple[Callable[[Evidence], Charges], str]] = {
     "sagemaker": (sagemaker.charges, sagemaker.SOURCE),
@@ -47,8 +46,6 @@ def judge(
     for name in judges:
         check_choice("judge", name, JUDGES)
     check_real("learning_rate", learning_rate, 0.0, _MOST_LEARNING_RATE, open_below=True)
-    if threads is not None:
-        check_integer("threads", threads, 1, MOST_THREADS)
     if not judges:
         return ()
     trained = Loss("cross-entropy") if loss.name == "random" else loss
