@@ -8,6 +8,7 @@ import pty
 import struct
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from itertools import pairwise
 from math import inf, log, nan
@@ -20,7 +21,7 @@ import training_runs
 from rich.console import Console
 
 from actdiag.cli import run
-from actdiag.cli.watching import LINES, Watcher
+from actdiag.cli.watching import LINES, Watcher, rested
 from actdiag.render import training as words_of
 from actdiag.render.terminal.marks import levels
 from actdiag.render.terminal.training import factor, ratio, training_view
@@ -493,6 +494,21 @@ def test_a_run_is_shown_first_last_and_whenever_it_is_due():
     assert seen[3][-1].updates == seen[2][-1].updates  # the last that was measured
     assert seen[3][-1].loss == pytest.approx(1.5)
     assert [runs[-1].iteration for runs in watch(lambda following, of: False, [2.0])] == [1]
+
+
+def test_training_is_not_held_up_by_what_watches_it():
+    assert rested(0.31, 0.01)
+    assert not rested(0.29, 0.01)
+    assert rested(4.1, 1.0)
+    assert not rested(3.9, 1.0)  # a fifth of the time at most
+    watcher = Watcher(lambda runs: time.sleep(0.01), lambda following, of: False)
+
+    def slow():
+        time.sleep(0.02)
+        return snapshots()
+
+    watcher(Look(builders.stack(), 0.1, Step(1, 2.0, 0.5), 9, [np.ones((2, 2))], slow))
+    assert watcher.seconds > 0.03
 
 
 def test_the_loss_that_is_shown_is_the_mean_of_the_last_25():

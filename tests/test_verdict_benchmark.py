@@ -6,9 +6,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from actdiag.running import run_propagate, run_settings
 from benchmarks.fitting import fit_odds, fit_rate, suits, target
-from benchmarks.labels import SETS, Draw, Labelled, Outcome, draws, label, load, read
-from benchmarks.observed import observe
+from benchmarks.labels import SETS, Draw, Labelled, Outcome, data_of, draws, label, load, read
 from benchmarks.rates import grid, rounded
 from benchmarks.scores import area_under_curve, balanced_accuracy, brier, scored
 
@@ -82,10 +82,9 @@ def test_stored_labels_come_out_again():
 def test_the_verdict_is_right_on_stacks_and_data_that_it_was_not_fitted_to():
     pytest.importorskip("sklearn")
     load(["digits"], "")
-    from benchmarks.labels import data_of
-
     clear = [one for one in read("digits") if one.trains is not None]
-    verdicts = [observe(one, data_of("digits")).estimated.verdict for one in clear]
+    settings = run_settings(threads=1, theory=False)
+    verdicts = [run_propagate(one.draw.stack(data_of("digits")), settings).verdict for one in clear]
     trains = np.array([one.trains for one in clear], dtype=float)
     probability = np.array([verdict.probability for verdict in verdicts])
     assert balanced_accuracy(probability >= 0.5, trains) > 0.9

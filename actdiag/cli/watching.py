@@ -13,8 +13,9 @@ from actdiag.render.terminal.watching import Watched, watch_line, watch_view
 from actdiag.training import Look, Watch
 from actdiag.training.snapshot import relative_changes
 
-SECONDS = 0.3
-"""The live table is drawn anew after so long; statistics cost more than an iteration."""
+SECONDS, REST = 0.3, 4.0
+"""The live table is drawn anew after so long, and after so many times what the statistics took: of a deep stack they
+take longer than many iterations."""
 
 LINES = 10
 """Lines that a run gets where there is no terminal."""
@@ -26,6 +27,9 @@ class Watcher:
     """Follows runs, and shows one whenever it is due, before its first update and after its last.
 
     An update is measured between two iterations: the weights are copied before the one at which a run is shown.
+
+    Attributes:
+        seconds: What it took to show a run the last time, its statistics included.
     """
 
     def __init__(self, show: Callable[[Sequence[Watched]], None], due: Callable[[int, int], bool]) -> None:
@@ -35,6 +39,7 @@ class Watcher:
             show: Takes all runs so far, the one under way last.
             due: Says of (the next iteration, all iterations) whether the run is to be shown there.
         """
+        self.seconds = 0.0
         self._show, self._due = show, due
         self._runs: list[Watched] = []
         self._losses: list[float] = []
@@ -50,9 +55,11 @@ class Watcher:
         self._accuracies = [*self._accuracies[1 - _OVER :], step.accuracy]
         last = step.iteration == look.iterations or not isfinite(step.loss)
         if first or last or self._weights is not None:
+            began = time.monotonic()
             watched = self._watched(look)
             self._runs = [*self._runs, watched] if first else [*self._runs[:-1], watched]
             self._show(self._runs)
+            self.seconds = time.monotonic() - began
         due = not last and self._due(step.iteration + 1, look.iterations)
         self._weights = [array.copy() for array in look.weights] if due else None
 
@@ -90,7 +97,13 @@ def watching() -> Iterator[Watch]:
             live.update(watch_view(runs, ascii_only=plain), refresh=True)
             shown = time.monotonic()
 
-        yield Watcher(draw, lambda following, of: time.monotonic() - shown > SECONDS)
+        watcher = Watcher(draw, lambda following, of: rested(time.monotonic() - shown, watcher.seconds))
+        yield watcher
+
+
+def rested(pause: float, took: float) -> bool:
+    """Return whether, so long after a run was shown, which took so long, it may be shown again."""
+    return pause > max(SECONDS, REST * took)
 
 
 def _tenth(iteration: int, iterations: int) -> bool:
