@@ -89,7 +89,7 @@ SETS = {
     "fit": Set(seed=1, stacks=600),
     "held_out": Set(seed=2, stacks=200),
     "digits": Set(seed=3, stacks=60, data="digits"),
-    "deep": Set(seed=4, stacks=20, depth=100),
+    "deep": Set(seed=4, stacks=9, depth=100),
     "adam": Set(seed=5, stacks=28, optimizer="adam", rates=ADAM_RATES),
     "longer": Set(seed=6, stacks=20, iterations=1000),
 }

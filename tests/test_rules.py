@@ -380,8 +380,8 @@ def test_finite_width_widens_what_is_allowed(narrow):
 
 
 def test_what_an_activation_forgets_of_its_scale_is_not_allowed_for():
-    """Under a saturated tanh no deviation of one layer outlives the next: 50 layers of width 2 wander as one does."""
-    run = run_of(propagate("tanh", "std=5", depth=50, width=2, batch=20))
+    """A saturated relu6 is 0 or 6 (K = 1) at any scale: 50 layers of width 2 wander no farther than one does."""
+    run = altered(run_of(propagate("relu6", "std=50", depth=50, width=2, batch=20)), pre_activation__rms=100.0)
     assert found("exploding_signal", altered(run, rms=lambda layer: 101 ** ((layer - 1) / 49)))
 
 

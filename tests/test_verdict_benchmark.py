@@ -60,7 +60,10 @@ def test_every_drawn_stack_is_labelled_and_no_other(name):
     assert len(kept) == SETS[name].stacks
     assert {one.draw for one in kept} == set(draws(SETS[name]))
     assert all({outcome.rate for outcome in one.outcomes} <= set(SETS[name].rates) for one in kept)
-    assert {one.trains for one in kept} >= {True, False}
+    assert False in {one.trains for one in kept}
+    assert (True in {one.trains for one in kept}) is (
+        name != "deep"
+    )  # a hundred layers are too many for 250 iterations
 
 
 def test_stored_labels_come_out_again():
