@@ -206,8 +206,8 @@ def grad_flow(
 
     Example:
         >>> report = grad_flow("sigmoid", "xavier", depth=12, batch=100)
-        >>> report.verdict.findings[0].rule
-        'vanishing_gradient'
+        >>> report.verdict.severity, "vanishing_gradient" in report.verdict.decided_by
+        ('untrainable', True)
     """
     budget = parse_size("memory", memory)
     stack = make_stack(act, init, **options)

@@ -1,6 +1,7 @@
 """Data to train on: every source, what each of them refuses, scales, and what is held out."""
 
 import gzip
+import importlib
 import socket
 import struct
 import subprocess
@@ -320,11 +321,17 @@ def test_files_may_be_written_in_different_ways():
 
 def test_of_two_files_the_one_that_was_named_is_read():
     idx_folder()
-    for hyphen, suffix in (("-", ".gz"), (".", ""), (".", ".gz")):
-        write_idx(idx_name("train-images", hyphen, suffix), idx_bytes(IMAGES // 2))
-        named = load_dataset(idx_name("train-images", hyphen, suffix), scale="raw")
-        assert np.array_equal(named.train_inputs, (IMAGES // 2).reshape(40, 12))
-    assert_is_mnist(load_dataset(".", scale="raw"), ".")
+    ways = [("-", ""), (".", ""), ("-", ".gz"), (".", ".gz")]
+    for darker, way in enumerate(ways, 1):
+        write_idx(idx_name("train-images", *way), idx_bytes(IMAGES // darker))
+        write_idx(idx_name("train-labels", *way), idx_bytes(LABELS))
+    for darker, way in enumerate(ways, 1):
+        for kind in ("train-images", "train-labels"):
+            named = load_dataset(idx_name(kind, *way), scale="raw")
+            assert np.array_equal(named.train_inputs, (IMAGES // darker).reshape(40, 12))
+    for darker, way in enumerate(ways, 1):  # of a folder, the first that there is
+        assert np.array_equal(load_dataset(".", scale="raw").train_inputs, (IMAGES // darker).reshape(40, 12))
+        Path(idx_name("train-images", *way)).unlink()
 
 
 def test_a_gz_that_is_not_zipped_any_more_is_read():
@@ -392,11 +399,17 @@ def test_damaged_gzip():
     for length in range(2, len(whole)):
         Path(name).write_bytes(whole[:length])
         assert refusal(".") == said
-    for place in (2, 15, len(whole) - 8, len(whole) - 1):  # the method, the stream, its checksum, its length
+    # The method, the type of the first block, which is none, the checksum and the length.
+    for place, byte in ((2, 7), (10, 7), (len(whole) - 8, whole[-8] ^ 1), (len(whole) - 1, whole[-1] ^ 1)):
+        damaged = bytearray(whole)
+        damaged[place] = byte
+        Path(name).write_bytes(damaged)
+        assert refusal(".") == said
+    for place in range(10, len(whole)):
         damaged = bytearray(whole)
         damaged[place] ^= 0x55
         Path(name).write_bytes(damaged)
-        assert refusal(".") == said
+        assert refusal(".").startswith(f"must be an IDX file, got {name!r}: it")
     Path(name).write_bytes(whole + b"more")
     assert refusal(".") == said
     Path(name).write_bytes(whole + b"\0" * 8)  # padding, which gzip allows
@@ -461,12 +474,17 @@ def test_without_scikit_learn_one_line_says_what_to_install(monkeypatch):
     install = "pip install scikit-learn, or the extra `data` from a checkout: pip install '.[data]'"
     monkeypatch.setitem(sys.modules, "sklearn", None)
     assert refusal("digits") == f"must be data that are there, got 'digits': scikit-learn is missing: {install}"
-    Path("sklearn").mkdir()
-    Path("sklearn/__init__.py").write_text("import no_such_part_of_it\n")
     monkeypatch.delitem(sys.modules, "sklearn")
     monkeypatch.syspath_prepend(str(Path.cwd()))
-    why = "does not import (No module named 'no_such_part_of_it')"
-    assert refusal("digits") == f"must be data that are there, got 'digits': scikit-learn {why}: {install}"
+    broken = Path("sklearn.py")
+    for code, why in (
+        ("import no_such_part", "No module named 'no_such_part'"),
+        ("raise ImportError('two\\nlines')", "two lines"),
+    ):
+        broken.write_text(code)
+        importlib.invalidate_caches()
+        said = f"must be data that are there, got 'digits': scikit-learn does not import ({why}): {install}"
+        assert refusal("digits") == said
 
 
 def test_only_digits_load_scikit_learn():

@@ -327,6 +327,15 @@ def test_the_number_farthest_beyond_its_limit_is_told(runs):
     assert (finding.layers, finding.value) == ((3, 4, 5), pytest.approx(1e-6))
 
 
+def test_what_mends_the_signal_mends_its_gradient(runs):
+    run = altered(runs["relu"], rms=between(1e-4), gradient__rms=between(1e6))
+    (signal,), (gradient,) = found("vanishing_signal", run), found("vanishing_gradient", run)
+    assert signal.advice == gradient.advice
+    assert "--gain 10 " in signal.advice
+    (alone,) = found("vanishing_gradient", altered(runs["relu"], gradient__rms=between(1e6)))
+    assert "--gain 31.6 " in alone.advice
+
+
 def test_zero_gradients_vanish(runs):
     (finding,) = found("vanishing_gradient", altered(runs["relu"], gradient__rms=from_layer(3, 1.0)))
     assert (finding.layers, finding.value) == ((1, 2), 0.0)
@@ -452,6 +461,7 @@ def test_biases_that_are_too_negative_are_named():
     assert findings["born_dead"].summary.endswith("biases too negative")
     assert findings["dead_units"].summary.endswith("biases too negative")
     assert findings["dead_units"].severity == "warning"
+    assert not set(findings["dead_units"].layers) & set(findings["born_dead"].layers)
     assert "--bias-mean" in findings["born_dead"].advice
 
 
@@ -559,6 +569,8 @@ def test_the_outlook_names_what_speaks_against(runs, monkeypatch):
     )
     (finding,) = found("outlook", promising(0.4, *reasons)(runs["relu"], monkeypatch))
     assert finding.summary == "40% that plain SGD trains it: first; second"
+    (finding,) = found("outlook", promising(0.4, *reasons[1:3])(runs["relu"], monkeypatch))
+    assert finding.summary.endswith(": first")
     (finding,) = found("outlook", promising(0.4)(runs["relu"], monkeypatch))
     assert "several are a little off" in finding.summary
 
