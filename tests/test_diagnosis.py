@@ -144,8 +144,10 @@ def test_severities_of_a_file_decide(healthy, promise):
 
 
 def test_most_severe_findings_come_first(healthy, promise):
-    promise(0.6)
-    judged = judge_run(altered(healthy, **ALIGNED, **VANISHING, weight_gradient__norm=1.0, nonfinite_fraction=0.0))
+    promise(0.6, *AGAINST)
+    told = {"rms": 1.0, "mean": 0.9, "weight_gradient__norm": None}
+    judged = judge_run(altered(healthy, **VANISHING, **told, subnormal_fraction=0.5))
+    assert rules(judged) == ["vanishing_gradient", "precision_lost", "shifted_mean"]
     assert [finding.severity for finding in judged.findings] == ["warning", "warning", "info"]
 
 
@@ -210,6 +212,19 @@ def test_known_faults_are_found(names, options, expected):
     assert judged.severity == ("at-risk" if expected == {"saturation"} else "untrainable")
     assert set(judged.decided_by) & expected
     assert all(finding.advice and finding.summary for finding in judged.findings)
+
+
+@pytest.mark.parametrize("run", [propagate, grad_flow])
+def test_pixels_are_a_risk(run):
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 30))
+    assert "input_scale" in rules(run("relu", "he", input=pixels, width=30).verdict)
+    assert "input_scale" not in rules(run("relu", "he", input=pixels, width=30, standardize=True).verdict)
+
+
+def test_a_run_that_theory_contradicts_says_so(monkeypatch):
+    monkeypatch.setattr("actdiag.theory.beside.disagrees", lambda numbers, depth: True)
+    assert "disagrees_with_theory" in rules(propagate("relu", "he", depth=2, batch=20).verdict)
+    assert rules(propagate("relu", "he", depth=2, batch=20, theory=False).verdict) == []
 
 
 def test_overflow_is_found():

@@ -169,11 +169,13 @@ def test_limits_of_a_file_change_what_trips(capfd, tmp_path):
     assert run([*saturated, "--rules", str(path)]) == 0
 
 
-def test_a_closed_pipe_does_not_hide_that_a_gate_tripped():
+@pytest.mark.parametrize("unbuffered", ["1", ""], ids=["fails when written", "fails when flushed"])
+def test_a_closed_pipe_does_not_hide_that_a_gate_tripped(unbuffered):
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, "-m", "actdiag", "propagate", *SMALL, *SICK, "--fail-on", "untrainable"]
-    done = subprocess.run(command, env=ENVIRONMENT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    environment = ENVIRONMENT | {"PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(command, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert done.returncode == 3
     assert "Traceback" not in done.stderr

@@ -512,8 +512,8 @@ def test_training_is_not_held_up_by_what_watches_it():
 
 
 def test_the_loss_that_is_shown_is_the_mean_of_the_last_25():
-    seen = watch(lambda following, of: False, [100.0] * 10 + [1.0] * 25)
-    assert seen[-1][-1].loss == pytest.approx(1.0)
+    seen = watch(lambda following, of: False, [100.0] * 10 + [3.0] * 10 + [1.0] * 15)
+    assert seen[-1][-1].loss == pytest.approx(1.8)
 
 
 def test_runs_that_are_done_stand_beside_the_one_under_way():

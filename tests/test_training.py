@@ -250,6 +250,44 @@ def test_relative_changes_of_nothing_and_of_what_is_not_finite():
     assert relative_changes([one, zero, one, 2 * one], [2 * one, one, broken, 2 * one]) == (1.0, None, None, 0.0)
 
 
+def test_statistics_after_are_those_after_the_last_update():
+    settings = {"data": dataset(), "lr": 0.1, "batch": BATCH, **SMALL}
+    taken = []
+
+    def watch(look):
+        if look.step.iteration == 21:
+            taken.append(look.snapshot())
+
+    train("relu", "he", iterations=21, watch=watch, **settings)
+    (run,) = train("relu", "he", iterations=20, **settings)
+    assert [run.after] == taken
+    assert run.after.loss < run.before.loss
+
+
+def test_the_verdict_is_on_what_was_measured_before(monkeypatch):
+    from actdiag.training import run as module
+
+    judged = []
+
+    def judge(run):
+        judged.append(run)
+        return judge_run(run)
+
+    judge_run = module.judge_run
+    monkeypatch.setattr(module, "judge_run", judge)
+    data = dataset(dtype="float32")
+    (run,) = train("relu", "he", data=data, lr=0.3, iterations=2, batch=BATCH, **SMALL)
+    (seen,) = judged
+    assert (seen.stack, seen.layers, seen.change) == (run.stack, run.before.layers, run.before.change_per_layer)
+    assert (seen.loss, seen.learning_rate, seen.classes) == ("cross-entropy", 0.3, CLASSES)
+    inputs = data.train_inputs.astype("float64")
+    assert seen.input_rms == pytest.approx(np.sqrt(np.square(inputs).mean()))
+    directions = inputs / np.linalg.norm(inputs, axis=1, keepdims=True)
+    cosines = directions @ directions.T
+    assert seen.input_cosine == pytest.approx((cosines.sum() - ROWS) / (ROWS * (ROWS - 1)))
+    assert run.verdict == judge_run(seen)
+
+
 def test_progress_counts_over_all_runs():
     told = []
     train(

@@ -69,7 +69,7 @@ def _judge_by_dz(found: Found) -> str:
 
 
 def _disagreement(run: Run) -> Iterable[Measured]:
-    if run.theory is not None and run.theory.applies:
+    if run.theory is not None:
         yield Measured((), float(run.theory.disagrees))
 
 

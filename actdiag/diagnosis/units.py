@@ -29,9 +29,7 @@ def _symmetric(run: Run) -> Iterable[Measured]:
     layers = tuple(
         stats.layer
         for stats in run.layers
-        if stats.width > 1
-        and run.stack.init.distribution == "fixed"
-        and run.stack.weight_std(stats.layer) == run.stack.bias_spread(stats.layer)[1] == 0
+        if stats.width > 1 and run.stack.weight_std(stats.layer) == run.stack.bias_spread(stats.layer)[1] == 0
     )
     if layers:
         yield Measured(layers, float(len(layers)))
