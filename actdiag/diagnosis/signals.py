@@ -1,6 +1,6 @@
 """The few physical numbers that decide whether plain SGD trains a stack, taken from one run at initialization."""
 
-from math import exp, inf, isfinite, log
+from math import exp, inf, isfinite, log, sqrt
 from typing import NamedTuple
 
 from actdiag.diagnosis.run import Run
@@ -54,8 +54,8 @@ def signals(run: Run) -> Signals | None:
     gradients, carried = _log_gradients(run), _estimated(run)
     if gradients is None or carried is None or not last.rms or last.nonfinite_fraction or not last.slope_rms:
         return None
-    fan_in, classes = stack.widths[-1], run.classes
-    weight_std = stack.init.std(fan_in, classes)
+    fan_in = stack.widths[-1]
+    weight_std = _readout_std(run)
     if not weight_std:
         return None
     reach = 0.5 * log(fan_in) + log(weight_std)
@@ -100,9 +100,27 @@ def _estimated(run: Run) -> dict[int, float] | None:
         if slope is None:
             return None
         spread = stack.widths[number - 1] / stack.columns(number) * stack.columns(number + 1)
-        total += _log(slope) + _log(stack.weight_std(number + 1)) + 0.5 * log(spread)
+        total += _log(slope) + _log(_weight_std(run, number + 1)) + 0.5 * log(spread)
         found[number] = total
     return found
+
+
+def _weight_std(run: Run, number: int) -> float:
+    """Return the std of the weights of a layer from 2 on: where they were fitted to the batch, by what came of it."""
+    stack, stats, below = run.stack, run.layers[number - 1], run.layers[number - 2]
+    if not stack.init.fits_batch or not below.rms:
+        return stack.weight_std(number)
+    bias_mean, bias_std = stack.bias_spread(number)
+    from_weights = (stats.pre_activation.rms or 0.0) ** 2 - bias_mean**2 - bias_std**2
+    return sqrt(max(from_weights, 0.0) / stack.fan_in(number)) / below.rms
+
+
+def _readout_std(run: Run) -> float:
+    """Return the std of the weights of a readout under the stack's initializer; fitted, its outputs get an rms of 1."""
+    fan_in = run.stack.widths[-1]
+    if run.stack.init.fits_batch:
+        return 1 / (sqrt(fan_in) * (run.layers[-1].rms or inf))
+    return run.stack.init.std(fan_in, run.classes)
 
 
 def _squares(stats: LayerStats | None, width: int, *, run: Run | None = None, over_inputs: bool = False) -> float:

@@ -100,7 +100,8 @@ def trainability(run: Run) -> Trainability:
     """Return what the numbers of a run promise."""
     found = signals(run)
     if found is None:
-        return Trainability(0.0, None, None, run.loss is None, ())
+        lost = Reason("outlook", -_FARTHEST, "the signal, or its gradient, does not reach the other end")
+        return Trainability(0.0, None, None, run.loss is None, (lost,))
     measured = features(found, run.stack.depth)
     odds = fitted.INTERCEPT + sum(fitted.WEIGHTS[name] * value for name, value in measured._asdict().items())
     probability = 1 / (1 + exp(-min(max(odds, -700.0), 700.0)))
