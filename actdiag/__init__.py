@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from actdiag.activations import ACTIVATIONS, Activation
     from actdiag.api import compare, gain, grad_flow, make_stack, propagate, train
-    from actdiag.datasets import load_dataset
+    from actdiag.datasets.catalogue import load_dataset
     from actdiag.diagnosis import Finding, Verdict
     from actdiag.errors import InvalidField
+    from actdiag.experiments.train import TrainingRun
     from actdiag.initializers import INITIALIZERS, Initializer
+    from actdiag.measure.statistics import GradientStats, LayerStats
+    from actdiag.model.stack import Stack
     from actdiag.report import Report
-    from actdiag.stack import Stack
-    from actdiag.statistics import GradientStats, LayerStats
     from actdiag.theory.prediction import predict
-    from actdiag.training import TrainingRun
 
 __version__ = "0.1.0"
 
@@ -28,19 +28,19 @@ _HOMES = {
     "ACTIVATIONS": "activations",
     "Activation": "activations",
     "Finding": "diagnosis",
-    "GradientStats": "statistics",
+    "GradientStats": "measure.statistics",
     "INITIALIZERS": "initializers",
     "Initializer": "initializers",
     "InvalidField": "errors",
-    "LayerStats": "statistics",
+    "LayerStats": "measure.statistics",
     "Report": "report",
-    "Stack": "stack",
-    "TrainingRun": "training",
+    "Stack": "model.stack",
+    "TrainingRun": "experiments.train",
     "Verdict": "diagnosis",
     "compare": "api",
     "gain": "api",
     "grad_flow": "api",
-    "load_dataset": "datasets",
+    "load_dataset": "datasets.catalogue",
     "make_stack": "api",
     "predict": "theory.prediction",
     "propagate": "api",

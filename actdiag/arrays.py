@@ -1,5 +1,6 @@
-"""The names that annotations use for arrays."""
+"""The names that annotations use for arrays, and how their rows are cut."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,3 +17,9 @@ Counts = NDArray[np.int64]
 
 Numbers = NDArray[Any]
 """Whatever a file or a caller holds, before it is judged."""
+
+
+def cut(total: int, size: int) -> Iterator[slice]:
+    """Yield slices of `size` (the last one may be shorter) that cover range(total)."""
+    for start in range(0, total, size):
+        yield slice(start, min(start + size, total))

@@ -7,17 +7,12 @@ from math import exp, floor, log, sqrt
 from typing import Any
 
 from actdiag.diagnosis import RULES, Rules, Run, judge_run
-from actdiag.errors import InvalidField, check_integer
-from actdiag.histograms import Histogram
-from actdiag.losses import DEFAULT_CLASSES
-from actdiag.measure import change_per_layer
+from actdiag.engine.losses import DEFAULT_CLASSES
+from actdiag.measure.forward import change_per_layer
+from actdiag.measure.histograms import Histogram
+from actdiag.measure.statistics import LayerStats
 from actdiag.report import Repeats, Report
-from actdiag.running import RunSettings
-from actdiag.stack import MOST_SEED, Stack
-from actdiag.statistics import LayerStats
 from actdiag.theory.types import LayerEstimates, LayerTheory
-
-MOST_REPEATS = 10_000
 
 AS_LOGS = frozenset({"std", "rms", "ratio", "norm", "weight_ratio"})
 """The numbers whose logarithms are averaged: at finite width a second moment is nearly log-normal, so that a few seeds
@@ -28,52 +23,6 @@ _BY_CHANCE = 0.05
 _NESTED = ("pre_activation", "gradient", "weight_gradient", "bias_gradient")
 _APART = (*_NESTED, "layer", "width", "histogram", "magnitude")
 _NO_ENTRIES = Histogram((), (), 0, 0, 0, 0, 0)
-
-
-def check_repeats(stack: Stack, repeats: object) -> int:
-    """Return the number of runs of a stack, the first under the stack's seed and each later one under the next.
-
-    Raises:
-        InvalidField: It is no number of runs, or the last seed is beyond the largest.
-    """
-    runs = check_integer("repeats", repeats, 1, MOST_REPEATS)
-    if stack.seed > MOST_SEED - runs + 1:
-        problem = f"must be at most {MOST_SEED - runs + 1} for {runs} repeats, got {stack.seed}"
-        raise InvalidField(field="seed", problem=problem)
-    return runs
-
-
-def run_repeatedly(
-    run: Callable[[Stack, RunSettings], Report], stack: Stack, settings: RunSettings, repeats: int
-) -> Report:
-    """Run a stack under `repeats` seeds and return the Report of their means; of one run, its own.
-
-    Args:
-        run: What runs a stack once.
-        stack: What to run; its seed is the first.
-        settings: How; its progress counts the steps of all runs.
-        repeats: How many runs.
-
-    Raises:
-        InvalidField: It is no number of runs, or the last seed is beyond the largest.
-    """
-    runs = check_repeats(stack, repeats)
-    return run(stack, settings) if runs == 1 else average(_runs(run, stack, settings, runs), settings.rules)
-
-
-def _runs(
-    run: Callable[[Stack, RunSettings], Report], stack: Stack, settings: RunSettings, runs: int
-) -> Iterator[Report]:
-    axis = settings.axis
-    for number in range(runs):
-
-        def step(done: int, total: int, before: int = number) -> None:
-            settings.progress(before * total + done, runs * total)
-
-        report = run(replace(stack, seed=stack.seed + number), settings._replace(axis=axis, progress=step))
-        edges = report.layers[0].histogram.edges
-        axis = axis._replace(range=(edges[0], edges[-1]))  # counts add up on one axis only: the first run's
-        yield report
 
 
 def runs_that_count(runs: int) -> int:

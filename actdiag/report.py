@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from actdiag.diagnosis.findings import Finding, Outlook, Verdict
-from actdiag.stack import Stack
-from actdiag.statistics import ChangePerLayer, LayerStats
+from actdiag.measure.statistics import ChangePerLayer, LayerStats
+from actdiag.model.stack import Stack
 from actdiag.theory.types import LayerEstimates, LayerTheory, StackTheory
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The fit of the verdict to labelled stacks: writes actdiag/diagnosis/fitted.py.
+"""The fit of the verdict to labelled stacks: writes actdiag/diagnosis/calibration/fitted.py.
 
 Run as `python -m benchmarks.fitting --data mnist.npz`, after `python -m benchmarks.labels` and `python -m
 benchmarks.rates --set fit`.
@@ -14,15 +14,15 @@ import numpy as np
 from scipy.optimize import minimize
 
 import actdiag
-from actdiag.diagnosis.signals import Signals, signals
-from actdiag.diagnosis.trainability import Features, features
+from actdiag.diagnosis.calibration.signals import Signals, signals
+from actdiag.diagnosis.calibration.trainability import Features, features
 from benchmarks.labels import SETS, Draw, Labelled, Outcome, load, read
 from benchmarks.observed import Observed, observed, run_of
 from benchmarks.rates import HALF_DECADE
 from benchmarks.rates import known as known_outcomes
 from benchmarks.scores import Floats
 
-FITTED = Path(actdiag.__file__).parent / "diagnosis" / "fitted.py"
+FITTED = Path(actdiag.__file__).parent / "diagnosis" / "calibration" / "fitted.py"
 
 _THE_SAME = 0.12
 """How near two learning rates are, as ln of their ratio, that one stands for the other."""

@@ -19,11 +19,11 @@ import numpy as np
 
 from actdiag.api import make_stack
 from actdiag.arrays import Array
-from actdiag.datasets import Dataset, load_dataset
-from actdiag.stack import Stack
-from actdiag.training.loop import Recipe, last_mean, steps
-from actdiag.training.network import climb, draw_network
-from actdiag.workers import Workers
+from actdiag.datasets.catalogue import Dataset, load_dataset
+from actdiag.engine.workers import Workers
+from actdiag.experiments.train.loop import Recipe, last_mean, steps
+from actdiag.experiments.train.network import climb, draw_network
+from actdiag.model.stack import Stack
 
 FOLDER = Path(__file__).parent / "labels"
 

@@ -10,7 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from actdiag import __version__
-from actdiag.workers import available_threads
+from actdiag.engine.workers import available_threads
 
 
 def describe() -> dict[str, str]:

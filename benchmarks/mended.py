@@ -11,12 +11,12 @@ from collections import Counter
 from math import inf
 from typing import NamedTuple
 
-from actdiag.losses import Loss
-from actdiag.memory import DEFAULT_BUDGET
-from actdiag.mending import mend
+from actdiag.engine.losses import Loss
+from actdiag.engine.memory import DEFAULT_BUDGET
+from actdiag.experiments.fix import mend
+from actdiag.experiments.run import run_grad_flow, run_settings
+from actdiag.model.stack import Stack
 from actdiag.report import Report
-from actdiag.running import run_grad_flow, run_settings
-from actdiag.stack import Stack
 from benchmarks.labels import FOLDER, SEEN, SETS, Draw, Labelled, Outcome, data_of, load, outcome_of, plain, read
 
 MOST = 100

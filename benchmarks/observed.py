@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from actdiag.datasets import Dataset
+from actdiag.datasets.catalogue import Dataset
 from actdiag.diagnosis import Run
-from actdiag.losses import Loss
-from actdiag.memory import DEFAULT_BUDGET
+from actdiag.engine.losses import Loss
+from actdiag.engine.memory import DEFAULT_BUDGET
+from actdiag.experiments.run import run_grad_flow, run_propagate, run_settings
 from actdiag.report import Report
-from actdiag.running import run_grad_flow, run_propagate, run_settings
 from benchmarks.labels import SEEN, Labelled, data_of, read
 
 

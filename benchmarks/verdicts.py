@@ -11,9 +11,9 @@ from math import inf, log
 from pathlib import Path
 from typing import NamedTuple
 
-from actdiag.diagnosis.signals import gradient_rms
-from actdiag.judging import JUDGES, judge
-from actdiag.losses import Loss
+from actdiag.diagnosis.calibration.signals import gradient_rms
+from actdiag.engine.losses import Loss
+from actdiag.external import JUDGES, judge
 from actdiag.report import Report
 from benchmarks.labels import SEEN, SETS, data_of, load
 from benchmarks.observed import Observed, observed, run_of

@@ -4,11 +4,9 @@ from dataclasses import replace
 
 from actdiag.activations import resolve as activation
 from actdiag.diagnosis import Finding, Verdict
-from actdiag.histograms import Histogram
 from actdiag.initializers import resolve as initializer
-from actdiag.report import LossValue, Repeats, Report
-from actdiag.stack import Stack
-from actdiag.statistics import (
+from actdiag.measure.histograms import Histogram
+from actdiag.measure.statistics import (
     BiasGradientStats,
     ChangePerLayer,
     GradientStats,
@@ -16,6 +14,8 @@ from actdiag.statistics import (
     PreActivationStats,
     WeightGradientStats,
 )
+from actdiag.model.stack import Stack
+from actdiag.report import LossValue, Repeats, Report
 from actdiag.theory.types import (
     Estimate,
     GradientEstimates,

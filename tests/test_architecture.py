@@ -11,9 +11,8 @@ import actdiag
 
 ROOT = Path(actdiag.__file__).parent
 ORDER = (
-    "errors arrays blocks registry activations initializers data datasets stack workers memory parameters propagation "
-    "losses moments histograms statistics measure gradients judging theory diagnosis report running repeats "
-    "training autogain mending verifying api render cli"
+    "errors registry arrays formats streams activations initializers datasets model engine measure external theory "
+    "diagnosis report repeats experiments view api render cli"
 ).split()
 WITHIN = {
     "activations": (
@@ -21,18 +20,22 @@ WITHIN = {
         "probing searching deriving dual terms expressions custom"
     ).split(),
     "initializers": ["draws", "entry", "scaling", "unscaled", "matrices", "frameworks"],
-    "datasets": ["parts", "entry", "scaling", "digits", "synthetic", "idx", "numpy_files"],
+    "datasets": ("random_inputs files inputs parts entry scaling digits synthetic idx numpy_files catalogue").split(),
+    "model": "site stack".split(),
+    "engine": "blocks workers memory parameters propagation losses".split(),
+    "measure": "moments histograms statistics forward gradients".split(),
     "theory": (
         "types gaussian tables pairs regions fluctuations seen onestep flow prediction meanfield summary beside "
-        "critical recommendation gains"
+        "critical recommendation gains automatic"
     ).split(),
-    "judging": "charges evidence sagemaker deepdiagnosis autotrainer torchmortem collecting panel".split(),
+    "external": "charges evidence sagemaker deepdiagnosis autotrainer torchmortem collecting panel".split(),
     "diagnosis": (
-        "findings run expectations wording signals fitted trainability rule scale units dead inputs numerics readout "
+        "findings run expectations wording calibration rule scale units dead inputs numerics readout "
         "steps outlook rules verdict"
     ).split(),
-    "training": ["network", "optimizers", "loop", "snapshot", "outcome", "run", "document"],
-    "render": ["selection", "words", "training", "figures", "terminal"],
+    "experiments": ["run", "fix", "verify", "train"],
+    "render": ["figures", "terminal"],
+    "view": ["selection", "words", "training"],
     "cli": (
         "output gate options extras watching propagate grad_flow compare train gain activations initializers explain"
     ).split(),

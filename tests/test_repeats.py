@@ -11,9 +11,9 @@ import pytest
 
 import actdiag
 from actdiag import InvalidField
-from actdiag.histograms import Histogram
+from actdiag.measure.histograms import Histogram
+from actdiag.measure.statistics import GradientStats
 from actdiag.repeats import AS_LOGS, add_decades, add_histograms, average, runs_that_count
-from actdiag.statistics import GradientStats
 
 SMALL = {"depth": 3, "width": 12, "batch": 40}
 

@@ -7,9 +7,9 @@ import builders
 import numpy as np
 
 from actdiag.activations import resolve as activation
+from actdiag.experiments.train import DataFacts, Recipe, Snapshot, TrainingRun, Tried
 from actdiag.initializers import resolve as initializer
-from actdiag.statistics import ChangePerLayer
-from actdiag.training import DataFacts, Recipe, Snapshot, TrainingRun, Tried
+from actdiag.measure.statistics import ChangePerLayer
 
 DATA = DataFacts("synthetic", 8000, 2000, 10, 10)
 ITERATIONS = 400

@@ -7,14 +7,16 @@ import numpy as np
 from actdiag.activations.entry import Activation, Elementwise
 from actdiag.arrays import Array
 from actdiag.errors import InvalidField
+from actdiag.formats import ARITHMETIC, FORMATS
 
 REACH = 8.0
+_SAME = 3.0
+"""Times the format\'s error: values of one x that differ by more depend on the entries beside it."""
 """Functions are tried from minus to plus this, which N(0, 1) does not leave."""
 
 _POINTS = 257
 _STEP = 1e-5
 _LEAST_MATCH = 1e-3
-_SAME = {"float32": 1e-5, "float64": 1e-12}
 
 
 @lru_cache(maxsize=256)
@@ -38,7 +40,7 @@ def check(activation: Activation) -> None:
 
 def check_elementwise(name: str, function: Elementwise, what: str) -> None:
     """Refuse a function that does not keep shape and dtype, is not finite, or looks at other entries than its own."""
-    for dtype in _SAME:
+    for dtype in ARITHMETIC:
         x = np.linspace(-REACH, REACH, _POINTS, dtype=dtype)
         before = x.copy()
         found = _tried(name, function, x, what)
@@ -54,7 +56,7 @@ def check_elementwise(name: str, function: Elementwise, what: str) -> None:
         # Other neighbours, other sums and another shape must leave each entry as it was.
         some = np.random.default_rng(0).permutation(_POINTS)[:200]
         again = _tried(name, function, x[some].reshape(20, 10), what).ravel()
-        apart = np.abs(again - found[some]) > _SAME[dtype] * (1 + np.abs(found[some]))
+        apart = np.abs(again - found[some]) > _SAME * FORMATS[dtype].statistic_error * (1 + np.abs(found[some]))
         if apart.any():
             first = int(np.argmax(apart))
             got = f"got {found[some][first]:g} and {again[first]:g} at x = {x[some][first]:g} among different entries"
@@ -94,7 +96,7 @@ def _check_match(activation: Activation, derivative: Elementwise) -> None:
 
 def _check_shapes(activation: Activation) -> None:
     rows, width = 3, 4
-    for dtype in _SAME:
+    for dtype in ARITHMETIC:
         z = np.random.default_rng(0).standard_normal((rows, width * activation.pieces)).astype(dtype)
         try:
             a = activation.value(z)

@@ -8,13 +8,13 @@ import click
 from click.core import ParameterSource
 
 from actdiag.cli.output import Extra
+from actdiag.engine.losses import Loss
 from actdiag.errors import check_choice
-from actdiag.judging import JUDGES, Judgement, judge
-from actdiag.losses import Loss
-from actdiag.mending import Mended, mend
+from actdiag.experiments.fix import Mended, mend
+from actdiag.experiments.run import RunSettings
+from actdiag.external import JUDGES, Judgement, judge
+from actdiag.model.stack import Stack
 from actdiag.report import Report, as_plain
-from actdiag.running import RunSettings
-from actdiag.stack import Stack
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -30,11 +30,11 @@ def gain(
 
     from actdiag.activations import resolve
     from actdiag.cli import output
+    from actdiag.experiments.verify import Verification, gains_to_dict
+    from actdiag.experiments.verify import verify as run_stacks
     from actdiag.render.terminal.gain import gain_view
     from actdiag.report import as_json
     from actdiag.theory.gains import gains
-    from actdiag.verifying import Verification, gains_to_dict
-    from actdiag.verifying import verify as run_stacks
 
     outputs = output.Outputs(json=json)
     entries = list({entry.name: entry for entry in map(resolve, act)}.values())

@@ -7,9 +7,9 @@ import click
 from actdiag.cli import options
 
 if TYPE_CHECKING:
+    from actdiag.experiments.run import RunSettings
+    from actdiag.model.stack import Stack
     from actdiag.report import Report
-    from actdiag.running import RunSettings
-    from actdiag.stack import Stack
 
 
 @click.command("grad-flow", short_help="What becomes of the gradient.")
@@ -43,11 +43,12 @@ def grad_flow(
       actdiag grad-flow --act sigmoid --init xavier --depth 20
       actdiag grad-flow --act relu --init he --loss cross-entropy --json -
     """
-    from actdiag import api, running
+    from actdiag import api
     from actdiag.cli import extras, gate, output
-    from actdiag.memory import parse_size
-    from actdiag.render.selection import parse_layers
-    from actdiag.repeats import run_repeatedly
+    from actdiag.engine.memory import parse_size
+    from actdiag.experiments import run as running
+    from actdiag.experiments.run import run_repeatedly
+    from actdiag.view.selection import parse_layers
 
     outputs, fail_on = output.taken_from(given, labels), gate.taken_from(given)
     judges = extras.judges_from(judge)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.console import RenderableType
 
-    from actdiag.training import TrainingRun
+    from actdiag.experiments.train import TrainingRun
 
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -157,7 +157,7 @@ def answer_all(reports: Sequence[Report], outputs: Outputs) -> None:
 
 def answer_training(runs: "Sequence[TrainingRun]", outputs: Outputs) -> None:
     """Give the answer of training runs: their files, and their table unless standard output is taken."""
-    from actdiag.training import training_rows, training_to_dict
+    from actdiag.experiments.train import training_rows, training_to_dict
 
     def figure() -> "Figure":
         from actdiag.render.figures import training_figure

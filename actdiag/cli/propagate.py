@@ -7,8 +7,8 @@ import click
 from actdiag.cli import options
 
 if TYPE_CHECKING:
+    from actdiag.model.stack import Stack
     from actdiag.report import Report
-    from actdiag.stack import Stack
 
 
 @click.command(short_help="What becomes of the signal.")
@@ -31,11 +31,12 @@ def propagate(act: str, init: str, judge: str | None, fix: bool, layers: str | N
       actdiag propagate --act relu --init std=0.01 --png layers.png
       actdiag propagate --act gelu --init xavier --depth 30 --fix
     """
-    from actdiag import api, running
+    from actdiag import api
     from actdiag.cli import extras, gate, output
-    from actdiag.losses import Loss
-    from actdiag.render.selection import parse_layers
-    from actdiag.repeats import run_repeatedly
+    from actdiag.engine.losses import Loss
+    from actdiag.experiments import run as running
+    from actdiag.experiments.run import run_repeatedly
+    from actdiag.view.selection import parse_layers
 
     outputs, fail_on = output.taken_from(given), gate.taken_from(given)
     judges = extras.judges_from(judge)

@@ -8,10 +8,10 @@ from math import isfinite
 
 from actdiag.arrays import Array
 from actdiag.cli import output
-from actdiag.render import words
+from actdiag.experiments.train import Look, Watch
+from actdiag.experiments.train.snapshot import relative_changes
 from actdiag.render.terminal.watching import Watched, watch_line, watch_view
-from actdiag.training import Look, Watch
-from actdiag.training.snapshot import relative_changes
+from actdiag.view import words
 
 SECONDS, REST = 0.3, 4.0
 """The live table is drawn anew after so long, and after so many times what the statistics took: of a deep stack they

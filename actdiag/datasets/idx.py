@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from actdiag.arrays import Numbers
-from actdiag.data import reading
+from actdiag.datasets.files import reading
 from actdiag.datasets.parts import Part, Raw
 from actdiag.errors import InvalidField
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actdiag.data import load_array, reading
+from actdiag.datasets.files import load_array, reading
 from actdiag.datasets.parts import Part, Raw
 from actdiag.errors import InvalidField
 

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from actdiag.arrays import Counts, Numbers
-from actdiag.data import Stream, check_finite, check_rows, stream
+from actdiag.datasets.inputs import check_finite, check_rows
 from actdiag.errors import InvalidField
+from actdiag.streams import Stream, stream
 
 MOST_CLASSES = 10_000
 

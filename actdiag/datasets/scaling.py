@@ -1,13 +1,15 @@
 """How inputs are brought to a scale: by the numbers of the training inputs alone, in float64, to float32."""
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.arrays import Array, Numbers
-from actdiag.blocks import REDUCED, in_double, pieces
+from actdiag.arrays import Array, Doubles, Numbers, cut
 from actdiag.errors import InvalidField
+
+_ENTRIES_AT_ONCE = 2**16
 
 SCALES = ("standard", "unit", "raw")
 
@@ -32,12 +34,12 @@ def find_scaling(scale: str, inputs: Numbers) -> Scaling:
     """
     if scale == "raw":
         return Scaling()
-    unit = 255.0 if inputs.dtype == np.uint8 else max(float(np.abs(part).max()) for part in in_double(inputs)) or 1.0
+    unit = 255.0 if inputs.dtype == np.uint8 else max(float(np.abs(part).max()) for part in _in_double(inputs)) or 1.0
     if scale == "unit":
         return Scaling(unit)
     # In units of the largest, no square leaves float64.
-    mean = math.fsum(float((part / unit).sum()) for part in in_double(inputs)) / inputs.size
-    squares = math.fsum(float(np.square(part / unit - mean).sum()) for part in in_double(inputs))
+    mean = math.fsum(float((part / unit).sum()) for part in _in_double(inputs)) / inputs.size
+    squares = math.fsum(float(np.square(part / unit - mean).sum()) for part in _in_double(inputs))
     std = math.sqrt(squares / inputs.size)
     return Scaling(unit, mean, std if std > 1e-12 else math.inf)  # what rounding leaves of a constant
 
@@ -50,10 +52,19 @@ def scaled(inputs: Numbers, scaling: Scaling, name: str) -> Array:
     """
     result = np.empty(inputs.shape, dtype=np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
-        for rows, part in zip(pieces(inputs, REDUCED), in_double(inputs), strict=True):
+        for rows, part in zip(_pieces(inputs), _in_double(inputs), strict=True):
             result[rows] = (part / scaling.unit - scaling.mean) / scaling.std
             if not np.isfinite(result[rows]).all():
                 largest = float(np.abs(part).max())
                 problem = f"must hold numbers that float32 can hold once scaled, got up to {largest:.3g} in {name}"
                 raise InvalidField(field="data", problem=problem)
     return result
+
+
+def _pieces(inputs: Numbers) -> Iterator[slice]:
+    return cut(len(inputs), max(1, _ENTRIES_AT_ONCE // inputs.shape[1]))
+
+
+def _in_double(inputs: Numbers) -> Iterator[Doubles]:
+    for rows in _pieces(inputs):
+        yield inputs[rows].astype(np.float64)

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from actdiag.arrays import Doubles
-from actdiag.data import Stream, stream
 from actdiag.datasets.entry import SOURCES, Source
 from actdiag.datasets.parts import Part, Raw
 from actdiag.errors import check_integer
+from actdiag.streams import Stream, stream
 
 MOST_ROWS = 1_000_000
 MOST_FEATURES = 1_000

@@ -7,7 +7,7 @@ from actdiag.activations import traits
 from actdiag.diagnosis.rule import Found, Measured, Rule
 from actdiag.diagnosis.run import Run, dead_layers
 from actdiag.diagnosis.wording import name_layers, rescale, revive, share
-from actdiag.statistics import LayerStats
+from actdiag.measure.statistics import LayerStats
 from actdiag.theory.regions import expected_dead_fraction
 
 DEAD = 0.1

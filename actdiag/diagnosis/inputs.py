@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from actdiag.diagnosis.rule import Found, Measured, Rule
 from actdiag.diagnosis.run import Run
 from actdiag.diagnosis.wording import STANDARDIZE, centre, name_layers, share
-from actdiag.statistics import LayerStats
+from actdiag.measure.statistics import LayerStats
 
 ALIGNED = 0.999
 """Inputs whose activations have a greater mean cosine can hardly be told apart."""

@@ -3,13 +3,11 @@
 from collections.abc import Iterable
 from math import floor, log10
 
-import numpy as np
-
 from actdiag.diagnosis.rule import Found, Measured, Rule
 from actdiag.diagnosis.run import Run, dead_layers, zero_layers
 from actdiag.diagnosis.wording import mend_scale, name_layers, rescale
-from actdiag.histograms import Histogram
-from actdiag.statistics import LayerStats
+from actdiag.measure.histograms import Histogram
+from actdiag.measure.statistics import LayerStats
 from actdiag.theory.regions import zero_intervals
 
 LOST = 0.01
@@ -59,7 +57,7 @@ def _mend_zeros(found: Found) -> str:
 
 def _lost(run: Run) -> Iterable[Measured]:
     """The share of each layer's entries, or of those of dL/dz, that are subnormal or that underflowed."""
-    tiny = float(np.finfo(run.stack.dtype).tiny)
+    tiny = run.stack.format.normal
     for stats in run.layers:
         if not stats.rms:
             continue  # where all is zero, zero_signal says so

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
+from actdiag.diagnosis.calibration.trainability import HIGH, trainability
 from actdiag.diagnosis.rule import Found, Measured, Rule
 from actdiag.diagnosis.run import Run
-from actdiag.diagnosis.trainability import HIGH, trainability
 
 _MOST_REASONS = 2
 

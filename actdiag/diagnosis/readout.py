@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from math import inf
 
+from actdiag.diagnosis.calibration.trainability import output_scale
 from actdiag.diagnosis.inputs import LARGE_INPUT
 from actdiag.diagnosis.rule import Found, Measured, Rule
 from actdiag.diagnosis.run import Run, lost
 from actdiag.diagnosis.scale import SIGNAL_FOLD
-from actdiag.diagnosis.trainability import output_scale
 from actdiag.diagnosis.wording import STANDARDIZE, centre, mend_scale
 
 FAINT, LOUD = 1e-4, 1e2

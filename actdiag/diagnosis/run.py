@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from actdiag.stack import Stack
-from actdiag.statistics import ChangePerLayer, LayerStats
+from actdiag.measure.statistics import ChangePerLayer, LayerStats
+from actdiag.model.stack import Stack
 from actdiag.theory.types import StackTheory
 
 _CONSTANT = 1e-3

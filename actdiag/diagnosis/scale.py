@@ -6,10 +6,10 @@ from functools import partial
 from math import exp, inf, isfinite, sqrt
 from typing import Literal
 
+from actdiag.diagnosis.calibration.trainability import gradient_rms
 from actdiag.diagnosis.expectations import degree, log_variance
 from actdiag.diagnosis.rule import Found, Interval, Measured, Rule
 from actdiag.diagnosis.run import Run, lost
-from actdiag.diagnosis.trainability import gradient_rms
 from actdiag.diagnosis.wording import fold_of, mend_scale
 
 SIGNAL_FOLD = 100.0

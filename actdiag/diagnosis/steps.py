@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from math import inf
 
+from actdiag.diagnosis.calibration.trainability import trainability
 from actdiag.diagnosis.rule import Found, Measured, Rule
 from actdiag.diagnosis.run import Run
 from actdiag.diagnosis.scale import GRADIENT_FOLD, gradient_path
-from actdiag.diagnosis.trainability import trainability
 from actdiag.diagnosis.wording import name_layers
 
 SMALLEST_UPDATE, LARGEST_UPDATE = 1e-5, 1e-1

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from actdiag.diagnosis.calibration.trainability import LOW, Reason, trainability
 from actdiag.diagnosis.findings import SEVERITIES, Finding, Outlook, Verdict
 from actdiag.diagnosis.rules import RULES, Rules
 from actdiag.diagnosis.run import Run
-from actdiag.diagnosis.trainability import LOW, Reason, trainability
 
 _LAST_WORD = "outlook"
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from actdiag.activations import traits
 from actdiag.diagnosis.expectations import degree
-from actdiag.stack import Stack
-from actdiag.statistics import LayerStats
+from actdiag.measure.statistics import LayerStats
+from actdiag.model.stack import Stack
 
 _LARGE_INPUT = 10.0
 """Inputs of mean 0 and std 1 hardly reach this."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from actdiag.arrays import Array, Doubles
-from actdiag.stack import Stack
-from actdiag.statistics import LayerStats
+from actdiag.measure.statistics import LayerStats
+from actdiag.model.stack import Stack
 from actdiag.theory.flow import follow, layers_of, why_not
 from actdiag.theory.onestep import Arriving, arriving, expected, expected_gradient, flagged, strays
 from actdiag.theory.prediction import predict_along

@@ -6,10 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from actdiag.activations import Activation
-from actdiag.arrays import Doubles
-from actdiag.blocks import cut
-from actdiag.moments import directions, mean_cosine, squares_of
-from actdiag.stack import Stack
+from actdiag.arrays import Doubles, cut
+from actdiag.measure.moments import directions, mean_cosine, squares_of
+from actdiag.model.stack import Stack
 from actdiag.theory.onestep import moved
 from actdiag.theory.pairs import cosines_of_shares
 from actdiag.theory.seen import Seen, see

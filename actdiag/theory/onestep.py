@@ -14,8 +14,8 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
-from actdiag.stack import Stack
-from actdiag.statistics import LayerStats
+from actdiag.measure.statistics import LayerStats
+from actdiag.model.stack import Stack
 from actdiag.theory.fluctuations import (
     HEAVY,
     Batch,
@@ -33,9 +33,6 @@ from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, Pr
 
 FLAGGED = 4.0
 """A number is flagged that is over this many sd from what is expected."""
-
-_ROUNDING = {"float32": 3e-6, "float64": 1e-13}
-"""What the dtype may lose of a statistic, relative to the rms."""
 
 _RARE = 1e-3
 """A smaller share of entries is beyond the grid that spreads are taken on."""
@@ -188,12 +185,11 @@ def flagged(stack: Stack, estimates: LayerEstimates, stats: LayerStats) -> tuple
     rms, z_rms = stats.rms, stats.pre_activation.rms
     if rms is None or z_rms is None or stats.nonfinite_fraction or stats.pre_activation.nonfinite_fraction:
         return ()
-    limits = np.finfo(stack.dtype)
-    low, high = float(limits.tiny) * _NORMAL_RANGE, float(limits.max) / _NORMAL_RANGE
+    low, high = stack.format.normal * _NORMAL_RANGE, stack.format.most / _NORMAL_RANGE
     around = estimates.rms.value if estimates.rms else 0.0
     if not (low < max(rms, around) < high and low < z_rms < high):
         return ()
-    scale = _ROUNDING[stack.dtype]
+    scale = stack.format.statistic_error
     return tuple(
         name
         for name, estimate, measured, size in _compared(estimates, stats)
@@ -249,7 +245,9 @@ def strays(stack: Stack, estimates: GradientEstimates, stats: LayerStats) -> boo
     gradient, said = stats.gradient, estimates.rms
     if gradient is None or gradient.rms is None or gradient.nonfinite_fraction or said is None:
         return False
-    limits = np.finfo(stack.dtype)
-    low, high = float(limits.tiny) * _NORMAL_RANGE, float(limits.max) / _NORMAL_RANGE
+    low, high = stack.format.normal * _NORMAL_RANGE, stack.format.most / _NORMAL_RANGE
     within = low < max(gradient.rms, said.value) < high
-    return within and abs(gradient.rms - said.value) > FLAGGED * (said.sd or 0.0) + _ROUNDING[stack.dtype] * said.value
+    return (
+        within
+        and abs(gradient.rms - said.value) > FLAGGED * (said.sd or 0.0) + stack.format.statistic_error * said.value
+    )

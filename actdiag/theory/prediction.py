@@ -8,7 +8,7 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
-from actdiag.stack import Stack
+from actdiag.model.stack import Stack
 from actdiag.theory.flow import Flow, Layers, follow, layers_of, seen_input, why_not
 from actdiag.theory.fluctuations import Batch, Radial, Spreads, radial, relative_spreads, spread_of_slopes
 from actdiag.theory.regions import (

@@ -7,8 +7,7 @@ from math import erfc, inf, isfinite, pi, sqrt
 import numpy as np
 
 from actdiag.activations import Activation, Traits, traits
-from actdiag.arrays import Doubles
-from actdiag.blocks import cut
+from actdiag.arrays import Doubles, cut
 
 Interval = tuple[float, float]
 

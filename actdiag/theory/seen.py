@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.arrays import Array, Counts, Doubles
-from actdiag.blocks import cut
+from actdiag.arrays import Array, Counts, Doubles, cut
 
 GROUPS = 32
 """Inputs of nearly the same second moment stand as one: equal steps of its logarithm, from the least to the greatest.

@@ -7,6 +7,7 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
+from actdiag.formats import FORMATS, NumberFormat
 from actdiag.theory.flow import Flow, Layers
 from actdiag.theory.gaussian import moments
 from actdiag.theory.meanfield import FixedPoint, correlation_fixed_point, depth_scale, fixed_point
@@ -29,8 +30,7 @@ _STILL = 1e-9
 _OUTERMOST = 4.0
 """The largest of a few thousand normal entries, in units of their rms."""
 
-_RANGES = {"float16": (2.0**-25, 65504.0), "bfloat16": (2.0**-134, 3.39e38), "float32": (2.0**-150, 3.4028e38)}
-"""Numbers under the first are rounded to zero, numbers over the second to infinity."""
+_LOOKED_INTO = ("float16", "bfloat16", "float32")
 
 
 def extended(recipe: Layers) -> Layers:
@@ -113,13 +113,13 @@ def _horizon(recipe: Layers, flow: Flow) -> Horizon:
         signal=_first(_beyond(rms - rms[:1], log(FOLD))),
         gradient=_first(_beyond(growth, log(FOLD))),
         inputs=_first(_ahead(log(ALIKE) - apart)),
-        **{dtype: _first(_outside(rms, low, high)) for dtype, (low, high) in _RANGES.items()},
+        **{name: _first(_outside(rms, FORMATS[name])) for name in _LOOKED_INTO},
     )
 
 
-def _outside(rms: Doubles, low: float, high: float) -> Iterator[int | None]:
-    yield from _ahead(log(low / _OUTERMOST) - rms)
-    yield from _ahead(rms - log(high / _OUTERMOST))
+def _outside(rms: Doubles, within: NumberFormat) -> Iterator[int | None]:
+    yield from _ahead(log(within.rounds_to_zero / _OUTERMOST) - rms)
+    yield from _ahead(rms - log(within.most / _OUTERMOST))
 
 
 def _beyond(change: Doubles, limit: float) -> Iterator[int | None]:

@@ -12,8 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from actdiag.activations import Activation
-from actdiag.arrays import Array, Counts, Doubles
-from actdiag.blocks import cut
+from actdiag.arrays import Array, Counts, Doubles, cut
 from actdiag.theory.gaussian import moments, moments_over, rule
 
 ORDERS = 128

@@ -8,9 +8,9 @@ from matplotlib.ticker import MaxNLocator
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array, Doubles
-from actdiag.render import words
 from actdiag.render.figures.parts import BLUE, DPI, GREEN, GREY, ORANGE, RED, title
 from actdiag.report import Report
+from actdiag.view import words
 
 _MOST_MARKERS = 40
 _REACH = 5.0

@@ -6,6 +6,7 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
+from actdiag.formats import FORMATS
 from actdiag.theory.types import PreActivationEstimates
 
 _REACH, _PIECES = 8.0, 2000
@@ -47,7 +48,7 @@ def predicted_shares(
     nudge = 1e-9 * half  # what sits on an edge of the window is in it
     starts, ends = points - half - nudge, points + half + nudge
     # Between two neighbouring x the entries are spread evenly from f to f; where f is flat they are all at one place.
-    length = np.maximum(high - low, np.finfo(np.float64).tiny)
+    length = np.maximum(high - low, FORMATS["float64"].normal)
     shares = [
         float(np.dot(weights, np.clip((end - low) / length, 0, 1) - np.clip((start - low) / length, 0, 1)))
         for start, end in zip(starts, ends, strict=True)

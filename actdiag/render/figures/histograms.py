@@ -9,13 +9,13 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
 from actdiag.errors import InvalidField
-from actdiag.histograms import Histogram
-from actdiag.render import words
+from actdiag.measure.histograms import Histogram
+from actdiag.measure.statistics import LayerStats
 from actdiag.render.figures.density import predicted_shares
 from actdiag.render.figures.parts import BLUE, DPI, ORANGE, RED, VERDICT_COLOURS, title
-from actdiag.render.selection import evenly_chosen
 from actdiag.report import Report
-from actdiag.statistics import LayerStats
+from actdiag.view import words
+from actdiag.view.selection import evenly_chosen
 
 _PANELS_A_ROW, _MOST_PANELS = 5, 10
 _GRID_COLUMNS = 5

@@ -2,8 +2,8 @@
 
 from matplotlib.figure import Figure
 
-from actdiag.render import words
 from actdiag.report import Report
+from actdiag.view import words
 
 # Okabe & Ito's palette, told apart by every kind of colour vision; markers and labels say the same without colour.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from actdiag.errors import InvalidField
-from actdiag.render import training as words_of
-from actdiag.render import words
+from actdiag.experiments.train import TrainingRun
 from actdiag.render.figures.parts import BLUE, DPI, GREEN, GREY, ORANGE, RED
-from actdiag.training import TrainingRun
+from actdiag.view import training as words_of
+from actdiag.view import words
 
 MOST_RUNS = 40
 

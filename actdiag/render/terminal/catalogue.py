@@ -11,8 +11,8 @@ from actdiag.activations import ACTIVATIONS, Activation, traits
 from actdiag.errors import InvalidField
 from actdiag.initializers import INITIALIZERS, Initializer
 from actdiag.registry import Registry
-from actdiag.render import words
 from actdiag.render.terminal.marks import sparkline, table
+from actdiag.view import words
 
 CURVE_REACH = 5.0
 """Activations are drawn from minus to plus this."""

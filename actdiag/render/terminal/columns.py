@@ -5,11 +5,11 @@ from typing import Literal, NamedTuple
 
 from rich.text import Text
 
-from actdiag.render import words
+from actdiag.measure.statistics import LayerStats
 from actdiag.render.terminal.marks import FLAG_STYLE
 from actdiag.report import Report
-from actdiag.statistics import LayerStats
 from actdiag.theory.types import Estimate, LayerTheory
+from actdiag.view import words
 
 _NOTE_WIDTH = 9
 _LEAST_BARS, _MOST_BARS = 10, 30

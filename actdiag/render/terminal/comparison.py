@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from actdiag.render import words
 from actdiag.render.terminal.marks import FLAG_STYLE, STYLES, table
 from actdiag.report import Report
+from actdiag.view import words
 
 _CELL_WIDTH = 19
 

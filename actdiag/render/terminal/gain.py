@@ -6,12 +6,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actdiag.render import words
-from actdiag.render.selection import evenly_chosen
+from actdiag.experiments.verify import Verification
 from actdiag.render.terminal.marks import table
 from actdiag.theory.critical import CriticalPoint
 from actdiag.theory.gains import Gains, TorchGain
-from actdiag.verifying import Verification
+from actdiag.view import words
+from actdiag.view.selection import evenly_chosen
 
 _MOST_ROWS = 10
 _INDENT = "    "

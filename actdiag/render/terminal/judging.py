@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actdiag.judging import Judgement
+from actdiag.external import Judgement
 
 _MOST_CHARGES = 4
 

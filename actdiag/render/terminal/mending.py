@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from actdiag.mending import Mended
-from actdiag.render import words
+from actdiag.experiments.fix import Mended
 from actdiag.render.terminal.marks import STYLES, table
 from actdiag.report import Report
+from actdiag.view import words
 
 
 def mended_view(

@@ -7,13 +7,13 @@ from rich.table import Table
 from rich.text import Text
 
 from actdiag.diagnosis import Verdict
-from actdiag.histograms import Histogram
-from actdiag.render import words
-from actdiag.render.selection import evenly_chosen
+from actdiag.measure.histograms import Histogram
+from actdiag.measure.statistics import LayerStats
 from actdiag.render.terminal.columns import Columns
 from actdiag.render.terminal.marks import FLAG_STYLE, SEVERITY_STYLES, STYLES, sparkline, table, word
 from actdiag.report import Report
-from actdiag.statistics import LayerStats
+from actdiag.view import words
+from actdiag.view.selection import evenly_chosen
 
 MOST_ROWS = 20
 """Layers shown of a deep stack unless others are asked for."""

@@ -8,11 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from actdiag.render import training as words_of
-from actdiag.render import words
+from actdiag.experiments.train import Snapshot, TrainingRun
+from actdiag.experiments.train.snapshot import worst_dead
 from actdiag.render.terminal.marks import FLAG_STYLE, STYLES, levels, table
-from actdiag.training import Snapshot, TrainingRun
-from actdiag.training.snapshot import worst_dead
+from actdiag.view import training as words_of
+from actdiag.view import words
 
 OUTCOME_STYLES = {"learned": "green", "slow": "yellow", "did not learn": "red", "diverged": "red bold"}
 

@@ -6,11 +6,11 @@ from typing import NamedTuple
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from actdiag.render import words
+from actdiag.experiments.train import Snapshot
+from actdiag.experiments.train.snapshot import worst_dead
 from actdiag.render.terminal.marks import table
 from actdiag.render.terminal.training import factor, largest, ratio
-from actdiag.training import Snapshot
-from actdiag.training.snapshot import worst_dead
+from actdiag.view import words
 
 
 class Watched(NamedTuple):

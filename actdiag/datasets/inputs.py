@@ -1,0 +1,86 @@
+"""Inputs and labels that are given: arrays and files of one array, checked and brought to rows."""
+
+from pathlib import Path
+
+import numpy as np
+
+from actdiag.arrays import Array, Counts, Numbers
+from actdiag.datasets.files import load_array
+from actdiag.errors import InvalidField
+
+DEFAULT_ROWS = 1000
+
+
+def load_input(spec: str | Path, rows: int | None) -> Numbers:
+    """Read the first `rows` rows (at most 1000 where None) of FILE.npy or FILE.npz:KEY as (rows, features)."""
+    return flatten_input(load_array("input", str(spec)), rows, str(spec))
+
+
+def flatten_input(array: Numbers, rows: int | None, label: str) -> Numbers:
+    """Return the first `rows` rows (at most 1000 where None) of an array of real numbers as (rows, features).
+
+    Raises:
+        InvalidField: The array is not real, is empty, has no axes, has fewer rows than asked, or holds NaN or inf.
+    """
+    check_rows("input", array, label)
+    if rows is not None and rows > len(array):
+        raise InvalidField(field="batch", problem=f"must be at most {len(array)}, the rows of {label}, got {rows}")
+    taken = np.array(array[: rows or DEFAULT_ROWS])
+    flat = taken.reshape(len(taken), -1)
+    check_finite("input", flat, label)
+    return flat
+
+
+def check_rows(field: str, array: Numbers, label: str) -> None:
+    """Refuse an array, called `label`, that is not of real numbers or has no rows or no features."""
+    if array.dtype.kind not in "buif":
+        raise InvalidField(field, f"must hold real numbers, got dtype {array.dtype} in {label}")
+    if array.ndim == 0 or array.size == 0:
+        raise InvalidField(field, f"must have rows and features, got shape {array.shape} in {label}")
+
+
+def check_finite(field: str, rows: Numbers, label: str) -> None:
+    """Refuse numbers, shape (rows, features), that hold NaN or inf."""
+    finite = np.isfinite(rows)
+    if not finite.all():
+        row = int(np.flatnonzero(~finite.all(axis=1))[0])
+        raise InvalidField(field, f"must hold finite numbers, got NaN or inf in row {row} (from 0) of {label}")
+
+
+def standardized(data: Numbers) -> Array:
+    """Return `data` with every feature shifted and scaled to mean 0 and std 1; a constant feature becomes 0."""
+    numbers = data.astype(np.float64)
+    largest = np.abs(numbers).max(axis=0)
+    numbers /= np.where(largest > 0, largest, 1.0)  # near 1, where no square leaves float64
+    numbers -= numbers.mean(axis=0)
+    std = numbers.std(axis=0)
+    constant = std <= 1e-12  # what rounding leaves of a constant feature, whose largest entry is now 1
+    return np.where(constant, 0.0, numbers / np.where(constant, 1.0, std))
+
+
+def load_labels(spec: str | Path) -> Numbers:
+    """Read labels from FILE.npy or FILE.npz:KEY as they stand there; `checked_labels` judges them."""
+    return load_array("labels", str(spec))
+
+
+def checked_labels(labels: Numbers, batch: int, classes: int) -> Counts:
+    """Return the first `batch` labels as int64, shape (batch,).
+
+    Raises:
+        InvalidField: They are not whole numbers from 0 to classes - 1, one a row, or fewer than `batch`.
+    """
+    accepted = f"must be whole numbers from 0 to {classes - 1} (one under the classes)"
+    if labels.dtype.kind not in "ui":
+        raise InvalidField(
+            field="labels", problem=f"must be whole numbers from 0 to {classes - 1}, got dtype {labels.dtype}"
+        )
+    if labels.ndim == 0 or labels.size != len(labels):
+        raise InvalidField(field="labels", problem=f"must be one number a row, got shape {labels.shape}")
+    if len(labels) < batch:
+        raise InvalidField(field="labels", problem=f"must cover the {batch} rows of the input, got {len(labels)}")
+    used = labels.reshape(-1)[:batch]
+    outside = (used < 0) | (used >= classes)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        raise InvalidField(field="labels", problem=f"{accepted}, got {used[row]} in row {row} (from 0)")
+    return used.astype(np.int64)

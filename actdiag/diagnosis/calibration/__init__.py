@@ -1,0 +1,1 @@
+"""The probability that a stack trains: its physical numbers, and the fit to labelled stacks."""

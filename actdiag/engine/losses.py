@@ -1,0 +1,130 @@
+"""What starts the backward pass: the losses, their readout, and dL/da at the last layer."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from actdiag.arrays import Array, Counts, Numbers
+from actdiag.datasets.inputs import checked_labels
+from actdiag.datasets.random_inputs import random_labels, random_rows
+from actdiag.engine.parameters import fit_scale
+from actdiag.engine.workers import Workers
+from actdiag.errors import InvalidField, check_choice, check_integer
+from actdiag.model.stack import Stack
+from actdiag.streams import Stream, stream
+
+LOSSES = ("random", "mse", "cross-entropy")
+DEFAULT_CLASSES = 10
+MOST_CLASSES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A loss on the last layer's activations.
+
+    Attributes:
+        name: `random`, the mean over the batch of <g_i, a_i> with g ~ N(0, I) and no readout: the pure signal;
+            `mse`, the mean over batch and classes of (readout - one-hot)^2; `cross-entropy`, the mean over the batch.
+        classes: How many classes the readout of `mse` and `cross-entropy` has.
+        labels: A class for each input, shape (rows,) with rows >= batch; None to draw them from the seed.
+    """
+
+    name: str = "random"
+    classes: int = DEFAULT_CLASSES
+    labels: Numbers | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check name and classes, and that labels have a use.
+
+        Raises:
+            InvalidField: A field holds something that is not accepted.
+        """
+        check_choice("loss", self.name, LOSSES)
+        # One class has no cross-entropy: the readout is right whatever it says, and the gradient zero.
+        least = 2 if self.name == "cross-entropy" else 1
+        object.__setattr__(self, "classes", check_integer("classes", self.classes, least, MOST_CLASSES))
+        if self.labels is not None and self.name == "random":
+            raise InvalidField(field="labels", problem="must come with loss mse or cross-entropy, got loss random")
+
+
+def readout(stack: Stack, loss: Loss, top: Array, workers: Workers) -> tuple[Array, Array | None]:
+    """Return weights (width, classes) and biases (classes,) of the linear readout, by the initializer without gain."""
+    rng = stream(stack.seed, Stream.READOUT)
+    fan_in = stack.widths[-1]
+    weights = stack.init.sample(rng, fan_in, loss.classes, stack.dtype)
+    if stack.init.fits_batch:
+        weights *= fit_scale(weights, None, top, stack.row_blocks(), workers)
+    sample_bias = stack.init.sample_bias
+    return weights, None if sample_bias is None else sample_bias(rng, fan_in, loss.classes, stack.dtype)
+
+
+def labels_of(stack: Stack, loss: Loss) -> Counts | None:
+    """Return the label of each input, shape (batch,); None where the loss needs none.
+
+    Raises:
+        InvalidField: The labels given are not labels, or do not cover the batch.
+    """
+    if loss.name == "random":
+        return None
+    if loss.labels is None:
+        return random_labels(stack.seed, stack.batch, loss.classes)
+    return checked_labels(loss.labels, stack.batch, loss.classes)
+
+
+def loss_and_gradient(stack: Stack, loss: Loss, top: Array, workers: Workers) -> tuple[float, Array]:
+    """Return the loss and dL/da at the last layer.
+
+    Args:
+        stack: The stack that was run.
+        loss: The loss.
+        top: a of the last layer, shape (batch, width).
+        workers: Where blocks of rows run.
+    """
+    labels = labels_of(stack, loss)
+    if labels is None:
+        shape = (stack.batch, stack.widths[-1])
+        target = random_rows(Stream.TARGET, "normal", stack.seed, shape, stack.dtype, workers.map)
+    else:
+        weights, biases = readout(stack, loss, top, workers)
+    d_top = np.empty_like(top)
+
+    def one_block(rows: slice) -> float:
+        if labels is None:
+            d_top[rows] = target[rows] / stack.batch
+            return float(np.einsum("ij,ij->", target[rows], top[rows], dtype=np.float64)) / stack.batch
+        y = top[rows] @ weights
+        if biases is not None:
+            y += biases
+        value, d_y = (_mse if loss.name == "mse" else cross_entropy)(y, labels[rows], stack.batch)
+        d_top[rows] = d_y @ weights.T
+        return value
+
+    return sum(workers.map(one_block, stack.row_blocks())), d_top
+
+
+def _mse(y: Array, labels: Counts, batch: int) -> tuple[float, Array]:
+    error = y.copy()
+    error[np.arange(len(y)), labels] -= 1
+    entries = batch * y.shape[1]
+    value = float(np.einsum("ij,ij->", error, error, dtype=np.float64)) / entries
+    error *= 2 / entries
+    return value, error
+
+
+def cross_entropy(y: Array, labels: Counts, batch: int) -> tuple[float, Array]:
+    """Return the sum over the rows of the softmax cross-entropy, over `batch`, and its gradient.
+
+    Args:
+        y: What the readout says, shape (rows, classes).
+        labels: The class of each row, shape (rows,).
+        batch: The rows that the mean is over, of which these may be a part.
+    """
+    shifted = y - y.max(axis=1, keepdims=True)
+    d_y = np.exp(shifted)
+    total = d_y.sum(axis=1, keepdims=True)
+    rows = np.arange(len(y))
+    value = float((np.log(total[:, 0]) - shifted[rows, labels]).sum(dtype=np.float64)) / batch
+    d_y /= total
+    d_y[rows, labels] -= 1
+    d_y /= batch
+    return value, d_y

@@ -1,0 +1,177 @@
+"""How much memory and how many threads a run is worth, and what of the forward pass the backward pass can keep."""
+
+import os
+import re
+from math import ceil, sqrt
+from numbers import Integral
+from pathlib import Path
+from typing import NamedTuple
+
+from actdiag.engine.workers import available_threads
+from actdiag.errors import InvalidField
+from actdiag.model.stack import Stack
+
+DEFAULT_BUDGET = 2**30
+MOST_AHEAD = 4
+"""How many layers' weights are drawn before their turn, at most."""
+
+_BYTES_AHEAD = 2**26
+"""What weights that were drawn ahead may take together."""
+
+_LEAST_SHARED = 2**25
+"""Multiplications a layer from which on a second thread was measured to help."""
+
+_NEVER_REFUSED = 2**24
+"""Less than the interpreter has taken itself: to ask the system what is left would take longer than the run."""
+
+# Peaks that were measured, in arrays of the size of a layer's activations, and rounded up.
+_FORWARD_ARRAYS, _BACKWARD_ARRAYS = 6, 15
+_BYTES_OF_STATISTICS = 5120
+_BYTES_OF_A_BIN = 40
+_UNITS = {"": 1, "b": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([kmgt]?)(i?)b?\s*", re.IGNORECASE)
+
+
+class Plan(NamedTuple):
+    """What the forward pass keeps for the backward pass.
+
+    Attributes:
+        weights: Whether weights are kept; else they are drawn again from the seed.
+        stride: 1 where the pre-activations of every layer are kept; else every stride-th layer's input is, and the
+            layers between are computed again.
+    """
+
+    weights: bool
+    stride: int
+
+
+def parse_size(field: str, size: int | str) -> int:
+    """Return a number of bytes from an int or from text such as `64MiB`, `1.5GB` or `1000000`.
+
+    Raises:
+        InvalidField: It is no size, or not above 0.
+    """
+    match = _SIZE.fullmatch(size) if isinstance(size, str) else None
+    if match:
+        number, prefix, binary = match.groups()
+        unit = _UNITS[prefix.lower()]
+        power = {1: 0, 10**3: 1, 10**6: 2, 10**9: 3, 10**12: 4}[unit]
+        bytes_ = float(number) * (1024**power if binary else unit)
+    elif isinstance(size, Integral) and not isinstance(size, bool):
+        bytes_ = int(size)
+    else:
+        raise InvalidField(field, f"must be a size such as 64MiB or 2GB, got {size!r}")
+    if not 1 <= bytes_ < 2**60:
+        raise InvalidField(field, f"must be a size of at least 1 byte and under 1 EiB, got {size!r}")
+    return int(bytes_)
+
+
+def readable_size(count: float) -> str:
+    """Return a number of bytes in words: `64.0 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
+        if count < 1024 or unit == "PiB":
+            break
+        count /= 1024
+    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+
+
+def available_memory() -> int | None:
+    """Return the bytes that this process may still take, or None where the system does not tell."""
+    known = []
+    try:
+        found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+        known += [int(found[1]) * 1024] if found else []
+    except OSError:
+        pass
+    if not known and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    try:
+        group = Path("/sys/fs/cgroup")
+        limit, used = (group / "memory.max").read_text(), (group / "memory.current").read_text()
+        known += [int(limit) - int(used)] if limit.strip().isdigit() else []
+    except (OSError, ValueError):
+        pass
+    return max(min(known), 0) if known else None
+
+
+def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = 30) -> None:
+    """Refuse a stack whose run would take more memory than there is, before anything is allocated.
+
+    Args:
+        stack: The stack.
+        kept: The bytes that the backward pass keeps on top of the forward pass; 0 without one.
+        classes: The classes of the readout; 0 without one.
+        bins: The bins of each layer's histogram.
+
+    Raises:
+        InvalidField: It does not fit; the field is the one that asks for the most.
+    """
+    item = stack.format.bytes
+    fan_in, columns = _widest_shape(stack)
+    widest = max(stack.input_width, *(stack.columns(layer) for layer in range(1, stack.depth + 1)))
+    arrays = _BACKWARD_ARRAYS if kept else _FORWARD_ARRAYS
+    at_once = min(draws_ahead(stack), available_threads())
+    asked = {
+        "width": (stack.init.copies * at_once + 1) * item * fan_in * columns,
+        "batch": arrays * item * stack.batch * widest + kept,
+        "classes": 3 * item * classes * (stack.widths[-1] + _rows_at_once(stack)),
+        "depth": (_BYTES_OF_STATISTICS + _BYTES_OF_A_BIN * bins) * stack.depth,
+    }
+    needed = sum(asked.values())
+    available = available_memory() if needed > _NEVER_REFUSED else None
+    if available is not None and needed > available:
+        field = max(asked, key=lambda name: asked[name])
+        got = {"width": max(fan_in, columns), "batch": stack.batch, "classes": classes, "depth": stack.depth}[field]
+        estimate = f"the stack needs about {readable_size(needed)} and {readable_size(available)} is available"
+        raise InvalidField(field, f"must be smaller, {estimate}, got {got}")
+
+
+def draws_ahead(stack: Stack) -> int:
+    """Return how many layers' weights may be drawn before their turn: a few, but no great part of the memory."""
+    fan_in, columns = _widest_shape(stack)
+    return min(max(_BYTES_AHEAD // (stack.format.bytes * fan_in * columns), 1), MOST_AHEAD)
+
+
+def useful_threads(stack: Stack) -> int | None:
+    """Return 1 for a stack whose layers take a thread less time than to share them out, else None: all there are."""
+    fan_in, columns = _widest_shape(stack)
+    return 1 if stack.batch * fan_in * columns < _LEAST_SHARED else None
+
+
+def _widest_shape(stack: Stack) -> tuple[int, int]:
+    return max(set(_shapes(stack)), key=lambda shape: shape[0] * shape[1])
+
+
+def _rows_at_once(stack: Stack) -> int:
+    """Return the rows that all processors together may be working on."""
+    rows: int = stack.row_blocks()[0].stop
+    return min(stack.batch, available_threads() * rows)
+
+
+def plan_backward(stack: Stack, budget: int) -> tuple[Plan, int]:
+    """Return the fastest plan whose kept arrays fit in `budget` bytes, and how many bytes it keeps.
+
+    Raises:
+        InvalidField: Not even the smallest plan fits.
+    """
+    item = stack.format.bytes
+    shapes = _shapes(stack)
+    pre_activations = [item * stack.batch * columns for _, columns in shapes]
+    weights = [item * fan_in * columns for fan_in, columns in shapes]
+    if sum(pre_activations) + sum(weights) <= budget:
+        return Plan(weights=True, stride=1), sum(pre_activations) + sum(weights)
+    if sum(pre_activations) <= budget:
+        return Plan(weights=False, stride=1), sum(pre_activations)
+    stride = ceil(sqrt(stack.depth))
+    starts = range(0, stack.depth, stride)
+    checkpoints = sum(item * stack.batch * stack.fan_in(start + 1) for start in starts)
+    segment = max(sum(pre_activations[start : start + stride]) for start in starts)
+    if checkpoints + segment > budget:
+        least = min(checkpoints + segment, sum(pre_activations))
+        needed = f"must be at least {readable_size(least)} for this stack"
+        raise InvalidField(field="memory", problem=f"{needed}, got {readable_size(budget)}")
+    return Plan(weights=False, stride=stride), checkpoints + segment
+
+
+def _shapes(stack: Stack) -> list[tuple[int, int]]:
+    return [(stack.fan_in(layer), stack.columns(layer)) for layer in range(1, stack.depth + 1)]

@@ -1,0 +1,215 @@
+"""One run: a Stack in, its Report out."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import isfinite, sqrt
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from actdiag.arrays import Array
+from actdiag.diagnosis import RULES, Rules, Run, judge_run, rules_from
+from actdiag.engine.losses import DEFAULT_CLASSES, Loss, labels_of, loss_and_gradient
+from actdiag.engine.memory import check_fits, plan_backward, useful_threads
+from actdiag.engine.propagation import Tape, backward, forward
+from actdiag.engine.workers import MOST_THREADS, Workers
+from actdiag.errors import InvalidField, check_integer, check_real
+from actdiag.measure.forward import Axis, ForwardMeasure, change_per_layer, directions_of
+from actdiag.measure.gradients import BackwardMeasure, radial_share
+from actdiag.measure.moments import mean_cosine, squares_of
+from actdiag.measure.statistics import LayerStats
+from actdiag.model.stack import MOST_SEED, Stack
+from actdiag.repeats import average
+from actdiag.report import LossValue, Report
+from actdiag.theory.beside import Beside
+
+MOST_BINS = 10_000
+MOST_REPEATS = 10_000
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all)."""
+
+
+class RunSettings(NamedTuple):
+    """How to run: none of it changes a statistic but the histogram's axis. Whether theory stands beside; the rules."""
+
+    axis: Axis
+    threads: int | None
+    progress: Progress
+    theory: bool = True
+    rules: Rules = RULES
+
+
+def run_settings(
+    bins: int = 30,
+    range: tuple[float, float] | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    theory: bool = True,
+    rules: str | Path | Mapping[str, Any] | None = None,
+) -> RunSettings:
+    """Return checked settings.
+
+    Raises:
+        InvalidField: A field holds something that is not accepted.
+    """
+    check_integer("bins", bins, 1, MOST_BINS)
+    if range is not None:
+        if not isinstance(range, Sequence) or len(range) != 2:
+            raise InvalidField(field="range", problem=f"must be two numbers LO HI, got {range!r}")
+        low, high = (check_real("range", end, -1e300, 1e300) for end in range)
+        if not low < high:
+            raise InvalidField(field="range", problem=f"must have LO under HI, got {low:g} {high:g}")
+    if threads is not None:
+        check_integer("threads", threads, 1, MOST_THREADS)
+    return RunSettings(Axis(bins, range), threads, progress or silent, theory, rules_from(rules))
+
+
+def silent(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def run_propagate(stack: Stack, settings: RunSettings) -> Report:
+    """Run a stack forward and return its Report."""
+    check_fits(stack, bins=settings.axis.bins)
+    run = _Run(stack, settings, stack.depth)
+    with Workers(settings.threads or useful_threads(stack)) as workers:
+        run.climb(workers)
+        return run.report("propagate")
+
+
+def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
+    """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the way down."""
+    plan, kept = plan_backward(stack, budget)
+    check_fits(stack, kept, 0 if loss.name == "random" else loss.classes, settings.axis.bins)
+    labels_of(stack, loss)  # labels that do not fit are refused before anything is run
+    run = _Run(stack, settings, 2 * stack.depth, loss)
+    tape = Tape(plan)
+    with Workers(settings.threads or useful_threads(stack)) as workers:
+        top = run.climb(workers, tape)
+        value, d_top = loss_and_gradient(stack, loss, top, workers)
+        run.descend(workers, tape, d_top)
+        classes = None if loss.name == "random" else loss.classes
+        return run.report(command, LossValue(loss.name, classes, value if isfinite(value) else None))
+
+
+class _Run:
+    """A run while it goes: what was measured so far, and theory beside it."""
+
+    def __init__(self, stack: Stack, settings: RunSettings, steps: int, loss: Loss | None = None) -> None:
+        self._stack, self._sites = stack, stack.sites()
+        self._axis, self._progress, self._rules = settings.axis, settings.progress, settings.rules
+        self._steps = steps
+        self._theory = Beside(stack, loss is None or loss.name == "random") if settings.theory else None
+        self._layers: list[LayerStats] = []
+        self._input_cosine: float | None = None
+        self._input_rms: float | None = None
+
+    def climb(self, workers: Workers, tape: Tape | None = None) -> Array:
+        """Measure every layer on the way up and return the activations of the last."""
+        measure = ForwardMeasure(self._sites, self._axis)
+        for layer in forward(self._stack, workers, measure.visit, tape):
+            if layer.number == 0:
+                found = directions_of(layer.activations, self._stack.row_blocks(), workers)
+                squares = squares_of(found)
+                self._input_cosine, self._input_rms = mean_cosine(found), sqrt(squares.mean() / self._stack.input_width)
+                if self._theory is not None:
+                    self._theory.see_input(layer.activations, squares, self._input_cosine)
+                continue
+            stats = measure.summarize(layer.number, layer.blocks)
+            self._layers.append(stats)
+            if self._theory is not None:
+                squares = squares_of([block.directions for block in layer.blocks])
+                self._theory.compare(stats, layer.activations, squares, backward=tape is not None)
+            self._progress(len(self._layers), self._steps)
+        return layer.activations
+
+    def descend(self, workers: Workers, tape: Tape, d_top: Array) -> None:
+        """Measure every layer's gradients on the way down."""
+        measure = BackwardMeasure(self._sites)
+        held = []
+        radial = 0.0
+        for descending in backward(self._stack, workers, tape, d_top, measure.visit):
+            held.append((descending, measure.weigh(descending, workers)))
+            # dL/dW of a layer is left to the threads while the gradient goes on to the next.
+            while len(held) > (descending.number > 1):
+                layer, weighed = held.pop(0)
+                at = layer.number - 1
+                self._layers[at] = measure.summarize(layer, weighed, self._layers[at])
+                if self._theory is not None and layer.number < self._stack.depth:
+                    self._theory.compare_gradient(self._layers[at], self._layers[at + 1], radial)
+                radial = radial_share(layer)
+                self._progress(self._steps - at, self._steps)
+
+    def report(self, command: str, loss: LossValue | None = None) -> Report:
+        """Return the Report of the whole."""
+        layers = tuple(self._layers)
+        change = change_per_layer(layers)
+        theory, said = (None, ()) if self._theory is None else self._theory.report(layers)
+        run = Run(
+            self._stack,
+            layers,
+            change,
+            self._input_cosine,
+            theory=theory,
+            loss=None if loss is None else loss.name,
+            classes=(loss and loss.classes) or DEFAULT_CLASSES,
+            input_rms=self._input_rms,
+        )
+        return Report(
+            command,
+            self._stack,
+            layers,
+            change,
+            judge_run(run, self._rules),
+            loss,
+            theory=theory,
+            layer_theory=said,
+            input_cosine=self._input_cosine,
+            input_rms=self._input_rms,
+        )
+
+
+def check_repeats(stack: Stack, repeats: object) -> int:
+    """Return the number of runs of a stack, the first under the stack's seed and each later one under the next.
+
+    Raises:
+        InvalidField: It is no number of runs, or the last seed is beyond the largest.
+    """
+    runs = check_integer("repeats", repeats, 1, MOST_REPEATS)
+    if stack.seed > MOST_SEED - runs + 1:
+        problem = f"must be at most {MOST_SEED - runs + 1} for {runs} repeats, got {stack.seed}"
+        raise InvalidField(field="seed", problem=problem)
+    return runs
+
+
+def run_repeatedly(
+    run: Callable[[Stack, RunSettings], Report], stack: Stack, settings: RunSettings, repeats: int
+) -> Report:
+    """Run a stack under `repeats` seeds and return the Report of their means; of one run, its own.
+
+    Args:
+        run: What runs a stack once.
+        stack: What to run; its seed is the first.
+        settings: How; its progress counts the steps of all runs.
+        repeats: How many runs.
+
+    Raises:
+        InvalidField: It is no number of runs, or the last seed is beyond the largest.
+    """
+    runs = check_repeats(stack, repeats)
+    return run(stack, settings) if runs == 1 else average(_runs(run, stack, settings, runs), settings.rules)
+
+
+def _runs(
+    run: Callable[[Stack, RunSettings], Report], stack: Stack, settings: RunSettings, runs: int
+) -> Iterator[Report]:
+    axis = settings.axis
+    for number in range(runs):
+
+        def step(done: int, total: int, before: int = number) -> None:
+            settings.progress(before * total + done, runs * total)
+
+        report = run(replace(stack, seed=stack.seed + number), settings._replace(axis=axis, progress=step))
+        edges = report.layers[0].histogram.edges
+        axis = axis._replace(range=(edges[0], edges[-1]))  # counts add up on one axis only: the first run's
+        yield report

@@ -1,0 +1,34 @@
+"""Short training runs of a stack: what a diagnosis at initialization promises, put to the test."""
+
+from actdiag.experiments.train.document import training_rows, training_to_dict
+from actdiag.experiments.train.loop import Recipe, check_training_fits, checked_recipe
+from actdiag.experiments.train.outcome import Outcome
+from actdiag.experiments.train.run import (
+    AUTO_RATES,
+    DataFacts,
+    Look,
+    TrainingRun,
+    Tried,
+    Watch,
+    over_rows,
+    run_training,
+)
+from actdiag.experiments.train.snapshot import Snapshot
+
+__all__ = [
+    "AUTO_RATES",
+    "DataFacts",
+    "Look",
+    "Outcome",
+    "Recipe",
+    "Snapshot",
+    "TrainingRun",
+    "Tried",
+    "Watch",
+    "check_training_fits",
+    "checked_recipe",
+    "over_rows",
+    "run_training",
+    "training_rows",
+    "training_to_dict",
+]

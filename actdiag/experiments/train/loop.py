@@ -1,0 +1,141 @@
+"""The loop: batches in a seeded order, one update each."""
+
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+from math import isfinite
+from typing import NamedTuple
+
+import numpy as np
+
+from actdiag.arrays import Array, Counts
+from actdiag.engine.memory import available_memory, readable_size
+from actdiag.errors import InvalidField, check_choice, check_integer, check_real
+from actdiag.experiments.train.network import Network, gradients, slopes_of
+from actdiag.experiments.train.optimizers import OPTIMIZERS, clip, optimizer
+from actdiag.model.stack import Stack
+from actdiag.streams import Stream, stream
+
+MOST_ITERATIONS = 10_000_000
+MOST_BATCH = 1_000_000
+_LARGEST = 1e30
+
+_ARRAYS_A_WEIGHT, _AT_ONCE = {"sgd": 3, "momentum": 4, "adam": 5}, 4
+"""Copies of all weights: their own, as drawn, gradients, the optimizer's; and what the update of a layer takes."""
+
+_ARRAYS_A_ROW = 3
+"""Of every layer's pre-activations: themselves, the activations, and room to measure them in."""
+
+
+class Recipe(NamedTuple):
+    """How a network is trained, but for its learning rate.
+
+    Attributes:
+        optimizer: `sgd`, `momentum` (0.9) or `adam`.
+        iterations: Updates.
+        batch: Rows a batch.
+        clip_norm: What the norm of all gradients together is brought down to; None to leave it.
+        clip_value: What every entry of a gradient is brought down to; None to leave it.
+    """
+
+    optimizer: str = "sgd"
+    iterations: int = 1000
+    batch: int = 128
+    clip_norm: float | None = None
+    clip_value: float | None = None
+
+
+def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
+    """Return a recipe whose every field is accepted, for training data of so many rows.
+
+    Raises:
+        InvalidField: A field is not.
+    """
+    check_choice("optimizer", recipe.optimizer, OPTIMIZERS)
+    for field in ("clip_norm", "clip_value"):
+        if getattr(recipe, field) is not None:
+            check_real(field, getattr(recipe, field), 0.0, _LARGEST, open_below=True)
+    iterations = check_integer("iterations", recipe.iterations, 1, MOST_ITERATIONS)
+    batch = check_integer("batch", recipe.batch, 1, MOST_BATCH)
+    if batch > rows:
+        raise InvalidField(field="batch", problem=f"must be at most {rows}, the rows to train on, got {batch}")
+    return recipe._replace(iterations=iterations, batch=batch)
+
+
+def check_training_fits(stack: Stack, recipe: Recipe, classes: int) -> None:
+    """Refuse a stack whose training would take more memory than there is, before anything is allocated.
+
+    Raises:
+        InvalidField: It does not fit; the field is the one that asks for the most.
+    """
+    item = stack.format.bytes
+    columns = [stack.columns(layer) for layer in range(1, stack.depth + 1)]
+    weights = [stack.fan_in(layer) * of for layer, of in enumerate(columns, 1)]
+    weights.append(stack.widths[-1] * classes)
+    held = item * _ARRAYS_A_ROW * (sum(columns) + classes)
+    asked = {
+        "width": item * (_ARRAYS_A_WEIGHT[recipe.optimizer] * sum(weights) + _AT_ONCE * max(weights)),
+        "batch": recipe.batch * held,
+        "depth": stack.batch * held,
+    }
+    needed = max(asked["batch"], asked["depth"]) + asked["width"]
+    available = available_memory()
+    if available is not None and needed > available:
+        field = max(asked, key=lambda name: asked[name])
+        got = {"width": max(stack.widths), "batch": recipe.batch, "depth": stack.depth}[field]
+        estimate = f"training needs about {readable_size(needed)} and {readable_size(available)} is available"
+        raise InvalidField(field, f"must be smaller, {estimate}, got {got}")
+
+
+class Step(NamedTuple):
+    """One iteration, from 1: the loss and the accuracy of its batch, before its update."""
+
+    iteration: int
+    loss: float
+    accuracy: float
+
+
+def steps(
+    network: Network,
+    inputs: Array,
+    labels: Counts,
+    recipe: Recipe,
+    learning_rate: float,
+    watch: Callable[[int, list[Array], list[Array]], None] | None = None,
+) -> Iterator[Step]:
+    """Train a network in place and yield every iteration, until a loss is not finite or the iterations are done.
+
+    Args:
+        network: The network; its stack's seed also sets the order of the rows.
+        inputs: All rows, shape (rows, features), in the stack's dtype.
+        labels: Their classes, shape (rows,).
+        recipe: How to train.
+        learning_rate: The learning rate.
+        watch: Called before every update with (iteration, gradients, parameters), which it must not change.
+    """
+    parameters = network.parameters()
+    update = optimizer(recipe.optimizer, parameters, learning_rate)
+    draws_slopes = network.stack.act.slope_range is not None
+    order = batches(network.stack.seed, len(inputs), recipe.batch)
+    for iteration, rows in enumerate(islice(order, recipe.iterations), 1):
+        rng = slopes_of(network.stack.seed, iteration) if draws_slopes else None
+        loss, accuracy, found = gradients(network, inputs[rows], labels[rows], rng)
+        yield Step(iteration, loss, accuracy)
+        if not isfinite(loss):
+            return
+        clip(found, recipe.clip_norm, recipe.clip_value)
+        if watch is not None:
+            watch(iteration, found, parameters)
+        update(found)
+
+
+def batches(seed: int, rows: int, batch: int) -> Iterator[Counts]:
+    """Yield the rows of one batch after the other: every epoch in an order of its own, what is left over dropped."""
+    for epoch in count():
+        order = stream(seed, Stream.ORDER, epoch).permutation(rows)
+        for start in range(0, rows - batch + 1, batch):
+            yield order[start : start + batch]
+
+
+def last_mean(losses: list[float], over: int = 25) -> float:
+    """Return the mean of the last losses, of all where there are fewer; inf where the last is not finite."""
+    return float(np.mean(losses[-over:])) if isfinite(losses[-1]) else float("inf")

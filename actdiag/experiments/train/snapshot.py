@@ -1,0 +1,68 @@
+"""The statistics of a network at some time of its training, by the measures of a run at initialization."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from actdiag.arrays import Array, Counts
+from actdiag.engine.losses import cross_entropy
+from actdiag.engine.propagation import BackwardLayer
+from actdiag.engine.workers import Workers
+from actdiag.experiments.train.network import Network, climb, descend
+from actdiag.experiments.train.optimizers import norm_of
+from actdiag.measure.forward import Axis, ForwardMeasure, change_per_layer
+from actdiag.measure.gradients import BackwardMeasure
+from actdiag.measure.statistics import ChangePerLayer, LayerStats
+from actdiag.model.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was measured of a network.
+
+    Attributes:
+        layers: Statistics of the activations and of the gradients of the cross-entropy, layer 1 first.
+        change_per_layer: The factor from layer to layer.
+        loss: The cross-entropy of the rows that were measured.
+    """
+
+    layers: tuple[LayerStats, ...]
+    change_per_layer: ChangePerLayer
+    loss: float
+
+
+def snapshot(network: Network, inputs: Array, labels: Counts, workers: Workers) -> Snapshot:
+    """Return the statistics of a network over rows, shape (rows, features), in the stack's dtype."""
+    sites = _sites(network, len(inputs))
+    passed = climb(network, inputs)
+    loss, d_logits = cross_entropy(passed.logits, labels, len(inputs))
+    forward, backward = ForwardMeasure(sites, Axis()), BackwardMeasure(sites)
+    layers = [
+        forward.summarize(number, [forward.visit(number, z, a)])
+        for number, (z, a) in enumerate(zip(passed.z, passed.inputs[1:], strict=True), 1)
+    ]
+    for number, d_a, d_z, _ in descend(network, passed, d_logits):
+        if number:
+            z, weights = passed.z[number - 1], network.layers[number - 1].weights
+            blocks = [backward.visit(number, z, d_a, d_z)]
+            layer = BackwardLayer(number, passed.inputs[number - 1], weights, z, d_z, blocks)
+            weighed = backward.weigh(layer, workers)
+            layers[number - 1] = backward.summarize(layer, weighed, layers[number - 1])
+    return Snapshot(tuple(layers), change_per_layer(layers), loss)
+
+
+def _sites(network: Network, rows: int) -> list[Site]:
+    """Return the sites of a network's layers, over so many rows and with the slopes that were learned."""
+    sites = enumerate(network.stack.sites(), 1)
+    return [replace(site, act=network.activation(number), batch=rows) for number, site in sites]
+
+
+def relative_changes(before: Sequence[Array], after: Sequence[Array]) -> tuple[float | None, ...]:
+    """Return of each array the norm of its change over its norm before; None where that is zero or not finite."""
+    norms = [(norm_of([new - old]), norm_of([old])) for old, new in zip(before, after, strict=True)]
+    return tuple(change / norm if change is not None and norm else None for change, norm in norms)
+
+
+def worst_dead(stats: tuple[LayerStats, ...]) -> float | None:
+    """Return the largest share of dead units of a layer; None where the activation has no such thing."""
+    known = [layer.dead_fraction for layer in stats if layer.dead_fraction is not None]
+    return max(known, default=None)

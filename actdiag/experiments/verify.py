@@ -1,0 +1,175 @@
+"""Whether a recommended gain does what theory promises: stacks under it, run, beside what is predicted of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite, log, nan, sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from actdiag import initializers
+from actdiag.activations import Activation
+from actdiag.arrays import Doubles
+from actdiag.engine.losses import Loss
+from actdiag.engine.memory import DEFAULT_BUDGET
+from actdiag.errors import check_integer
+from actdiag.experiments.run import Progress, run_grad_flow, run_settings
+from actdiag.model.stack import MOST_LAYERS, MOST_SEED, Stack
+from actdiag.report import SCHEMA, versions
+from actdiag.theory.critical import next_q
+from actdiag.theory.gains import Gains
+from actdiag.theory.gaussian import moments
+
+SEEDS = 5
+"""Stacks run, whose logarithms are averaged: at finite width one stack strays from what is predicted."""
+
+_BATCH = 256
+
+
+class LayerCheck(NamedTuple):
+    """One layer, predicted and measured.
+
+    Attributes:
+        layer: Its number.
+        predicted_rms: Of z, from the map that starts at the second moment 1 of N(0, 1) inputs; None beyond all numbers.
+        measured_rms: Its geometric mean over the stacks; None where any is zero or beyond all numbers.
+        rms_spread: The factor by which one stack strays from that (exp of the sd of the logarithm).
+        predicted_ratio: The rms of dL/dz over that of the last layer.
+        measured_ratio: Its geometric mean over the stacks.
+        ratio_spread: As `rms_spread`.
+    """
+
+    layer: int
+    predicted_rms: float | None
+    measured_rms: float | None
+    rms_spread: float | None
+    predicted_ratio: float | None
+    measured_ratio: float | None
+    ratio_spread: float | None
+
+
+class Verification(NamedTuple):
+    """A recommended gain, tried.
+
+    Attributes:
+        depth: Of the stacks.
+        width: Of their layers.
+        seeds: Of the runs.
+        layers: What was predicted and measured of each.
+    """
+
+    depth: int
+    width: int
+    seeds: tuple[int, ...]
+    layers: tuple[LayerCheck, ...]
+
+
+def verify(
+    act: Activation,
+    gain: float,
+    bias_std: float,
+    *,
+    depth: int = 30,
+    width: int = 256,
+    seed: int = 0,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Verification:
+    """Run stacks with weights N(0, gain^2 / fan_in) and biases N(0, bias_std^2) and set them beside theory.
+
+    Raises:
+        InvalidField: A field holds something that is not accepted.
+    """
+    check_integer("depth", depth, 1, MOST_LAYERS)
+    check_integer("seed", seed, 0, MOST_SEED - SEEDS)
+    stack = Stack(
+        act=act,
+        init=initializers.resolve("lecun"),
+        widths=(width,) * depth,
+        input="normal",
+        input_width=width,
+        batch=_BATCH,
+        gain=gain,
+        bias_std=bias_std,
+    )
+    seeds = tuple(range(seed, seed + SEEDS))
+    rms, ratio = np.empty((2, SEEDS, depth))
+    for run, one_seed in enumerate(seeds):
+
+        def step(done: int, total: int, run: int = run) -> None:
+            if progress is not None:
+                progress(run * total + done, SEEDS * total)
+
+        settings = run_settings(threads=threads, progress=step, theory=False)
+        report = run_grad_flow(replace(stack, seed=one_seed), Loss(), DEFAULT_BUDGET, settings)
+        rms[run] = [_log(layer.pre_activation.rms) for layer in report.layers]
+        ratio[run] = [_log(layer.gradient.ratio if layer.gradient else None) for layer in report.layers]
+    predicted_rms, predicted_ratio = predicted(act, gain, bias_std, depth)
+    layers = [
+        LayerCheck(number + 1, one_rms, *_mean(rms[:, number]), one_ratio, *_mean(ratio[:, number]))
+        for number, (one_rms, one_ratio) in enumerate(zip(predicted_rms, predicted_ratio, strict=True))
+    ]
+    return Verification(depth, width, seeds, tuple(layers))
+
+
+def predicted(
+    act: Activation, gain: float, bias_std: float, depth: int
+) -> tuple[list[float | None], list[float | None]]:
+    """Return the rms of z of every layer, and that of dL/dz over the last layer's, by theory and from N(0, 1) inputs.
+
+    None stands for what is beyond all numbers.
+    """
+    q, rms, growth = gain**2 + bias_std**2, np.full(depth, nan), np.full(depth, nan)
+    for number in range(depth):
+        if not isfinite(q):
+            break
+        rms[number], growth[number] = sqrt(q), gain**2 * moments(act, q).slope
+        q = next_q(act, gain, bias_std, q)
+    # The gradient of a layer is that of the one above times the slopes here: the last layer has none above.
+    ratio = np.sqrt(np.cumprod([1.0, *growth[-2::-1]])[::-1])
+    return _finite(rms), _finite(ratio)
+
+
+def _finite(values: Doubles) -> list[float | None]:
+    return [value if isfinite(value) else None for value in values.tolist()]
+
+
+def _log(value: float | None) -> float:
+    return log(value) if value else nan
+
+
+def _mean(logs: Doubles) -> tuple[float | None, float | None]:
+    """Return the geometric mean of what `logs` are the logarithms of, and the factor that they spread by."""
+    if not np.isfinite(logs).all():
+        return None, None
+    return float(np.exp(np.mean(logs))), float(np.exp(np.std(logs, ddof=1)))
+
+
+def gains_to_dict(found: Sequence[Gains], checked: Sequence[Verification | None]) -> dict[str, Any]:
+    """Return the gains of several activations as plain dicts, lists, numbers and None, with the keys of the JSON."""
+    listed = [_gains(one, check) for one, check in zip(found, checked, strict=True)]
+    return {"schema": SCHEMA, "versions": versions(), "activations": listed}
+
+
+def _gains(found: Gains, checked: Verification | None) -> dict[str, Any]:
+    forward, backward = found.forward_gain, found.backward_gain
+    plain = {
+        "name": found.name,
+        "forward_gain": forward,
+        "backward_gain": backward,
+        "gap": forward / backward - 1 if forward and backward else None,
+        "gain_reason": found.gain_reason,
+        "chi1": found.chi1,
+        "chiq": found.chiq,
+        "bias_std": found.bias_std,
+        "critical": found.critical and found.critical._asdict(),
+        "critical_count": found.critical_count,
+        "reason": found.reason,
+        "half_stable": found.half_stable and found.half_stable._asdict(),
+        "torch_gain": found.torch and found.torch._asdict(),
+        "recommended": found.recommended._asdict(),
+    }
+    if checked is not None:
+        layers = [layer._asdict() for layer in checked.layers]
+        plain["verify"] = checked._asdict() | {"seeds": list(checked.seeds), "layers": layers}
+    return plain

@@ -1,0 +1,1 @@
+"""Arrays to statistics: moments, histograms, and the statistics of a layer and of its gradients."""

@@ -1,0 +1,254 @@
+"""How a layer is measured: blocks of rows to numbers, numbers to the statistics of a layer."""
+
+from collections.abc import Sequence
+from math import inf, isfinite, log, sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actdiag.activations import Activation, traits
+from actdiag.arrays import Array
+from actdiag.engine.blocks import in_order
+from actdiag.engine.workers import Workers
+from actdiag.measure.histograms import (
+    EntryCounts,
+    axis_edges,
+    ladder,
+    linear_histogram,
+    magnitude_histogram,
+    merge_counts,
+    spaced,
+)
+from actdiag.measure.moments import (
+    BlockMoments,
+    Directions,
+    block_moments,
+    directions,
+    mean_cosine,
+    mean_unit_std,
+    merge_moments,
+    pool,
+    unit_range,
+)
+from actdiag.measure.statistics import (
+    ChangePerLayer,
+    LayerStats,
+    PreActivationStats,
+)
+from actdiag.model.site import Site
+
+Flags = NDArray[np.bool_]
+
+_ROWS_THAT_WAKE_MOST = 16
+
+_ROWS_OF_SLOPES = 16
+"""Rows of a block whose slopes stand for all: so many entries of a layer differ far more than those rows and others."""
+
+
+class Axis(NamedTuple):
+    """The bins of the activation histograms: how many, and their range where it is not left to the data."""
+
+    bins: int = 30
+    range: tuple[float, float] | None = None
+
+
+class BlockStats(NamedTuple):
+    """What a block of rows contributes to the statistics of its layer.
+
+    Attributes:
+        z: Moments of the pre-activations.
+        low: The least finite pre-activation of each unit, shape (columns,).
+        high: The greatest.
+        a: Moments of the activations.
+        entries: Counts of the activations; the activations in ascending order where the axis is not known yet.
+        directions: Of the rows of activations.
+        awake: Units that let a gradient through, shape (width,); None where that has no meaning.
+        saturated: How many entries are saturated; None where that has no meaning.
+        slopes: The squares of a random gradient of the first rows, after the activation over before.
+    """
+
+    z: BlockMoments
+    low: Array
+    high: Array
+    a: BlockMoments
+    entries: EntryCounts | Array
+    directions: Directions
+    awake: Flags | None
+    saturated: int | None
+    slopes: float
+
+
+class ForwardMeasure:
+    """Measures sites on the way forward: `visit` each block of rows, then `summarize` each site, in order."""
+
+    def __init__(self, sites: Sequence[Site], axis: Axis) -> None:
+        self._sites = sites
+        self._axis = axis
+        dtype = sites[0].format.name
+        self._ladder = None if axis.range is None else ladder(spaced(*axis.range, axis.bins), dtype)
+
+    def visit(self, number: int, z: Array, a: Array) -> BlockStats:
+        """Reduce a block of rows to numbers.
+
+        Args:
+            number: The number of the site, from 1.
+            z: Pre-activations, shape (rows, columns).
+            a: Activations, shape (rows, units).
+        """
+        act = self._sites[number - 1].act
+        low, high = unit_range(z)
+        ordered, pointing = in_order(a), Directions(np.zeros(a.shape[1]))
+        of_z, of_a = block_moments(z), block_moments(a, also=pointing.add)
+        return BlockStats(
+            z=of_z,
+            low=low,
+            high=high,
+            a=of_a,
+            entries=ordered.copy() if self._ladder is None else self._ladder.tally(ordered),
+            directions=pointing,
+            awake=None
+            if act is None or act.derivative is None
+            else awake_units(act, z, None if of_z.nonfinite else high),
+            saturated=None if act is None else count_saturated(act, z),
+            slopes=1.0 if act is None else mean_squared_slope(act, z[:_ROWS_OF_SLOPES], a.shape[1]),
+        )
+
+    def summarize(self, number: int, blocks: Sequence[BlockStats]) -> LayerStats:
+        """Return the statistics of a site, by its number from 1, from those of its blocks."""
+        site = self._sites[number - 1]
+        if self._ladder is None:  # layer 1 sets the axis
+            ordered = [block.entries for block in blocks if isinstance(block.entries, np.ndarray)]
+            self._ladder = ladder(axis_edges(ordered, bounds_of(site.act), self._axis.bins), site.format.name)
+        tally = self._ladder.tally  # some blocks of layer 2 may have been visited before there was an axis
+        entries = [block.entries for block in blocks]
+        counts = merge_counts([tally(part) if isinstance(part, np.ndarray) else part for part in entries])
+        size = site.batch * site.units
+        z, a = merge_moments([block.z for block in blocks]), merge_moments([block.a for block in blocks])
+        pooled_z, pooled_a = pool(z), pool(a)
+        awake = [block.awake for block in blocks if block.awake is not None]
+        saturated = [block.saturated for block in blocks if block.saturated is not None]
+        return LayerStats(
+            layer=number,
+            width=site.units,
+            mean=pooled_a.mean,
+            std=pooled_a.std,
+            rms=pooled_a.rms,
+            min=_finite(counts.least),
+            max=_finite(counts.greatest),
+            unit_std=mean_unit_std(a),
+            zero_fraction=counts.zero / size,
+            dead_fraction=int(np.count_nonzero(~np.logical_or.reduce(awake))) / site.units if awake else None,
+            saturated_fraction=sum(saturated) / size if saturated else None,
+            nonfinite_fraction=(counts.nan + counts.inf) / size,
+            subnormal_fraction=counts.subnormal / size,
+            cosine=mean_cosine([block.directions for block in blocks]),
+            slope_rms=_finite(sqrt(np.mean([block.slopes for block in blocks]))),
+            pre_activation=PreActivationStats(
+                mean=pooled_z.mean,
+                std=pooled_z.std,
+                rms=pooled_z.rms,
+                min=_finite(min(float(block.low.min()) for block in blocks)),
+                max=_finite(max(float(block.high.max()) for block in blocks)),
+                nonfinite_fraction=z.nonfinite / (site.batch * site.columns),
+            ),
+            histogram=linear_histogram(counts),
+            magnitude=magnitude_histogram(counts),
+        )
+
+
+def bounds_of(act: Activation | None) -> tuple[float, float]:
+    """Return the closed hull of the activations."""
+    return (-inf, inf) if act is None else act.bounds
+
+
+def awake_units(act: Activation, z: Array, highest: Array | None = None) -> Flags:
+    """Return for each unit, shape (width,), whether |f'(z)| is above the dead slope, or z is NaN, for a row of `z`.
+
+    Args:
+        act: An elementwise activation.
+        z: Pre-activations, shape (rows, width).
+        highest: The largest of each unit, shape (width,), where all are finite.
+    """
+    derivative, dead_slope, awake_over = act.derivative, traits(act).dead_slope, traits(act).awake_over
+    assert derivative is not None
+
+    def any_awake(rows: Array) -> Flags:
+        flags: Flags = np.abs(derivative(rows)) > dead_slope
+        awake: Flags = np.logical_or.reduce(flags | np.isnan(rows), axis=0)
+        return awake
+
+    if highest is not None and awake_over is not None:
+        return highest > awake_over
+    # A few rows wake nearly all units, and only the others need the rest of the rows.
+    awake = any_awake(z[:_ROWS_THAT_WAKE_MOST])
+    asleep = np.flatnonzero(~awake)
+    if len(asleep) and len(z) > _ROWS_THAT_WAKE_MOST:
+        awake[asleep] = any_awake(z[_ROWS_THAT_WAKE_MOST:, asleep])
+    return awake
+
+
+def mean_squared_slope(act: Activation, z: Array, width: int) -> float:
+    """Return the mean over entries of what the activation makes of the square of a random gradient.
+
+    Of an elementwise activation that is the mean of f'(z)^2. A structured one is given a gradient of random signs,
+    whose squares it spreads over its `pieces`.
+
+    Args:
+        act: The activation.
+        z: Pre-activations, shape (rows, pieces * width).
+        width: The units.
+    """
+    z = z.astype(np.float64)
+    if act.derivative is not None:
+        slopes = act.derivative(z)
+    else:
+        signs = 2.0 * np.random.default_rng(0).integers(0, 2, size=(len(z), width)) - 1
+        slopes = act.pull_back(z, signs)
+    return float(np.vdot(slopes, slopes)) / (len(z) * width)
+
+
+def count_saturated(act: Activation, z: Array) -> int | None:
+    """Return how many entries lie on a plateau that counts as saturation, or None where none does."""
+    if act.saturates == "none" or act.derivative is None:
+        return None
+    edges = traits(act)
+    count = 0
+    if edges.saturated_below is not None:
+        count += int(np.count_nonzero(z <= edges.saturated_below))
+    if edges.saturated_above is not None:
+        count += int(np.count_nonzero(z >= edges.saturated_above))
+    return count
+
+
+def directions_of(inputs: Array, blocks: Sequence[slice], workers: Workers) -> list[Directions]:
+    """Return the directions of the rows of the input, shape (batch, features), block by block."""
+    return workers.map(lambda rows: directions(inputs[rows]), blocks)
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def change_per_layer(layers: Sequence[LayerStats]) -> ChangePerLayer:
+    """Return exp(slope of ln rms over depth): of a upwards, of dL/dz downwards.
+
+    Layers that are zero or hold something non-finite are left out.
+    """
+    forward = [(stats.layer, stats.rms) for stats in layers if not stats.nonfinite_fraction and stats.rms]
+    backward = [
+        (-stats.layer, stats.gradient.rms)
+        for stats in layers
+        if stats.gradient and not stats.gradient.nonfinite_fraction and stats.gradient.rms
+    ]
+    return ChangePerLayer(_growth(forward), _growth(backward))
+
+
+def _growth(points: Sequence[tuple[int, float]]) -> float | None:
+    if len(points) < 2:
+        return None
+    position = np.array([layer for layer, _ in points], dtype=float)
+    height = np.array([log(rms) for _, rms in points])
+    position -= position.mean()
+    slope = float(np.dot(position, height - height.mean()) / np.dot(position, position))
+    return float(np.exp(slope))

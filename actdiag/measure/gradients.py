@@ -1,0 +1,120 @@
+"""How a layer's gradients are measured: blocks of rows to numbers, numbers to the statistics of a layer."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from actdiag.arrays import Array, Doubles
+from actdiag.engine.blocks import REDUCED, pieces
+from actdiag.engine.propagation import BackwardLayer, weight_gradients
+from actdiag.engine.workers import Started, Workers
+from actdiag.measure.histograms import EntryCounts, count_entries, magnitude_histogram, merge_counts
+from actdiag.measure.moments import SquareSum, column_sums, merge_squares, square_sum
+from actdiag.measure.statistics import BiasGradientStats, GradientStats, LayerStats, WeightGradientStats
+from actdiag.model.site import Site
+
+
+class BlockGradients(NamedTuple):
+    """What a block of rows contributes to the gradient statistics of its layer; `radial` as `radial_squares` has it."""
+
+    squares: SquareSum
+    counts: EntryCounts
+    bias_gradient: Doubles
+    slope_gradient: float | None
+    radial: float
+
+
+class BackwardMeasure:
+    """Measures gradients: `visit` each block of rows, `weigh`, then `summarize` each site, the last first."""
+
+    def __init__(self, sites: Sequence[Site]) -> None:
+        self._sites = sites
+        self._last_rms: float | None = None
+
+    def visit(self, number: int, z: Array, d_a: Array, d_z: Array) -> BlockGradients:
+        """Reduce a block of rows to numbers.
+
+        Args:
+            number: The number of the site, from 1.
+            z: Pre-activations, shape (rows, columns).
+            d_a: dL/da, shape (rows, units).
+            d_z: dL/dz, shaped like `z`.
+        """
+        act = self._sites[number - 1].act
+        slope_derivative = None if act is None else act.slope_derivative
+        return BlockGradients(
+            squares=square_sum(d_z),
+            counts=count_entries(d_z),
+            bias_gradient=column_sums(d_z),
+            slope_gradient=None if slope_derivative is None else float((d_a * slope_derivative(z)).sum(dtype=float)),
+            radial=radial_squares(z, d_z),
+        )
+
+    def weigh(self, layer: BackwardLayer[Any], workers: Workers) -> Started[tuple[SquareSum, SquareSum]]:
+        """Start on the squares of a layer's weights and of dL/dW, which need the whole batch."""
+
+        def squares(rows: slice, d_weights: Array) -> tuple[SquareSum, SquareSum]:
+            return square_sum(layer.weights[rows]), square_sum(d_weights)
+
+        return weight_gradients(layer, workers, squares)
+
+    def summarize(
+        self,
+        layer: BackwardLayer[BlockGradients],
+        weighed: Started[tuple[SquareSum, SquareSum]],
+        stats: LayerStats,
+    ) -> LayerStats:
+        """Return `stats`, which the forward pass measured of a layer, with what is measured of its gradients."""
+        squares = merge_squares([block.squares for block in layer.blocks])
+        counts = merge_counts([block.counts for block in layer.blocks])
+        d_biases = np.sum([block.bias_gradient for block in layer.blocks], axis=0)
+        weights_norm, d_weights_norm = (merge_squares(parts).norm for parts in zip(*weighed.results(), strict=True))
+        if layer.number == len(self._sites):
+            self._last_rms = squares.rms
+        return replace(
+            stats,
+            gradient=GradientStats(
+                rms=squares.rms,
+                ratio=_ratio(squares.rms, self._last_rms),
+                zero_fraction=counts.zero / counts.size,
+                nonfinite_fraction=(counts.nan + counts.inf) / counts.size,
+                magnitude=magnitude_histogram(counts),
+            ),
+            weight_gradient=WeightGradientStats(d_weights_norm, _ratio(d_weights_norm, weights_norm)),
+            bias_gradient=BiasGradientStats(square_sum(d_biases[np.newaxis]).norm),
+            slope_gradient=_finite_sum([block.slope_gradient for block in layer.blocks]),
+        )
+
+
+def radial_squares(z: Array, d_z: Array) -> float:
+    """Return the sum over the rows of the square of the part of dL/dz that points along z."""
+    total = 0.0
+    for rows in pieces(z, REDUCED):
+        along = np.vecdot(z[rows], d_z[rows]).astype(np.float64)
+        lengths = np.vecdot(z[rows], z[rows]).astype(np.float64)
+        total += float(np.divide(along**2, lengths, out=np.zeros_like(along), where=lengths > 0).sum())
+    return total
+
+
+def radial_share(layer: BackwardLayer[BlockGradients]) -> float:
+    """Return the share of the squares of dL/dz in the part that points along z; 0 where it is not known."""
+    rms = merge_squares([block.squares for block in layer.blocks]).rms
+    radial = sum(block.radial for block in layer.blocks)
+    share = radial / layer.d_z.size / rms / rms if rms else 0.0
+    return share if 0 < share <= 1 else 0.0
+
+
+def _finite_sum(parts: Sequence[float | None]) -> float | None:
+    """Return the sum of the parts; None where there are none or it is not finite."""
+    total = sum(part for part in parts if part is not None)
+    return total if None not in parts and isfinite(total) else None
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    """Return part/whole, or None where either is missing, the whole is zero or the quotient overflows."""
+    if part is None or not whole or not isfinite(part / whole):
+        return None
+    return part / whole

@@ -1,0 +1,280 @@
+"""Means, stds and norms that no dtype, offset or magnitude can spoil: float64, shifted, scaled, finite entries only."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from actdiag.arrays import Array, Doubles
+from actdiag.engine.blocks import in_double
+
+_LEAST_EXPONENT = -1100
+"""Under the exponent of every float64 above 0."""
+
+_LEAST_SQUARE, _MOST_SQUARE = 1e-200, 1e200
+"""Sums of squares between these keep their digits in float64; other values are scaled first."""
+
+
+_MOST_CANCELLED = 1 - 1e-7
+"""The share of a unit's squares about zero that its mean may account for before they are taken about another origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockMoments:
+    """Sums over the finite entries of each unit in a block of rows, in units of 2**exponent.
+
+    Attributes:
+        count: How many there are, shape (units,), or (1,) where every unit has as many.
+        origin: One of them or 0, shape (units,).
+        sums: Sum of their deviations from `origin`, shape (units,).
+        squares: Sum of the squares of these deviations, shape (units,).
+        exponent: The power of two that values were divided by before they were squared.
+        nonfinite: Entries that are NaN or infinite, all units together.
+    """
+
+    count: Doubles
+    origin: Doubles
+    sums: Doubles
+    squares: Doubles
+    exponent: int = 0
+    nonfinite: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UnitMoments:
+    """First and second moments of each unit over all rows, in units of 2**exponent.
+
+    Attributes:
+        count: Finite entries of each unit, shape (units,).
+        mean: Mean of the finite entries, shape (units,), 0 where there are none.
+        squares: Sum of squared deviations from `mean`, shape (units,).
+        exponent: The power of two that values were divided by before they were squared.
+        nonfinite: Entries that are NaN or infinite, all units together.
+    """
+
+    count: Doubles
+    mean: Doubles
+    squares: Doubles
+    exponent: int
+    nonfinite: int
+
+
+class Pooled(NamedTuple):
+    """Moments over all finite entries; each None where there are none."""
+
+    mean: float | None
+    std: float | None
+    rms: float | None
+
+
+def block_moments(x: Array, also: Callable[[Doubles], None] | None = None) -> BlockMoments:
+    """Return the sums over each column of `x`, shape (rows, units).
+
+    Args:
+        x: The array.
+        also: Called with every piece of `x` in float64, which must not be kept.
+    """
+    rows = len(x)
+    count, origin = np.array([float(rows)]), np.zeros(x.shape[1])
+    sums, squares = _sums(x, None, also)
+    if _LEAST_SQUARE < squares.sum() < _MOST_SQUARE:
+        if (sums * sums > _MOST_CANCELLED * rows * squares).any():
+            # With one of the rows as the origin no more than 1 - 1/rows of the squares can cancel, by Cauchy-Schwarz.
+            origin = x[0].astype(np.float64)
+            sums, squares = _sums(x, origin)
+        return BlockMoments(count, origin, sums, squares)
+    # Something is not finite, or squares would leave float64: scaled, and from an origin of each unit's own.
+    seen = np.isfinite(x)
+    values, exponent = _scaled(np.where(seen, x, 0))
+    origin = np.take_along_axis(values, seen.argmax(axis=0)[np.newaxis], axis=0)[0]
+    values = np.where(seen, values - origin, 0)
+    squares = np.einsum("ij,ij->j", values, values)
+    count = seen.sum(axis=0, dtype=np.float64)
+    return BlockMoments(count, origin, values.sum(axis=0), squares, exponent, int(x.size - count.sum()))
+
+
+def _sums(x: Array, origin: Doubles | None, also: Callable[[Doubles], None] | None = None) -> tuple[Doubles, Doubles]:
+    """Return the sum of each column's deviations from `origin` (from 0 where None), and that of their squares."""
+    sums, squares = np.zeros(x.shape[1]), np.zeros(x.shape[1])
+    for values in in_double(x):
+        deviations = values if origin is None else values - origin
+        sums += np.ones(len(deviations)) @ deviations
+        squares += np.einsum("ij,ij->j", deviations, deviations)
+        if also is not None:
+            also(values)
+    return sums, squares
+
+
+def _scaled(x: Array) -> tuple[Doubles, int]:
+    """Return finite `x` in float64, divided by 2**exponent so that its squares fit, and the exponent.
+
+    Zeros alone have the least exponent, so that they never set the scale of what they are merged with.
+    """
+    values = x.astype(np.float64, copy=False)
+    largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
+    exponent = int(np.frexp(largest)[1]) if largest else _LEAST_EXPONENT
+    return np.ldexp(values, -exponent), exponent
+
+
+def merge_moments(parts: Sequence[BlockMoments]) -> UnitMoments:
+    """Return the moments over all rows from those of blocks of rows (Chan, Golub & LeVeque 1983)."""
+    exponent = max(part.exponent for part in parts)
+    count = np.array(np.broadcast_arrays(*(part.count for part in parts)))
+    origin, sums, squares = (
+        np.array([getattr(part, name) for part in parts]) for name in ("origin", "sums", "squares")
+    )
+    if any(part.exponent != exponent for part in parts):
+        powers = np.array([[part.exponent - exponent] for part in parts])
+        origin, sums, squares = np.ldexp(origin, powers), np.ldexp(sums, powers), np.ldexp(squares, 2 * powers)
+    own_shift = sums / np.maximum(count, 1)
+    means = origin + own_shift
+    squares = np.maximum(squares - sums * own_shift, 0)
+    # Means are taken from one of them, so that those of constants do not differ.
+    first = means[0] if (count[0] > 0).all() else means[(count > 0).argmax(axis=0), np.arange(means.shape[1])]
+    total = count.sum(axis=0)
+    apart = (count > 0) * (means - first)
+    shift = (count * apart).sum(axis=0) / np.maximum(total, 1)
+    squares += count * np.square(apart - shift)
+    count = np.broadcast_to(total, first.shape)
+    return UnitMoments(count, first + shift, squares.sum(axis=0), exponent, sum(part.nonfinite for part in parts))
+
+
+def pool(moments: UnitMoments) -> Pooled:
+    """Return mean, std (ddof 0) and rms over all units and rows together."""
+    count, mean = moments.count, moments.mean
+    total = count.sum()
+    if total == 0:
+        return Pooled(None, None, None)
+    offset = mean[0]
+    apart = mean - offset
+    shift = np.dot(count, apart) / total
+    centre = offset + shift
+    variance = (moments.squares.sum() + np.dot(count, np.square(apart - shift))) / total
+    in_units = np.array([centre, np.sqrt(variance), np.sqrt(variance + centre**2)])
+    return Pooled(*np.ldexp(in_units, moments.exponent).tolist())
+
+
+def unit_range(x: Array) -> tuple[Array, Array]:
+    """Return each column's least and greatest finite entry, shape (units,); inf and -inf where there is none."""
+    low, high = x.min(axis=0), x.max(axis=0)
+    if np.isfinite(low).all() and np.isfinite(high).all():
+        return low, high
+    finite = np.isfinite(x)
+    return np.where(finite, x, np.inf).min(axis=0), np.where(finite, x, -np.inf).max(axis=0)
+
+
+def mean_unit_std(moments: UnitMoments) -> float | None:
+    """Return each unit's std over its finite rows, averaged over the units with two or more; None without any."""
+    several = np.count_nonzero(moments.count >= 2)
+    if not several:
+        return None
+    stds = np.sqrt(moments.squares / np.maximum(moments.count, 1))  # 0 where there is but one
+    return float(np.ldexp(stds.sum() / several, moments.exponent))
+
+
+@dataclass(frozen=True, slots=True)
+class SquareSum:
+    """A sum of squares of finite entries, in units of 4**exponent.
+
+    Attributes:
+        total: The sum.
+        exponent: The power of two that values were divided by before they were squared.
+        count: How many entries were finite.
+        nonfinite: How many were not.
+    """
+
+    total: float
+    exponent: int
+    count: int
+    nonfinite: int
+
+    @property
+    def norm(self) -> float | None:
+        """The root of the sum; None where an entry is not finite."""
+        return None if self.nonfinite else float(np.ldexp(np.sqrt(self.total), self.exponent))
+
+    @property
+    def rms(self) -> float | None:
+        """The root of the mean square over the finite entries; None where there are none."""
+        return float(np.ldexp(np.sqrt(self.total / self.count), self.exponent)) if self.count else None
+
+
+def square_sum(x: Array) -> SquareSum:
+    """Return the sum of the squares of the finite entries of `x`, shape (rows, columns)."""
+    total = sum(float(np.vdot(values, values)) for values in in_double(x))
+    if _LEAST_SQUARE < total < _MOST_SQUARE:
+        return SquareSum(total, 0, x.size, 0)
+    kept, exponent = _scaled(x[np.isfinite(x)])
+    return SquareSum(float(np.dot(kept, kept)), exponent, kept.size, x.size - kept.size)
+
+
+def merge_squares(parts: Sequence[SquareSum]) -> SquareSum:
+    """Return the sum over all parts, in their order."""
+    exponent = max(part.exponent for part in parts)
+    total = 0.0
+    for part in parts:
+        total += float(np.ldexp(part.total, 2 * (part.exponent - exponent)))
+    return SquareSum(total, exponent, sum(part.count for part in parts), sum(part.nonfinite for part in parts))
+
+
+def column_sums(x: Array) -> Doubles:
+    """Return the sum of each column of `x`, shape (rows, columns)."""
+    total = np.zeros(x.shape[1])
+    for values in in_double(x):
+        total += np.ones(len(values)) @ values
+    return total
+
+
+@dataclass(slots=True)
+class Directions:
+    """The sum of some rows' unit vectors, shape (units,), and how many rows have one (finite and not zero).
+
+    Attributes:
+        total: The sum of unit vectors.
+        count: How many there are.
+        parts: The sums of squares of all the rows, in pieces in their order.
+    """
+
+    total: Doubles
+    count: int = 0
+    parts: list[Doubles] = field(default_factory=list)
+
+    def add(self, values: Doubles) -> None:
+        """Add the directions of the rows of `values`, shape (rows, units)."""
+        squares = np.vecdot(values, values)
+        if not (squares.min() > _LEAST_SQUARE and squares.max() < _MOST_SQUARE):
+            largest = np.abs(values).max(axis=1, keepdims=True)
+            usable = np.isfinite(largest[:, 0]) & (largest[:, 0] > 0)
+            values = values[usable] / largest[usable]
+            self.parts.append(squares)
+            squares = np.vecdot(values, values)
+        else:
+            self.parts.append(squares)
+        self.total += (1 / np.sqrt(squares)) @ values
+        self.count += len(values)
+
+
+def directions(x: Array) -> Directions:
+    """Return the sum of the directions of the rows of `x`, shape (rows, units)."""
+    found = Directions(np.zeros(x.shape[1]))
+    for values in in_double(x):
+        found.add(values)
+    return found
+
+
+def squares_of(parts: Sequence[Directions]) -> Doubles:
+    """Return the sum of squares of each row, shape (rows,)."""
+    return np.concatenate([squares for part in parts for squares in part.parts])
+
+
+def mean_cosine(parts: Sequence[Directions]) -> float | None:
+    """Return the mean cosine over ordered pairs of different rows; None where under two rows have a direction."""
+    count = sum(part.count for part in parts)
+    if count < 2:
+        return None
+    total = np.zeros_like(parts[0].total)
+    for part in parts:
+        total += part.total
+    cosine = (float(np.dot(total, total)) - count) / (count * (count - 1))
+    return min(max(cosine, -1.0), 1.0)

@@ -1,0 +1,1 @@
+"""What is run: a stack as a recipe."""

@@ -1,0 +1,190 @@
+"""The Stack: what to run, validated once; everything after it is a pure function of it."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from actdiag.activations import Activation
+from actdiag.arrays import Array, cut
+from actdiag.datasets.random_inputs import RANDOM_INPUTS, Over, in_turn, random_rows
+from actdiag.errors import InvalidField, check_choice, check_integer, check_real
+from actdiag.formats import NumberFormat, arithmetic_format
+from actdiag.initializers import LARGEST_SCALE, Initializer
+from actdiag.model.site import Site
+from actdiag.streams import Stream
+
+MOST_LAYERS = 1_000_000
+MOST_UNITS = 10_000_000
+MOST_ROWS = 100_000_000
+MOST_SEED = 2**63 - 1
+
+# A block should be large enough for the matrix product (which copies the weights once a block) and for Python's part of
+# the work to vanish, small enough to stay in cache, and there should be one for each of a few threads.
+_LEAST_ENTRIES, _MOST_ENTRIES = 2**17, 2**19
+_FEWEST_ROWS = 512
+_BLOCKS_WANTED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A deep stack of equal layers z = a @ w + b, a = f(z), as a recipe.
+
+    Attributes:
+        act: The activation of every layer.
+        init: The initializer of every layer's weights.
+        widths: The number of units of layers 1 to L.
+        input: `normal`, `uniform`, or what `data` is called.
+        input_width: The number of features of an input.
+        batch: The number of inputs.
+        gain: What the sampled weights are multiplied with; never the biases or the readout.
+        target_gain: The gain sqrt(fan_in) x std that every layer's weights are brought to instead, whatever the
+            initializer's own; where that is laid out for the mean of both fans, sqrt(mean fan) x std.
+        bias_mean: The mean of the biases; None with `bias_std` for the initializer's own biases.
+        bias_std: The std of the biases, which are normal.
+        dtype: `float32` or `float64`: the arithmetic of the stack.
+        seed: What every random number follows from.
+        data: The inputs, shape (batch, input_width), where they are not drawn.
+    """
+
+    act: Activation
+    init: Initializer
+    widths: tuple[int, ...]
+    input: str
+    input_width: int
+    batch: int
+    gain: float = 1.0
+    bias_mean: float | None = None
+    bias_std: float | None = None
+    dtype: str = "float32"
+    seed: int = 0
+    data: Array | None = field(default=None, compare=False, repr=False)
+    target_gain: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            InvalidField: A field holds something that no stack can have.
+        """
+        check_integer("depth", len(self.widths), 1, MOST_LAYERS)
+        field = "widths" if len(set(self.widths)) > 1 else "width"
+        checked = {
+            "widths": tuple(check_integer(field, width, 1, MOST_UNITS) for width in self.widths),
+            "input_width": check_integer("input_width", self.input_width, 1, MOST_UNITS),
+            "batch": check_integer("batch", self.batch, 1, MOST_ROWS),
+            "gain": check_real("gain", self.gain, 0.0, LARGEST_SCALE, open_below=True),
+            "seed": check_integer("seed", self.seed, 0, MOST_SEED),
+        }
+        if self.target_gain is not None:
+            checked["target_gain"] = self._checked_target(self.target_gain)
+        if self.bias_mean is not None:
+            checked["bias_mean"] = check_real("bias_mean", self.bias_mean, -LARGEST_SCALE, LARGEST_SCALE)
+        if self.bias_std is not None:
+            checked["bias_std"] = check_real("bias_std", self.bias_std, 0.0, LARGEST_SCALE)
+        largest = arithmetic_format(self.dtype).most
+        for name, value in checked.items():  # numpy's numbers become Python's, which JSON knows
+            object.__setattr__(self, name, value)
+        if self.data is None:
+            check_choice("input", self.input, RANDOM_INPUTS)
+        elif self.data.shape != (self.batch, self.input_width):
+            problem = f"must have shape ({self.batch}, {self.input_width}), got {self.data.shape}"
+            raise InvalidField(field="input", problem=problem)
+        gain = self.gain if self.target_gain is None else self.target_gain
+        if any(self.weight_std(layer) > largest / 10 for layer in range(1, min(self.depth, 2) + 1)):
+            problem = f"must keep the weights within {self.dtype} (std under {largest / 10:.1g}), got {gain:g}"
+            raise InvalidField(field="gain", problem=problem)
+
+    @property
+    def format(self) -> NumberFormat:
+        """The number format of the stack's arithmetic."""
+        return arithmetic_format(self.dtype)
+
+    def site(self, layer: int) -> Site:
+        """Return the site of `layer` (from 1)."""
+        return Site(
+            path=str(layer),
+            kind="dense",
+            act=self.act,
+            units=self.widths[layer - 1],
+            columns=self.columns(layer),
+            fan_in=self.fan_in(layer),
+            batch=self.batch,
+            format=self.format,
+        )
+
+    def sites(self) -> tuple[Site, ...]:
+        """Return the sites of layers 1 to L."""
+        return tuple(self.site(layer) for layer in range(1, self.depth + 1))
+
+    @property
+    def depth(self) -> int:
+        """The number of layers, L."""
+        return len(self.widths)
+
+    def fan_in(self, layer: int) -> int:
+        """The number of inputs to a unit of `layer` (from 1)."""
+        return self.widths[layer - 2] if layer > 1 else self.input_width
+
+    def columns(self, layer: int) -> int:
+        """The number of pre-activations of `layer` (from 1): its width times the activation's pieces. Its fan_out."""
+        return self.widths[layer - 1] * self.act.pieces
+
+    def weight_std(self, layer: int) -> float:
+        """The std of a weight of `layer`, gain included; of the recipe, before any scaling on the batch."""
+        return self.layer_gain(layer) * self.init.std(self.fan_in(layer), self.columns(layer))
+
+    def layer_gain(self, layer: int) -> float:
+        """What the sampled weights of `layer` are multiplied with."""
+        if self.target_gain is None:
+            return self.gain
+        fan_in = self.fan_in(layer)
+        # With equal fans, their mean is fan_in: what the initializer's scale is laid out for.
+        own = self.init.std(fan_in, fan_in if self.init.averages_fans else self.columns(layer))
+        return self.target_gain / (math.sqrt(fan_in) * own)
+
+    def layer_gains(self) -> tuple[float, ...]:
+        """The gains of layers 1 to L; one alone where all are the same but for rounding."""
+        gains = tuple(self.layer_gain(layer) for layer in range(1, self.depth + 1))
+        return gains[:1] if all(math.isclose(gain, gains[0], rel_tol=1e-12) for gain in gains) else gains
+
+    def bias_spread(self, layer: int) -> tuple[float, float]:
+        """The mean and the std of a bias of `layer`."""
+        if self.bias_mean is None and self.bias_std is None:
+            return 0.0, math.sqrt(self.init.bias_variance(self.fan_in(layer), self.columns(layer)))
+        return self.bias_mean or 0.0, self.bias_std or 0.0
+
+    def _checked_target(self, target: float) -> float:
+        """Return the gain asked of every layer, or refuse it where weights are not drawn at a scale of their own."""
+        scales = (self.init.std(self.fan_in(layer), self.columns(layer)) for layer in range(1, self.depth + 1))
+        if not self.init.mean_field or self.init.fits_batch or not all(scales):
+            drawn = "where weights are fixed or fitted to the batch"
+            raise InvalidField(field="gain", problem=f"must be a number {drawn}, got auto with {self.init.name}")
+        return check_real("gain", target, 0.0, LARGEST_SCALE, open_below=True)
+
+    def inputs(self, over: Over = in_turn) -> Array:
+        """The inputs in the stack's dtype, shape (batch, input_width).
+
+        Args:
+            over: Calls a function with each of a sequence of items, like `Workers.map`.
+
+        Raises:
+            InvalidField: A given input does not fit the dtype.
+        """
+        if self.data is None:
+            shape = (self.batch, self.input_width)
+            return random_rows(Stream.INPUT, self.input, self.seed, shape, self.dtype, over)
+        with np.errstate(over="ignore"):
+            inputs: Array = np.ascontiguousarray(self.data, dtype=self.dtype)
+        if not np.isfinite(inputs).all():
+            problem = f"must hold numbers that {self.dtype} can hold, got up to {np.abs(self.data).max():.3g}"
+            raise InvalidField(field="input", problem=problem)
+        return inputs
+
+    def row_blocks(self) -> list[slice]:
+        """The blocks of rows that work is cut into: they depend on the stack's shape alone."""
+        widest = max(self.input_width, max(self.widths) * self.act.pieces)
+        most = max(_MOST_ENTRIES // widest, _FEWEST_ROWS)
+        least = max(_LEAST_ENTRIES // widest, _FEWEST_ROWS)
+        rows = min(most, max(least, -(-self.batch // _BLOCKS_WANTED)))
+        return list(cut(self.batch, rows))

@@ -1,0 +1,1 @@
+"""What every renderer shares: numbers and words, and which layers are shown."""

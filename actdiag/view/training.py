@@ -1,0 +1,137 @@
+"""Training runs in words and as curves, the same in the terminal and in pictures."""
+
+from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
+
+from actdiag.experiments.train import TrainingRun
+from actdiag.view import words
+
+_EXPECTED = {"healthy": ("learned",), "untrainable": ("did not learn", "diverged")}
+"""The outcomes that a verdict leads one to expect; `at-risk` excludes none."""
+
+_MOST_REASONS = 2
+
+
+def names(runs: Sequence[TrainingRun]) -> list[str]:
+    """Return what tells each run from the others: `relu, he` or `he, lr 0.1`; all of it of a run alone."""
+    parts = [
+        (run.stack.act.name, run.stack.init.name, f"lr {words.brief(run.learning_rate)}" + "*" * bool(run.tried))
+        for run in runs
+    ]
+    varied = [len({part[place] for part in parts}) > 1 for place in range(3)]
+    if any(run.tried for run in runs):
+        varied[2] = True
+    shown = [place for place in range(3) if varied[place]] or [0, 1]
+    return [", ".join(part[place] for place in shown) for part in parts]
+
+
+def heading(runs: Sequence[TrainingRun]) -> tuple[str, str, str]:
+    """Return what all runs have in common: activation and initializer where there is one, shape and recipe, data."""
+    first = runs[0].stack
+    acts, inits = {run.stack.act.name for run in runs}, {run.stack.init.name for run in runs}
+    act = first.act.name if len(acts) == 1 else f"{len(acts)} activations"
+    alone = words.initializer(first) if len(acts) == len(inits) == 1 else first.init.name
+    init = alone if len(inits) == 1 else f"{len(inits)} initializers"
+    bias = words.biases(first) if first.target_gain is None else ""
+    setting = ", ".join(filter(None, (words.shape(first), bias, first.dtype, f"seed {first.seed}", recipe(runs))))
+    return f"{act}, {init}", setting, data(runs[0])
+
+
+def data(run: TrainingRun) -> str:
+    """Return what a run was trained on: `digits: 1438 rows of 64 in 10 classes, 359 to test on`."""
+    name, train_rows, test_rows, features, classes = run.data
+    return f"{name}: {train_rows} rows of {features} in {classes} classes, {test_rows} to test on"
+
+
+def recipe(runs: Sequence[TrainingRun]) -> str:
+    """Return how runs were trained: `sgd at 0.01, 2000 iterations of 128 rows`."""
+    optimizer, iterations, batch, clip_norm, clip_value = runs[0].recipe
+    rates = {run.learning_rate for run in runs}
+    at = f" at {words.brief(*rates)}" if len(rates) == 1 and not any(run.tried for run in runs) else ""
+    parts = [f"{optimizer}{at}, {iterations} iteration{'s' if iterations > 1 else ''} of {batch} rows"]
+    parts += [f"gradients clipped to a norm of {words.brief(clip_norm)}"] if clip_norm is not None else []
+    parts += [f"their entries to {words.brief(clip_value)}"] if clip_value is not None else []
+    return ", ".join(parts)
+
+
+def tried(runs: Sequence[TrainingRun]) -> str:
+    """Return which learning rates `auto` chose from; empty where it did not."""
+    rates = next((run.tried for run in runs if run.tried), ())
+    listed = ", ".join(words.brief(one.learning_rate) for one in rates)
+    return f"lr*: best of {listed}, by the mean of the last 25 losses" if rates else ""
+
+
+def fitted_gains(runs: Sequence[TrainingRun]) -> str:
+    """Return the gain and the biases that `auto` brought each activation to; empty where it did not."""
+    said = {
+        run.stack.act.name: f"{run.stack.act.name} gain {words.brief(run.stack.target_gain)}, "
+        f"bias std {words.brief(run.stack.bias_spread(1)[1])}"
+        for run in runs
+        if run.stack.target_gain is not None
+    }
+    return f"auto: {'; '.join(said.values())}" if said else ""
+
+
+def outcome(run: TrainingRun) -> str:
+    """Return what became of a run: `learned`, `diverged at 37`."""
+    return run.outcome if run.diverged_at is None else f"diverged at {run.diverged_at}"
+
+
+def chance(probability: float) -> str:
+    """Return a probability in whole percent, never rounding to none or all."""
+    if 0 < probability < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= probability < 1 else f"{probability:.0%}"
+
+
+def surprises(runs: Sequence[TrainingRun]) -> list[str]:
+    """Return a line on each run that the verdict at initialization was wrong about."""
+    lines = []
+    for run, name in zip(runs, names(runs), strict=True):
+        verdict = run.verdict
+        if run.outcome in _EXPECTED.get(verdict.severity, (run.outcome,)):
+            continue
+        by = ", ".join(verdict.decided_by[:_MOST_REASONS])
+        judged = f"judged {verdict.severity} ({chance(verdict.probability)})" + (f" by {by}" if by else "")
+        came = {
+            "learned": f"it learned: loss {words.brief(run.final_loss)}",
+            "slow": f"it learned slowly: loss {words.brief(run.final_loss)}",
+            "did not learn": f"it did not learn: loss {words.brief(run.final_loss)}",
+            "diverged": f"it {outcome(run)}",
+        }[run.outcome]
+        lines.append(f"{name}: {judged}, yet {came}{_why(run)}")
+    return lines
+
+
+def _why(run: TrainingRun) -> str:
+    """Return in what a run is not what its verdict speaks of: a recommended learning rate, plain SGD."""
+    rates = run.verdict.learning_rates
+    if run.recipe.optimizer != "sgd":
+        return "; the verdict is on plain SGD"
+    if rates is not None and not rates[0] <= run.learning_rate <= rates[1]:
+        used, low, high = (words.brief(rate) for rate in (run.learning_rate, *rates))
+        return f"; the verdict is for a learning rate of {low} to {high}, not {used}"
+    return ""
+
+
+def means(values: Sequence[float | None], iterations: int, cells: int) -> list[float | None]:
+    """Return a curve of `iterations` values, those of a run that ended early missing, as means over at most `cells`.
+
+    A mean is over what there is; it is None where there is nothing.
+    """
+    size = max(ceil(iterations / max(cells, 1)), 1)
+    runs = [values[start : start + size] for start in range(0, iterations, size)]
+    return [_mean([value for value in run if value is not None]) for run in runs]
+
+
+def smoothed(values: Sequence[float], over: int) -> list[float]:
+    """Return the mean about each value of up to `over` values: as many before as after it, but at the end."""
+    half = over // 2
+    array = np.array(values, dtype=np.float64)
+    return [float(array[place - min(half, place) : place + min(half, place) + 1].mean()) for place in range(len(array))]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

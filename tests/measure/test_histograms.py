@@ -1,0 +1,271 @@
+"""Histograms: every entry in the one bin that exact comparison puts it in."""
+
+from fractions import Fraction
+from math import inf, nan, pi
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from actdiag.activations import resolve
+from actdiag.measure.histograms import (
+    axis_edges,
+    count_entries,
+    ladder,
+    linear_histogram,
+    magnitude_histogram,
+    merge_counts,
+    spaced,
+)
+
+RNG = np.random.default_rng(0)
+
+
+def histogram(x, edges, *cuts):
+    with np.errstate(all="ignore"):
+        parts = [count_entries(part, edges) for part in np.split(x, cuts)]
+    return linear_histogram(merge_counts(parts))
+
+
+def magnitudes(x, *cuts):
+    with np.errstate(all="ignore"):
+        parts = [count_entries(part) for part in np.split(x, cuts)]
+    return magnitude_histogram(merge_counts(parts))
+
+
+def total(histogram):
+    return sum(histogram.counts) + sum(getattr(histogram, name) for name in ("below", "above", "zero", "nan", "inf"))
+
+
+def check(x, edges, *cuts):
+    found = histogram(x, edges, *cuts)
+    finite = x[np.isfinite(x) & (x != 0)].astype(np.float64)
+    assert found.edges == edges
+    assert list(found.counts) == np.histogram(finite, edges)[0].tolist()
+    assert found.below == np.count_nonzero(finite < edges[0])
+    assert found.above == np.count_nonzero(finite > edges[-1])
+    assert (found.zero, found.nan) == (np.count_nonzero(x == 0), np.count_nonzero(np.isnan(x)))
+    assert found.inf == np.count_nonzero(np.isinf(x))
+    assert total(found) == x.size
+
+
+EDGES = {
+    "thirty": spaced(-3.0, 3.0, 30),
+    "tenths": spaced(0.0, 1.0, 10),  # .1, .2, ... are in neither dtype
+    "one bin": (-1.0, 1.0),
+    "ends at zero": spaced(-1.0, 0.0, 4),
+    "zero inside a bin": spaced(-1.0, 1.1, 5),
+    "no zero": spaced(0.5, 2.0, 7),
+    "under float32's spacing": spaced(1.0, 1.0 + 1e-8, 5),
+    "under float32's smallest": spaced(-1e-50, 1e-50, 4),
+    "beyond float32": spaced(-1e300, 1e300, 6),
+    "subnormal": spaced(0.0, 1e-40, 6),
+}
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("edges", EDGES.values(), ids=EDGES)
+def test_bins_are_numpys(edges, dtype):
+    with np.errstate(all="ignore"):
+        on_edges = np.array(edges).astype(dtype)
+        beside = [np.nextafter(on_edges, dtype_end) for dtype_end in np.array([-inf, inf], dtype)]
+        scale = np.abs(edges).max() or 1.0
+        spread = (RNG.uniform(-1.5, 1.5, 500) * scale).astype(dtype)
+    x = np.concatenate([on_edges, *beside, spread, RNG.standard_normal(500).astype(dtype), np.zeros(5, dtype)])
+    check(x, edges)
+    check(RNG.permutation(x), edges, 3, 400)
+
+
+def test_an_edge_opens_its_bin_and_the_last_bin_is_closed():
+    assert histogram(np.array([1.0, 2.0, 3.0]), (1.0, 2.0, 3.0)).counts == (1, 2)
+    tenths = spaced(0.0, 1.0, 10)
+    # float32's .1 is above .1 and its .7 below .7, so that one opens its bin and the other closes the bin before.
+    assert histogram(np.array([0.1], "f4"), tenths).counts.index(1) == 1
+    assert histogram(np.array([0.7], "f4"), tenths).counts.index(1) == 6
+    assert histogram(np.array([0.1], "f4"), spaced(0.0, 0.1, 2)).above == 1
+
+
+def test_zeros_are_counted_apart_wherever_the_edges_are():
+    x = np.array([0.0, -0.0, 0.25, -0.25])
+    for edges in EDGES.values():
+        assert histogram(x, edges).zero == 2
+    assert histogram(x, (-1.0, 0.0)).counts == (1,)
+    assert histogram(x, (0.0, 1.0)).counts == (1,)
+
+
+finite = {"allow_nan": False, "allow_infinity": False}
+
+
+@st.composite
+def arrays_and_edges(draw):
+    width = draw(st.sampled_from([32, 64]))
+    size = draw(st.integers(1, 20))
+    low, high = sorted(draw(st.lists(st.floats(-1e300, 1e300), min_size=2, max_size=2, unique=True)))
+    edges = spaced(low, high, draw(st.integers(1, 9)))
+    any_float = st.floats(width=width)
+    with np.errstate(all="ignore"):
+        at_edge = st.sampled_from([float(edge) for edge in np.array(edges).astype(f"f{width // 8}")])
+    x = draw(hnp.arrays(f"f{width // 8}", size, elements=any_float | at_edge, fill=st.nothing()))
+    return x, edges, sorted(draw(st.lists(st.integers(1, size), max_size=2)))
+
+
+@settings(deadline=None, database=None, max_examples=300)
+@given(arrays_and_edges())
+def test_any_array_over_any_edges(case):
+    x, edges, cuts = case
+    cuts = [cut for cut in cuts if cut < len(x)]
+    check(x, edges, *dict.fromkeys(cuts))
+    check_decades(x, *dict.fromkeys(cuts))
+
+
+def decade(value):
+    """Return floor(log10 |value|) by comparing whole numbers."""
+    size, power = abs(Fraction(float(value))), int(np.floor(np.log10(abs(float(value)))))
+    while Fraction(10) ** power > size:
+        power -= 1
+    while Fraction(10) ** (power + 1) <= size:
+        power += 1
+    return power
+
+
+def check_decades(x, *cuts):
+    found = magnitudes(x, *cuts)
+    powers = [decade(value) for value in x[np.isfinite(x) & (x != 0)]]
+    assert total(found) == x.size
+    assert (found.below, found.above) == (0, 0)
+    assert found.edges == tuple(float(found.edges[0] + step) for step in range(len(found.counts) + 1))
+    if powers:
+        assert (found.edges[0], found.edges[-1]) == (min(powers), max(powers) + 1)
+        assert list(found.counts) == [powers.count(power) for power in range(min(powers), max(powers) + 1)]
+    else:
+        assert found.counts == (0,)
+
+
+POWERS = {"f4": range(-45, 39), "f8": range(-323, 309)}
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_powers_of_ten_fall_in_their_decade(dtype, sign):
+    powers = np.array([f"1e{power}" for power in POWERS[dtype]]).astype(dtype)
+    with np.errstate(all="ignore"):
+        beside = [np.nextafter(powers, end) for end in np.array([0, inf], dtype)]
+    for x in (powers, *beside):
+        check_decades(sign * x[x != 0])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_the_ends_of_the_dtype_have_a_decade(dtype):
+    info = np.finfo(dtype)
+    ends = [info.smallest_subnormal, 2 * info.smallest_subnormal, 3 * info.smallest_subnormal, info.tiny, info.max]
+    check_decades(np.array([*ends, -info.max, -info.tiny / 2, 0, -0.0, nan, inf, -inf], dtype))
+    check_decades(RNG.standard_normal(1000).astype(dtype), 100)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_nothing_but_zeros_and_nonfinite_leaves_the_decades_empty(dtype):
+    found = magnitudes(np.array([0, -0.0, nan, inf], dtype))
+    assert (found.edges, found.counts) == ((0.0, 1.0), (0,))
+    assert (found.zero, found.nan, found.inf) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_subnormals_are_what_lies_between_zero_and_the_smallest_normal(dtype):
+    tiny, smallest = np.finfo(dtype).tiny, np.finfo(dtype).smallest_subnormal
+    below = np.nextafter(tiny, np.zeros((), dtype))
+    x = np.array([0, -0.0, smallest, -smallest, below, -below, tiny, -tiny, 1, nan, inf], dtype)
+    assert count_entries(x).subnormal == 4
+
+
+ENDS = {
+    "finite": ([3, -2, 0, 1], -2, 3),
+    "one": ([-0.25], -0.25, -0.25),
+    "NaN": ([nan, 1, -4, nan], -4, 1),
+    "inf": ([inf, 1, 2], 1, 2),
+    "-inf": ([2, -inf, -1], -1, 2),
+    "both infinities": ([inf, 5, -inf, 7, -inf], 5, 7),
+    "all kinds": ([nan, inf, -3, nan, -inf, -8], -8, -3),
+    "only zeros": ([0, -0.0], 0, 0),
+    "only NaN": ([nan, nan], inf, -inf),
+    "only infinities": ([inf, -inf], inf, -inf),
+    "none finite": ([-inf, nan, inf], inf, -inf),
+}
+
+
+@pytest.mark.parametrize("edges", [(), (-1.0, 0.0, 1.0)])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("entries", "least", "greatest"), ENDS.values(), ids=ENDS)
+def test_the_least_and_greatest_are_finite(entries, least, greatest, dtype, edges):
+    x = np.array(entries, dtype)
+    counted = ladder(edges, dtype).tally(np.sort(x))
+    assert (counted.least, counted.greatest, counted.size) == (least, greatest, len(x))
+    assert (count_entries(x, edges).least, count_entries(x, edges).greatest) == (least, greatest)
+    merged = merge_counts([count_entries(x[:1], edges), count_entries(x[-1:], edges), counted])
+    assert (merged.least, merged.greatest, merged.size) == (least, greatest, len(x) + 2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_ends_of_the_dtype_are_its_least_and_greatest(dtype):
+    largest = np.finfo(dtype).max
+    counted = count_entries(np.array([largest, -largest, nan, inf], dtype))
+    assert (counted.least, counted.greatest) == (-largest, largest)
+
+
+UNBOUNDED = np.array([[-3.0, 1.0, 0.5, 2.0]], "f4")
+
+
+def edges_of(layer, bounds, bins, blocks=1):
+    """The axis from a layer whose blocks of rows were sorted, each by itself."""
+    return axis_edges([np.sort(part, axis=None) for part in np.array_split(layer, blocks)], bounds, bins)
+
+
+@pytest.mark.parametrize(
+    ("act", "low", "high"),
+    [("sigmoid", 0, 1), ("tanh", -1, 1), ("relu6", 0, 6), ("softmax", 0, 1), ("hardtanh", -1, 1)],
+)
+def test_bounded_activations_give_their_bounds(act, low, high):
+    assert edges_of(UNBOUNDED, resolve(act).bounds, 30) == spaced(low, high, 30)
+
+
+@pytest.mark.parametrize(
+    ("act", "low", "high"), [("relu", 0, 1), ("tanhshrink", -1, 1), ("elu", -1, 1), ("log_softmax", -1, 1)]
+)
+def test_others_reach_as_far_as_layer_1(act, low, high):
+    layer = np.concatenate([RNG.standard_normal((200, 30)), [[nan, inf, -inf, *[0] * 27]]]).astype("f4")
+    reach = np.percentile(np.abs(layer[:-1, :].astype(float)), 99.9)  # one row of zeros hardly moves it
+    edges = edges_of(layer, resolve(act).bounds, 4)
+    assert (edges[0], edges[-1]) == (pytest.approx(low * reach, rel=0.01), pytest.approx(high * reach, rel=0.01))
+
+
+@pytest.mark.parametrize("blocks", [1, 3, 40])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (41, 7), (300, 70)])
+def test_the_reach_is_numpys_percentile_of_the_whole_layer(shape, blocks):
+    layer = RNG.standard_normal(shape) * np.linspace(1, 9, shape[0])[:, np.newaxis]
+    with_holes = np.concatenate([layer, np.full((1, shape[1]), nan), np.full((1, shape[1]), -inf)])
+    reach = edges_of(with_holes, (-inf, inf), 1, min(blocks, len(with_holes)))[1]
+    assert reach == pytest.approx(np.percentile(np.abs(layer), 99.9), rel=1e-14)
+
+
+@pytest.mark.parametrize("layer", [np.zeros((3, 2), "f4"), np.full((3, 2), nan, "f4"), np.full((3, 2), 5e-324)])
+def test_a_layer_without_reach_gives_one(layer):
+    assert edges_of(layer, (0, inf), 2) == (0.0, 0.5, 1.0)
+
+
+def test_reach_keeps_to_what_float64_holds():
+    assert np.isfinite(edges_of(np.full((2, 2), 1.7e308), (-inf, inf), 30)).all()
+    assert edges_of(np.full((2, 2), 1e-40, "f4"), (0, inf), 1)[1] == pytest.approx(1e-40, rel=1e-5)
+
+
+STEEP = np.geomspace(1e-3, 1e30, 9999, dtype="f4")  # arctan of the last is float32's pi/2, which is above pi/2
+
+
+@pytest.mark.parametrize("act", ["lecun_tanh", "arctan", "tanh", "sigmoid", "erf", "softsign", "hardsigmoid", "sin"])
+def test_saturated_values_stay_on_the_axis(act):
+    entry = resolve(act)
+    with np.errstate(all="ignore"):
+        a = entry.value(np.concatenate([-STEEP, STEEP]))
+    found = histogram(a, edges_of(a, entry.bounds, 30))
+    assert (found.below, found.above) == (0, 0)
+    assert found.edges[-1] == pytest.approx({"lecun_tanh": 1.7159, "arctan": pi / 2}.get(act, 1), rel=1e-6)

@@ -1,0 +1,33 @@
+"""Pictures as tests look at them."""
+
+import warnings
+from itertools import combinations
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+
+def drawn(figure):
+    canvas = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        canvas.draw()
+    return canvas.get_renderer()
+
+
+def assert_apart(figure, renderer):
+    """No title, label or panel of the figure overlaps another, and all of them are on the page."""
+    boxes = []
+    for axes in figure.axes:
+        if axes.axison:
+            boxes.append((f"panel {axes.get_title()}", axes.get_tightbbox(renderer)))
+    for owner in [figure, *figure.subfigs]:
+        for text in (owner._suptitle, owner._supxlabel, owner._supylabel):
+            if text is not None:
+                boxes.append((text.get_text(), text.get_window_extent(renderer)))
+    page = figure.bbox
+    for name, box in boxes:
+        beyond = max(page.x0 - box.x0, box.x1 - page.x1, page.y0 - box.y0, box.y1 - page.y1)
+        assert beyond <= 1, f"{name} leaves the page"
+    for (one, a), (other, b) in combinations(boxes, 2):
+        width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert width < 2 or height < 2, f"{one!r} overlaps {other!r}"

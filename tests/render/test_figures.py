@@ -1,0 +1,224 @@
+"""Pictures, from reports built by hand: what is drawn, and that nothing lies over anything else."""
+
+from dataclasses import replace
+
+import builders
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection, PolyCollection
+from pictures import assert_apart, drawn
+
+from actdiag.activations import ACTIVATIONS, resolve
+from actdiag.cli.output import picture_bytes
+from actdiag.errors import InvalidField
+from actdiag.initializers import resolve as initializer
+from actdiag.measure.statistics import ChangePerLayer
+from actdiag.render.figures import activation_figure, comparison_figure, gradient_figure, signal_figure
+from actdiag.render.figures.density import predicted_shares
+from actdiag.theory.types import Estimate, PreActivationEstimates
+
+
+def signal(depth):
+    return builders.report([builders.layer(number) for number in range(1, depth + 1)])
+
+
+def gradient(depth):
+    base = builders.with_gradient()
+    layers = tuple(builders.gradient(builders.layer(number), 0.5**number, 0.1) for number in range(1, depth + 1))
+    return replace(base, layers=layers, stack=builders.stack(depth))
+
+
+@pytest.mark.parametrize("depth", [1, 2, 5, 6, 10, 11, 100])
+def test_signal_figure_at_any_depth(depth):
+    figure = signal_figure(signal(depth))
+    assert_apart(figure, drawn(figure))
+    titles = [axes.get_title() for axes in figure.axes if axes.axison]
+    assert len(titles) == min(depth, 10)
+    assert titles[0] == "layer 1"
+    assert titles[-1] == f"layer {depth}"
+
+
+def test_signal_figure_draws_shares_and_numbers():
+    figure = signal_figure(signal(2))
+    first = figure.axes[0]
+    assert [bar.get_height() for bar in first.patches] == pytest.approx([20, 15, 10, 5])
+    assert [bar.get_x() for bar in first.patches] == pytest.approx([0, 0.25, 0.5, 0.75])
+    note = first.texts[0].get_text()
+    assert "mean 0.4" in note
+    assert "std 0.58" in note
+    assert "zero 50%" in note
+    assert "relu, he" in figure._suptitle.get_text()
+    assert "healthy" in figure._suptitle.get_text()
+
+
+def test_signal_figure_says_why_a_panel_is_blank():
+    figure = signal_figure(builders.sick())
+    assert_apart(figure, drawn(figure))
+    texts = [" ".join(text.get_text() for text in axes.texts) for axes in figure.axes]
+    assert "off the axis" in texts[2]
+    assert "NaN or inf" in texts[3]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 20, 100])
+def test_gradient_figure_at_any_depth(depth):
+    figure = gradient_figure(gradient(depth))
+    assert_apart(figure, drawn(figure))
+    (axes,) = figure.axes
+    assert axes.get_yscale() == "log"
+    assert axes.get_xlabel() == "layer"
+    curves = {line.get_label(): line.get_ydata() for line in axes.lines}
+    assert list(curves) == ["rms of dL/dz", "norm of dL/dW", "rms of activations"]
+    assert curves["rms of dL/dz"] == pytest.approx([0.5**number for number in range(1, depth + 1)])
+    styles = {(line.get_linestyle(), line.get_color()) for line in axes.lines}
+    assert len({style for style, _ in styles}) == 3  # told apart without colour
+
+
+def test_gradient_figure_leaves_zero_out_and_says_so():
+    report = gradient(4)
+    layers = (*report.layers[:3], replace(report.layers[3], rms=0.0))
+    figure = gradient_figure(replace(report, layers=layers))
+    assert_apart(figure, drawn(figure))
+    assert np.isnan(figure.axes[0].lines[2].get_ydata()[3])
+    assert "rms of activations at 1 of 4 layers" in figure._supxlabel.get_text()
+
+
+def shares(name, edges, mean=0.0, rms=1.0):
+    z = PreActivationEstimates(Estimate(mean, None), None, Estimate(rms, None))
+    return predicted_shares(resolve(name), z, edges)
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh", "hardtanh", "gelu", "sigmoid", "elu"])
+@pytest.mark.parametrize(("mean", "rms"), [(0.0, 1.0), (0.5, 1.3), (0.0, 0.01)])
+def test_predicted_shares_are_those_of_a_sample(name, mean, rms):
+    act = resolve(name)
+    z = mean + np.sqrt(rms**2 - mean**2) * np.random.default_rng(0).normal(size=400_000)
+    a = act.value(z)
+    edges = tuple(np.linspace(*((-1, 1) if np.isfinite(act.bounds[0]) and name != "elu" else (-2, 3)), 21))
+    counts, _ = np.histogram(a[a != 0], edges)
+    points, predicted = shares(name, edges, mean, rms)
+    assert points[::8] == pytest.approx((np.array(edges[1:]) + edges[:-1]) / 2)
+    assert predicted[::8] == pytest.approx(counts / z.size, abs=4e-3)
+
+
+def test_predicted_shares_are_none_where_theory_is():
+    edges = (0.0, 0.5, 1.0)
+    assert predicted_shares(resolve("softmax"), builders.estimates().pre_activation, edges) is None
+    assert predicted_shares(resolve("relu"), PreActivationEstimates(), edges) is None
+    assert shares("relu", edges, rms=np.inf) is None
+    assert shares("relu", (0.0, 1.0))[1] == pytest.approx([0.3413], abs=1e-4)  # a single bin
+    assert shares("relu", tuple(np.linspace(0, 4, 10_001)))[0].size <= 400
+
+
+@pytest.mark.parametrize("depth", [1, 3, 5, 11])
+def test_signal_figure_draws_what_is_predicted(depth):
+    report = builders.with_theory(signal(depth))
+    figure = signal_figure(report)
+    assert_apart(figure, drawn(figure))
+    for axes in figure.axes[: min(depth, 10)]:
+        (line,) = axes.lines
+        assert line.get_xdata()[::8] == pytest.approx([0.125, 0.375, 0.625, 0.875])
+        assert line.get_ydata()[::8] == pytest.approx([9.87, 9.28, 8.20, 6.81], abs=0.05)  # of N(0, 1) above 0
+    assert "line: predicted" in figure._supxlabel.get_text()
+    assert figure._supylabel.get_text() == "share of all entries (%)"
+    plain = signal_figure(signal(depth))
+    assert not any(axes.lines for axes in plain.axes)
+    assert "predicted" not in plain._supxlabel.get_text()
+
+
+def test_blank_panels_have_no_line():
+    figure = signal_figure(builders.with_theory(builders.sick()))
+    assert_apart(figure, drawn(figure))
+    assert [len(axes.lines) for axes in figure.axes[:4]] == [1, 1, 0, 0]
+
+
+def test_signal_figure_of_repeats_tells_the_spread():
+    figure = signal_figure(builders.repeated(signal(2)))
+    assert_apart(figure, drawn(figure))
+    assert "std 0.58 ± 0.094" in figure.axes[0].texts[0].get_text()
+    assert "seeds 0 to 19" in figure._suptitle.get_text()
+    summed = [builders.layer(1, histogram=replace(builders.layer(1).histogram, counts=(400, 300, 200, 60), above=40,
+                                                  zero=1000))]  # fmt: skip
+    figure = signal_figure(builders.repeated(builders.report(summed)))
+    assert [bar.get_height() for bar in figure.axes[0].patches] == pytest.approx([20, 15, 10, 3])
+    assert "off the axis 2.0%" in figure.axes[0].texts[0].get_text()
+
+
+@pytest.mark.parametrize("depth", [1, 4, 100])
+def test_gradient_figure_draws_predictions_and_spread(depth):
+    report = builders.with_theory(gradient(depth))
+    figure = gradient_figure(builders.repeated(report))
+    assert_apart(figure, drawn(figure))
+    (axes,) = figure.axes
+    curves = {line.get_label(): line.get_ydata() for line in axes.lines}
+    assert list(curves)[3:] == ["rms of dL/dz, predicted", "rms of activations, predicted"]
+    assert curves["rms of dL/dz, predicted"] == pytest.approx([2 * 0.5**number for number in range(1, depth + 1)])
+    bands = [part for part in axes.collections if isinstance(part, PolyCollection)]
+    assert len(bands) == 2
+    highest = bands[0].get_paths()[0].vertices[:, 1].max()
+    assert highest == pytest.approx(np.exp(2 * 0.5))  # 2 x 0.5 at layer 1, with an sd of half of it
+    bars = [part for part in axes.collections if isinstance(part, LineCollection)]
+    assert len(bars) == 3
+    low, high = bars[0].get_segments()[0][:, 1]
+    assert (low, high) == pytest.approx((0.5 * np.exp(-1 / 8), 0.5 * np.exp(1 / 8)))
+    assert axes.get_legend().get_title().get_text() == "vertical: 1 sd of 20 runs; bands: 2 sd predicted"
+    plain = gradient_figure(gradient(depth))
+    assert not plain.axes[0].collections
+    assert plain.axes[0].get_legend().get_title().get_text() == ""
+
+
+def test_comparison_figure_draws_what_is_predicted():
+    reports = [builders.with_theory(), builders.report()]
+    reports[1] = replace(reports[1], stack=builders.stack(init=initializer("xavier")))
+    figure = comparison_figure(reports)
+    assert_apart(figure, drawn(figure))
+    assert "line: predicted" in figure._suptitle.get_text()
+    assert [len(axes.lines) for axes in figure.subfigs[0].axes] == [1] * 4 + [0] * 4
+
+
+@pytest.mark.parametrize(("acts", "inits", "depth"), [(1, 1, 1), (3, 3, 5), (2, 6, 100), (5, 2, 3)])
+def test_comparison_figure_has_a_block_an_activation(acts, inits, depth):
+    names = list(ACTIVATIONS)[:acts]
+    specs = ["std=0.01", "he", "xavier", "lecun", "variance_scaling:scale=2:mode=fan_avg", "orthogonal"][:inits]
+    layers = tuple(builders.layer(number) for number in range(1, depth + 1))
+    reports = [
+        replace(
+            builders.report(layers, change=(0.98, 1.0)),
+            stack=builders.stack(depth, act=resolve(name), init=initializer(spec)),
+            change_per_layer=ChangePerLayer(0.98, 1.0),
+        )
+        for name in names
+        for spec in specs
+    ]
+    figure = comparison_figure(reports)
+    assert_apart(figure, drawn(figure))
+    assert [part._suptitle.get_text() for part in figure.subfigs] == names
+    for part in figure.subfigs:
+        assert len(part.axes) == inits * min(depth, 5)
+        labels = [axes.get_ylabel() for axes in part.axes if axes.get_ylabel()]
+        assert labels == [f"{initializer(spec).name}\nhealthy" for spec in specs]
+
+
+def test_comparison_figure_refuses_what_it_cannot_hold():
+    with pytest.raises(InvalidField, match="png must be left out for more than 120 stacks"):
+        comparison_figure([builders.report()] * 121)
+
+
+@pytest.mark.parametrize("name", list(ACTIVATIONS))
+def test_activation_figure(name):
+    act = ACTIVATIONS[name]()
+    figure = activation_figure(act)
+    assert_apart(figure, drawn(figure))
+    (axes,) = figure.axes
+    curves = [line for line in axes.lines if len(line.get_xdata()) > 2]
+    assert len(curves) == (2 if act.derivative else 3)
+    if act.derivative:
+        x, y = curves[0].get_xdata(), curves[0].get_ydata()
+        seen = np.isfinite(y)
+        assert y[seen] == pytest.approx(act.value(x)[seen])
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")])
+def test_picture_bytes_are_of_that_kind_and_repeat(suffix, start):
+    first, second = (picture_bytes(signal_figure(signal(2)), suffix) for _ in range(2))
+    assert first.startswith(start)
+    assert first == second
