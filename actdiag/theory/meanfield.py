@@ -55,10 +55,13 @@ class FixedPoint(NamedTuple):
 
     @property
     def phase(self) -> Phase | None:
-        """Whether inputs align and gradients vanish, neither, or both the other way; None where q diverges."""
+        """Whether inputs align and gradients vanish, neither, or both the other way; None where q diverges.
+
+        It is critical where chi1 is 1 to the three digits that it is shown with.
+        """
         if not isfinite(self.chi1) or self.q == inf:
             return None
-        if abs(self.chi1 - 1) <= sqrt(_MARGINAL):
+        if float(f"{self.chi1:.3g}") == 1:
             return "critical"
         return "ordered" if self.chi1 < 1 else "chaotic"
 

@@ -5,7 +5,7 @@ correlations, whatever came before. So the map applied to what was measured is a
 from the input drifts away from any one run.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from math import isfinite, sqrt
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from actdiag.theory.fluctuations import (
     spreads,
 )
 from actdiag.theory.pairs import pair_cosines
-from actdiag.theory.regions import Interval, chance_within, saturated_intervals, zero_intervals
+from actdiag.theory.regions import chance_of_zero, chance_within, saturated_intervals, zero_intervals
 from actdiag.theory.seen import Seen
 from actdiag.theory.tables import tables
 from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, PreActivationEstimates
@@ -39,6 +39,8 @@ _RARE = 1e-3
 
 _FEW_UNITS = 0.1
 """Where the kurtosis of a layer is over this share of its width, a few of its units are all that its inputs have."""
+
+_NO_MEAN = 1e-12
 
 _LARGEST_SECOND = 1e150
 """Beyond this a fourth moment leaves float64."""
@@ -138,11 +140,13 @@ def expected(stack: Stack, layer: int, z: Arriving) -> LayerEstimates:
         sd = heavy_tailed(batch, sd, sqrt(second))
     z_rms = sqrt(q + z.centre**2)
     return LayerEstimates(
-        mean=Estimate(mean, sd.mean),
+        mean=Estimate(float(means_or_zeros(np.array(mean), np.array(sqrt(second)))), sd.mean),
         std=Estimate(sqrt(max(second - mean**2, 0.0)), sd.std),
         rms=Estimate(sqrt(second), sd.rms),
-        zero_fraction=_share(zero, z, sd.zero_fraction, width),
-        saturated_fraction=_share(saturated, z, sd.saturated_fraction, width) if saturated else None,
+        zero_fraction=_share(z.average(chance_of_zero(act, stack.dtype, z.q)), sd.zero_fraction, width),
+        saturated_fraction=_share(z.average(chance_within(saturated, z.q)), sd.saturated_fraction, width)
+        if saturated
+        else None,
         cosine=_cosine(z, sd, width, stack.batch),
         pre_activation=PreActivationEstimates(
             mean=Estimate(z.centre, sd.z_mean),
@@ -174,9 +178,13 @@ def _cosine(z: Arriving, sd: Spreads[float], width: int, batch: int) -> Estimate
     return Estimate(min(max(value, -1.0), 1.0), sqrt(sd.cosine**2 + sampling))
 
 
-def _share(intervals: Sequence[Interval], z: Arriving, sd: float, width: int) -> Estimate:
-    """Return the share of entries within intervals; a rare one strikes a unit for all inputs at once."""
-    share = z.average(chance_within(intervals, z.q))
+def means_or_zeros(means: Doubles, rms: Doubles) -> Doubles:
+    """Return means of activations; 0 where they are what rounding leaves of nothing, 1e-12 of the rms and less."""
+    return np.where(np.abs(means) >= _NO_MEAN * rms, means, 0.0)
+
+
+def _share(share: float, sd: float, width: int) -> Estimate:
+    """Return a share of entries with its spread; a rare one strikes a unit for all inputs at once."""
     return Estimate(share, sd if share > _RARE else sqrt(share * (1 - share) / width))
 
 

@@ -11,8 +11,10 @@ from actdiag.arrays import Doubles
 from actdiag.model.stack import Stack
 from actdiag.theory.flow import Flow, Layers, follow, layers_of, seen_input, why_not
 from actdiag.theory.fluctuations import Batch, Radial, Spreads, radial, relative_spreads, spread_of_slopes
+from actdiag.theory.onestep import means_or_zeros
 from actdiag.theory.regions import (
     Interval,
+    chance_of_zero,
     chance_slope,
     chance_within,
     expected_dead_fractions,
@@ -90,17 +92,17 @@ def _forward(
     def slope(low: Doubles, high: Doubles) -> Doubles:
         return (high - low) / (2 * _STEP)
 
-    def share(intervals: Sequence[Interval], own: Doubles) -> list[Estimate]:
+    def share(chance: Doubles, intervals: Sequence[Interval], own: Doubles) -> list[Estimate]:
         spread = joined(own, chance_slope(intervals, q))
-        return _estimates(chance_within(intervals, q), np.minimum(spread, _MOST_OF_A_SHARE))
+        return _estimates(chance, np.minimum(spread, _MOST_OF_A_SHARE))
 
     nothing = [None] * len(q)
     columns = (
-        _estimates(curves.mean, joined(sd.mean * rms, slope(steps[0].mean, steps[1].mean))),
+        _estimates(means_or_zeros(curves.mean, rms), joined(sd.mean * rms, slope(steps[0].mean, steps[1].mean))),
         _estimates(std, joined(sd.std * rms, slope(_std(steps[0]), _std(steps[1])))),
         _estimates(rms, joined(sd.rms, flow.degree / 2) * rms),
-        share(zero, sd.zero_fraction),
-        share(saturated, sd.saturated_fraction) if saturated else nothing,
+        share(chance_of_zero(act, stack.dtype, q), zero, sd.zero_fraction),
+        share(chance_within(saturated, q), saturated, sd.saturated_fraction) if saturated else nothing,
         _dead(stack, recipe, flow) if stack.batch == 1 or pairs else nothing,
         _cosines(flow, sd.cosine) if pairs else nothing,
         _estimates(np.full(len(q), recipe.centre), z_mean),

@@ -69,6 +69,16 @@ def chance_within(intervals: Sequence[Interval], q: Doubles) -> Doubles:
     return np.array([sum(_chance(low, high, sqrt(one)) for low, high in intervals) for one in q.tolist()])
 
 
+def chance_of_zero(act: Activation, dtype: str, q: Doubles) -> Doubles:
+    """Return the chance that an activation of u ~ N(0, q), computed in `dtype`, is exactly zero, shape (q,).
+
+    Where q is 0, so is u, and the activation is zero if f(0) is, also where no other point is.
+    """
+    chance = chance_within(zero_intervals(act, dtype), q)
+    chance[q == 0] = float(_is_zero(act, np.zeros(1), dtype)[0])
+    return chance
+
+
 def _chance(low: float, high: float, std: float) -> float:
     if std == 0:
         return float(low <= 0 <= high)

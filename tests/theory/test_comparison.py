@@ -305,3 +305,28 @@ def test_a_loss_with_a_readout_says_where_its_gradients_start():
     said = report.layer_theory[-1].predicted.gradient.rms
     assert said.value != report.layers[-1].gradient.rms
     assert abs(said.value - report.layers[-1].gradient.rms) < 5 * said.sd
+
+
+@pytest.mark.parametrize(("gain", "depth", "c"), [(100, 1, 81 / 82), (300, 2, 0.9)])
+def test_sin_under_huge_weights_and_biases_forgets_its_inputs(gain, depth, c):
+    """E sin(u1) sin(u2) = e^-q sinh(q c), which is nothing: inputs have the biases alone in common."""
+    report = propagate("sin", "he", gain=gain, bias_std=900, depth=depth, batch=100)
+    assert report.theory.c == pytest.approx(c, rel=1e-6)
+    for said in report.layer_theory:
+        assert said.predicted.cosine.value == pytest.approx(0, abs=1e-9)
+        assert said.flagged == ()
+
+
+@pytest.mark.parametrize("act", ["relu", "tanh", "sigmoid", "gelu", "sin"])
+def test_a_row_of_zeros_among_the_inputs_is_no_disagreement(act):
+    inputs = np.random.default_rng(0).standard_normal((100, 50))
+    inputs[3] = 0
+    for bias_std in (None, 0.3):
+        report = propagate(act, "he", input=inputs, depth=6, bias_std=bias_std)
+        assert [said.flagged for said in report.layer_theory] == [()] * 6
+
+
+@pytest.mark.parametrize("act", ["tanh", "sin", "erf", "softshrink"])
+def test_the_mean_of_an_odd_activation_is_predicted_to_be_nothing(act):
+    report = propagate(act, "he", gain=3, depth=5)
+    assert [said.predicted.mean.value for said in report.layer_theory] == [0.0] * 5

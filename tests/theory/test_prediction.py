@@ -391,10 +391,11 @@ def test_nothing_from_where_the_signal_leaves_float64():
 
 
 def test_an_exponential_diverges():
-    """E exp(2u) = exp(2q): 2, e^4, and out."""
+    """E exp(2u) = exp(2q): q = 2, 2 e^4 = 109, and out."""
     layers = predict(make_stack("exponential", "he", width=100, depth=6, batch=20), normal_input(100))
     assert layers[0].rms.value == pytest.approx(np.exp(2), rel=1e-9)
-    assert set(layers[1:]) == {LayerEstimates()}
+    assert layers[1].rms.value == pytest.approx(np.exp(2 * np.exp(4)), rel=1e-9)
+    assert set(layers[2:]) == {LayerEstimates()}
 
 
 @pytest.mark.parametrize(("act", "value"), [("relu", 0.0), ("tanh", 0.0), ("sigmoid", 0.5), ("gelu", 0.0)])
