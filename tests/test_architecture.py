@@ -11,7 +11,7 @@ import actdiag
 
 ROOT = Path(actdiag.__file__).parent
 ORDER = (
-    "errors registry arrays formats streams activations initializers datasets model engine measure external theory "
+    "errors registry arrays formats streams activations initializers datasets ops model engine measure external theory "
     "diagnosis report repeats experiments view api render cli"
 ).split()
 WITHIN = {
@@ -21,8 +21,9 @@ WITHIN = {
     ).split(),
     "initializers": ["draws", "entry", "scaling", "unscaled", "matrices", "frameworks"],
     "datasets": ("random_inputs files inputs parts entry scaling digits synthetic idx numpy_files catalogue").split(),
-    "model": "site stack".split(),
-    "engine": "blocks workers memory parameters propagation losses".split(),
+    "model": "site blocks stack".split(),
+    "ops": "entry dense activation residual".split(),
+    "engine": "blocks workers values memory tape parameters forward backward losses".split(),
     "measure": "moments histograms statistics forward gradients".split(),
     "theory": (
         "types gaussian tables pairs regions fluctuations seen onestep flow prediction meanfield summary beside "

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 from actdiag.arrays import Array
 from actdiag.diagnosis import RULES, Rules, Run, judge_run, rules_from
+from actdiag.engine.backward import backward
+from actdiag.engine.forward import forward
 from actdiag.engine.losses import DEFAULT_CLASSES, Loss, labels_of, loss_and_gradient
 from actdiag.engine.memory import check_fits, plan_backward, useful_threads
-from actdiag.engine.propagation import Tape, backward, forward
+from actdiag.engine.tape import Tape
 from actdiag.engine.workers import MOST_THREADS, Workers
 from actdiag.errors import InvalidField, check_integer, check_real
 from actdiag.measure.forward import Axis, ForwardMeasure, change_per_layer, directions_of

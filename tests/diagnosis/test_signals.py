@@ -9,7 +9,7 @@ import actdiag
 from actdiag.diagnosis.calibration.signals import gradient_rms, signals
 from actdiag.diagnosis.run import Run
 from actdiag.engine.workers import Workers
-from actdiag.experiments.train.network import climb, descend, draw_network
+from actdiag.experiments.train.network import backward, draw_network, forward
 
 CLASSES = 10
 WIDE = {"depth": 6, "width": 256, "batch": 200, "seed": 3}
@@ -33,13 +33,13 @@ def network_of(stack):
 def kernel(stack):
     """Return the mean over inputs and outputs of |dy/dparameters|^2, and the part that weights have over inputs."""
     network = network_of(stack)
-    passed = climb(network, stack.inputs())
+    passed = forward(network, stack.inputs())
     whole, differing = [], []
     for output in range(CLASSES):
         d_logits = np.zeros_like(passed.logits)
         d_logits[:, output] = 1
-        for number, _, d_z, _ in descend(network, passed, d_logits):
-            below = passed.inputs[number - 1] if number else passed.inputs[-1]
+        for number, _, d_z, _ in backward(network, passed, d_logits):
+            below = passed.values[number - 1 if number else len(network.layers)]
             # Of one input dy/dW is the outer product of its activations and its gradient.
             squares = (d_z.astype(float) ** 2).sum(axis=1)
             whole.append(np.mean(squares * ((below.astype(float) ** 2).sum(axis=1) + 1)))
@@ -71,7 +71,7 @@ def test_output_is_what_the_readout_says(act, init):
     report = actdiag.propagate(act, init, theory=False, **WIDE)
     found = signals(run_of(report))
     network = network_of(report.stack)
-    logits = climb(network, report.stack.inputs()).logits.astype(float)
+    logits = forward(network, report.stack.inputs()).logits.astype(float)
     assert exp(found.output) == pytest.approx(logits.std(axis=0).mean(), rel=0.25)
 
 

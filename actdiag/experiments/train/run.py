@@ -11,7 +11,7 @@ from actdiag.datasets.inputs import DEFAULT_ROWS
 from actdiag.diagnosis import Run, Verdict, judge_run
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train.loop import Recipe, Step, steps
-from actdiag.experiments.train.network import draw_network, evaluate
+from actdiag.experiments.train.network import Network, draw_network, evaluate
 from actdiag.experiments.train.outcome import Outcome, outcome_of
 from actdiag.experiments.train.snapshot import Snapshot, relative_changes, snapshot
 from actdiag.measure.moments import directions, mean_cosine, squares_of
@@ -109,7 +109,8 @@ class Look(NamedTuple):
         learning_rate: The learning rate.
         step: The iteration, with the loss and the accuracy of its batch.
         iterations: How many there will be.
-        weights: Of every layer, as they are now; not to be changed or kept, for training changes them in place.
+        weights: Of every layer that has some, as they are now; not to be changed or kept, for training changes them in
+            place.
         snapshot: Takes the statistics as they are now.
     """
 
@@ -165,14 +166,14 @@ def _one(
         return snapshot(network, inputs, labels, workers)
 
     before = look()
-    weights = [layer.weights for layer in network.layers]
+    weights = [layer.weights for layer in network.layers if layer.weights is not None]
     drawn = [array.copy() for array in weights]
     taken: list[Step] = []
     first_update: tuple[float | None, ...] = ()
     for step in steps(network, _in_dtype(data, stack), data.train_labels, recipe, learning_rate):
         taken.append(step)
         if len(taken) == 2:
-            first_update = relative_changes(drawn, weights)
+            first_update = _by_layer(network, relative_changes(drawn, weights))
         if watch is not None:
             watch(Look(stack, learning_rate, step, recipe.iterations, weights, look))
     test_loss, test_accuracy = evaluate(network, data.test_inputs, data.test_labels)
@@ -188,9 +189,15 @@ def _one(
         test_accuracy,
         before,
         look(),
-        first_update or relative_changes(drawn, weights),
+        first_update or _by_layer(network, relative_changes(drawn, weights)),
         _verdict(stack, before, data, learning_rate),
     )
+
+
+def _by_layer(network: Network, changes: Sequence[float | None]) -> tuple[float | None, ...]:
+    """Return what is known of the layers that have weights for every layer, None for the others."""
+    known = iter(changes)
+    return tuple(None if layer.weights is None else next(known) for layer in network.layers)
 
 
 def _verdict(stack: Stack, before: Snapshot, data: Dataset, learning_rate: float) -> Verdict:
