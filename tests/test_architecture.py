@@ -12,7 +12,7 @@ import actdiag
 ROOT = Path(actdiag.__file__).parent
 ORDER = (
     "errors registry arrays formats streams activations initializers datasets ops model engine measure external theory "
-    "diagnosis report repeats experiments view api render cli"
+    "measurements diagnosis report repeats experiments view api render cli"
 ).split()
 WITHIN = {
     "activations": (
@@ -31,7 +31,7 @@ WITHIN = {
     ).split(),
     "external": "charges evidence sagemaker deepdiagnosis autotrainer torchmortem collecting panel".split(),
     "diagnosis": (
-        "findings run expectations wording calibration rule scale units dead inputs numerics readout "
+        "findings lost expectations wording calibration rule scale units dead inputs numerics readout "
         "steps outlook rules verdict"
     ).split(),
     "experiments": ["run", "fix", "verify", "train"],

@@ -278,13 +278,15 @@ def test_the_verdict_is_on_what_was_measured_before(monkeypatch):
     data = dataset(dtype="float32")
     (run,) = train("relu", "he", data=data, lr=0.3, iterations=2, batch=BATCH, **SMALL)
     (seen,) = judged
-    assert (seen.stack, seen.layers, seen.change) == (run.stack, run.before.layers, run.before.change_per_layer)
-    assert (seen.loss, seen.learning_rate, seen.classes) == ("cross-entropy", 0.3, CLASSES)
+    assert (seen.recipe, seen.layers, seen.change) == (run.stack, run.before.layers, run.before.change_per_layer)
+    assert (seen.loss.name, seen.loss.value) == ("cross-entropy", run.before.loss)
+    assert (seen.learning_rate, seen.classes, seen.loss.classes) == (0.3, CLASSES, CLASSES)
+    assert seen.sites == run.stack.sites()
     inputs = data.train_inputs.astype("float64")
-    assert seen.input_rms == pytest.approx(np.sqrt(np.square(inputs).mean()))
+    assert seen.input.rms == pytest.approx(np.sqrt(np.square(inputs).mean()))
     directions = inputs / np.linalg.norm(inputs, axis=1, keepdims=True)
     cosines = directions @ directions.T
-    assert seen.input_cosine == pytest.approx((cosines.sum() - ROWS) / (ROWS * (ROWS - 1)))
+    assert seen.input.cosine == pytest.approx((cosines.sum() - ROWS) / (ROWS * (ROWS - 1)))
     assert run.verdict == judge_run(seen)
 
 

@@ -8,13 +8,15 @@ from typing import NamedTuple
 from actdiag.arrays import Array
 from actdiag.datasets.catalogue import Dataset
 from actdiag.datasets.inputs import DEFAULT_ROWS
-from actdiag.diagnosis import Run, Verdict, judge_run
+from actdiag.diagnosis import Verdict, judge_run
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train.loop import Recipe, Step, steps
 from actdiag.experiments.train.network import Network, draw_network, evaluate
 from actdiag.experiments.train.outcome import Outcome, outcome_of
 from actdiag.experiments.train.snapshot import Snapshot, relative_changes, snapshot
 from actdiag.measure.moments import directions, mean_cosine, squares_of
+from actdiag.measure.statistics import InputStats, LossValue
+from actdiag.measurements import Measurements
 from actdiag.model.stack import Stack
 
 AUTO_RATES = {
@@ -203,15 +205,15 @@ def _by_layer(network: Network, changes: Sequence[float | None]) -> tuple[float 
 def _verdict(stack: Stack, before: Snapshot, data: Dataset, learning_rate: float) -> Verdict:
     found = [directions(stack.inputs())]
     return judge_run(
-        Run(
-            stack,
+        Measurements(
+            stack.sites(),
             before.layers,
+            InputStats(mean_cosine(found), sqrt(squares_of(found).mean() / stack.input_width)),
             before.change_per_layer,
-            mean_cosine(found),
-            loss="cross-entropy",
-            learning_rate=learning_rate,
+            loss=LossValue("cross-entropy", data.classes, before.loss if isfinite(before.loss) else None),
             classes=data.classes,
-            input_rms=sqrt(squares_of(found).mean() / stack.input_width),
+            learning_rate=learning_rate,
+            recipe=stack,
         )
     )
 
