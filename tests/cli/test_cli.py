@@ -429,7 +429,7 @@ main()
 def test_interrupt_exits_130_and_leaves_nothing(tmp_path):
     import pty  # not there on Windows
 
-    arguments = ["propagate", "--depth", "1000000", "--width", "8", "--batch", "8", "--json", "never.json"]
+    arguments = ["propagate", "--depth", "100000", "--width", "50", "--batch", "50", "--json", "never.json"]
     ours, theirs = pty.openpty()
     child = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTIBLE, *arguments],
