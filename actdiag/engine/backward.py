@@ -68,7 +68,7 @@ def backward(
     running: Started[Result] = Started()
     held: BackwardLayer[Result] | None = None
     for number in _replay(stack, workers, tape):
-        weights = None if stack.places[number - 1].draw is None else next(drawn)
+        weights = None if stack.nodes[number - 1].draw is None else next(drawn)
         layer, run = gradients.run(number, weights, visit)
         following = workers.start(run, stack.row_blocks(), after=running, meanwhile=drawn)
         if held is not None:
@@ -114,11 +114,11 @@ class _Gradients:
     def __init__(self, stack: Stack, tape: Tape, d_last: Array) -> None:
         self._stack, self._tape = stack, tape
         self._at: dict[int, Array] = {stack.depth: d_last}
-        self._first_readers = first_readers(stack.places)
+        self._first_readers = first_readers(stack.nodes)
         columns = widest(stack, self._first_readers)
         self._buffers = Buffers(stack, columns)
         self._inputs = Rotation(stack, columns, 3)
-        self._d_z = Rotation(stack, max(place.site.columns for place in stack.places), 3)
+        self._d_z = Rotation(stack, max(node.site.columns for node in stack.nodes), 3)
 
     def run(
         self, number: int, weights: Array | None, visit: Callable[[int, Array, Array, Array], Result]
@@ -130,16 +130,16 @@ class _Gradients:
             weights: w, where it has weights.
             visit: What `backward` is given.
         """
-        place = self._stack.places[number - 1]
-        act, op = place.site.act, place.op
+        node = self._stack.nodes[number - 1]
+        act, op = node.site.act, node.op
         z, d_a, d_more = self._tape.pre_activations.pop(number), self._at.pop(number), self._at.pop(-number, None)
-        inputs, remade = (None, None) if weights is None else self._read(place.reads[0])
-        for value in place.reads:
+        inputs, remade = (None, None) if weights is None else self._read(node.reads[0])
+        for value in node.reads:
             if self._first_readers[value] == number:
                 self._tape.values.pop(value, None)
-        d_z = self._d_z.next(place.site.columns)
+        d_z = self._d_z.next(node.site.columns)
         parameters = None if weights is None else Parameters(weights, None)
-        targets = [(which, *self._target(value, number)) for which, value in enumerate(place.reads) if value]
+        targets = [(which, *self._target(value, number)) for which, value in enumerate(node.reads) if value]
 
         def block(rows: slice) -> Result:
             if remade is not None and inputs is not None:
@@ -150,7 +150,7 @@ class _Gradients:
                 pull_back(act, z[rows], d_a[rows], d_z[rows])
             if d_more is not None:
                 d_z[rows] += d_more[rows]
-            read = [None if inputs is None else inputs[rows]] * len(place.reads)
+            read = [None if inputs is None else inputs[rows]] * len(node.reads)
             for which, target, is_new in targets:
                 d_value = target[rows] if is_new else scratch("d_value", target[rows].shape, target.dtype)
                 op.backward(which, d_z[rows], read, parameters, d_value)
@@ -165,7 +165,7 @@ class _Gradients:
         kept = self._tape.values.get(value)
         if kept is not None:
             return kept, None
-        act, z = self._stack.places[abs(value) - 1].site.act, self._tape.pre_activations[abs(value)]
+        act, z = self._stack.nodes[abs(value) - 1].site.act, self._tape.pre_activations[abs(value)]
         if act is None or value < 0:
             return z, None
         return self._inputs.next(units_of(self._stack, value)), _Remade(act, z)
@@ -175,7 +175,7 @@ class _Gradients:
         known = self._at.get(value)
         if known is not None:
             return known, False
-        step, used_until = (self._stack.depth - place + 1 for place in (number, abs(value)))
+        step, used_until = (self._stack.depth - node + 1 for node in (number, abs(value)))
         self._at[value] = self._buffers.take(units_of(self._stack, value), step, used_until)
         return self._at[value], True
 

@@ -49,19 +49,19 @@ def forward(
     def draw(layer: int) -> Parameters:
         return Parameters(sample_weights(stack, layer), draw_biases(stack, layer))
 
-    places, blocks = stack.places, stack.row_blocks()
-    kept_after = {} if tape is None else crossing(places, tape.starts(stack.depth))
+    nodes, blocks = stack.nodes, stack.row_blocks()
+    kept_after = {} if tape is None else crossing(nodes, tape.starts(stack.depth))
     drawn = workers.ahead(draw, stack.weight_layers, draws_ahead(stack))
     values = _Values(stack, {0: stack.inputs(workers.map)})
     running: Started[Result] = Started()
-    for number, place in enumerate(places, 1):
-        parameters = None if place.draw is None else next(drawn)
-        if place.op.needs_batch or (parameters is not None and stack.init.fits_batch):
+    for number, node in enumerate(nodes, 1):
+        parameters = None if node.draw is None else next(drawn)
+        if node.op.needs_batch or (parameters is not None and stack.init.fits_batch):
             running.results()
         if parameters is not None:
             scale = 1.0
             if stack.init.fits_batch:
-                scale = fit_scale(*parameters, values.held[place.reads[0]], blocks, workers)
+                scale = fit_scale(*parameters, values.held[node.reads[0]], blocks, workers)
                 if tape is not None:
                     tape.scales[number] = scale
             scale_weights(stack, number, parameters.weights, scale)
@@ -75,7 +75,7 @@ def forward(
             _keep(tape, to_keep)
         yield ForwardLayer(number - 1, before, results)
         running = following
-    yield ForwardLayer(len(places), values.held[len(places)], running.results())
+    yield ForwardLayer(len(nodes), values.held[len(nodes)], running.results())
 
 
 def recompute(stack: Stack, workers: Workers, tape: Tape, start: int, end: int) -> None:
@@ -87,7 +87,7 @@ def recompute(stack: Stack, workers: Workers, tape: Tape, start: int, end: int) 
     drawn = workers.ahead(draw, [layer for layer in stack.weight_layers if start < layer <= end], draws_ahead(stack))
     values = _Values(stack, dict(tape.values), end)
     for number in range(start + 1, end + 1):
-        parameters = None if stack.places[number - 1].draw is None else next(drawn)
+        parameters = None if stack.nodes[number - 1].draw is None else next(drawn)
         run = values.run(number, parameters, tape.new(stack, number), _nothing)
         workers.start(run, stack.row_blocks(), meanwhile=drawn).results()
 
@@ -112,7 +112,7 @@ class _Values:
     def __init__(self, stack: Stack, held: dict[int, Array], end: int | None = None) -> None:
         self.held = held
         self._stack = stack
-        self._readers = last_readers(stack.places[:end])
+        self._readers = last_readers(stack.nodes[:end])
         self._buffers = Buffers(stack, widest(stack, self._readers))
         self._to_the_last = end is None
 
@@ -131,8 +131,8 @@ class _Values:
             kept: Where its z is kept; None where it is not.
             visit: What `forward` is given.
         """
-        place, dtype = self._stack.places[number - 1], self._stack.dtype
-        site, op, inputs = place.site, place.op, [self.held[value] for value in place.reads]
+        node, dtype = self._stack.nodes[number - 1], self._stack.dtype
+        site, op, inputs = node.site, node.op, [self.held[value] for value in node.reads]
         z = kept
         if z is None and (site.act is None or -number in self._readers):
             z = self._take(-number if site.act else number, site.columns)
@@ -140,7 +140,7 @@ class _Values:
             a = z
         else:
             a = self._take(number, site.units) if self._to_the_last or number in self._readers else None
-        for value in (*place.reads, number - 1, 1 - number):
+        for value in (*node.reads, number - 1, 1 - number):
             if self._readers.get(value, 0) <= number:
                 self.held.pop(value, None)
         if site.act is not None and z is not None and -number in self._readers:

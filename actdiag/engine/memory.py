@@ -184,4 +184,4 @@ def _kept_at(stack: Stack, starts: range) -> Collection[int]:
     """Return the values that are kept where segments start."""
     if stack.arch is None:
         return starts
-    return {value for values in crossing(stack.places, starts).values() for value in values}
+    return {value for values in crossing(stack.nodes, starts).values() for value in values}

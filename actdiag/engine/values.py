@@ -5,32 +5,32 @@ from collections.abc import Container, Mapping, Sequence
 import numpy as np
 
 from actdiag.arrays import Array
-from actdiag.model.blocks import Place
+from actdiag.model.blocks import Node
 from actdiag.model.stack import Stack
 
 
-def last_readers(places: Sequence[Place]) -> dict[int, int]:
-    """Return for each value that a place reads, by its number, the last place that does, from 1."""
-    return {value: number for number, place in enumerate(places, 1) for value in place.reads}
+def last_readers(nodes: Sequence[Node]) -> dict[int, int]:
+    """Return for each value that a node reads, by its number, the last node that does, from 1."""
+    return {value: number for number, node in enumerate(nodes, 1) for value in node.reads}
 
 
-def first_readers(places: Sequence[Place]) -> dict[int, int]:
-    """Return for each value that a place reads, by its number, the first place that does, from 1."""
-    return {value: number for number in range(len(places), 0, -1) for value in places[number - 1].reads}
+def first_readers(nodes: Sequence[Node]) -> dict[int, int]:
+    """Return for each value that a node reads, by its number, the first node that does, from 1."""
+    return {value: number for number in range(len(nodes), 0, -1) for value in nodes[number - 1].reads}
 
 
-def crossing(places: Sequence[Place], ends: Container[int]) -> dict[int, list[int]]:
-    """Return for each of some places the values made up to its end that places after it read.
+def crossing(nodes: Sequence[Node], ends: Container[int]) -> dict[int, list[int]]:
+    """Return for each of some nodes the values made up to its end that nodes after it read.
 
     Args:
-        places: All places in running order.
-        ends: The places, from 1; 0 for the input.
+        nodes: All nodes in running order.
+        ends: The nodes, from 1; 0 for the input.
     """
-    readers, alive, found = last_readers(places), {0}, {}
+    readers, alive, found = last_readers(nodes), {0}, {}
     if 0 in ends:
         found[0] = [0]
-    for number, place in enumerate(places, 1):
-        alive -= {value for value in place.reads if readers[value] == number}
+    for number, node in enumerate(nodes, 1):
+        alive -= {value for value in node.reads if readers[value] == number}
         alive |= {value for value in (number, -number) if value in readers}
         if number in ends:
             found[number] = sorted(alive, key=abs)
@@ -50,9 +50,9 @@ def widest(stack: Stack, values: Mapping[int, object]) -> int:
 
 
 class Buffers:
-    """Arrays that values take turns in, so that a stream of places reuses its memory.
+    """Arrays that values take turns in, so that a stream of nodes reuses its memory.
 
-    Blocks of rows run ahead of each other by one place: while step s starts, all blocks of step s - 2 are done. So an
+    Blocks of rows run ahead of each other by one node: while step s starts, all blocks of step s - 2 are done. So an
     array is free for what step s fills once the last step that uses it is s - 2 or before, or s - 1 where rows lie at
     the same place in memory because both have as many columns.
     """

@@ -1,4 +1,4 @@
-"""Ops laid out in running order: every place that makes pre-activations, and the values that it reads."""
+"""Ops laid out in running order: every node that makes pre-activations, and the values that it reads."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,11 +13,11 @@ from actdiag.ops.activation import Copy
 from actdiag.ops.entry import Op
 
 
-class Place(NamedTuple):
+class Node(NamedTuple):
     """One op of a network that makes pre-activations, and the activation that follows it.
 
-    A value is known by a number: 0 is the input, n the activations of place n, -n its pre-activations where an
-    activation follows; without one, the activations of a place are its pre-activations.
+    A value is known by a number: 0 is the input, n the activations of node n, -n its pre-activations where an
+    activation follows; without one, the activations of a node are its pre-activations.
 
     Attributes:
         site: Where it is, and all that measuring needs to know.
@@ -33,15 +33,15 @@ class Place(NamedTuple):
 
 
 class _Value(NamedTuple):
-    """A value while places are laid out: the place that makes it, 0 for the input, and whether an activation does."""
+    """A value while nodes are laid out: the node that makes it, 0 for the input, and whether an activation does."""
 
-    place: int
+    node: int
     activated: bool
 
 
 @dataclass(slots=True)
 class _Draft:
-    """A place while an activation may still follow it."""
+    """A node while an activation may still follow it."""
 
     op: Op
     path: str
@@ -70,9 +70,9 @@ class _Layout:
 
     def activate(self, act: Activation | None) -> None:
         act = self._act if act is None else act
-        if not self.value.place or self.drafts[self.value.place - 1].act is not None:
+        if not self.value.node or self.drafts[self.value.node - 1].act is not None:
             Copy().lay(self)
-        last = self.drafts[self.value.place - 1]
+        last = self.drafts[self.value.node - 1]
         if last.op.draws:
             last.columns = last.units * act.pieces
         elif last.units % act.pieces:
@@ -81,7 +81,7 @@ class _Layout:
         else:
             last.units //= act.pieces
         last.act = act
-        self.units, self.value = last.units, _Value(self.value.place, activated=True)
+        self.units, self.value = last.units, _Value(self.value.node, activated=True)
 
     def next_path(self) -> str:
         self._count += 1
@@ -97,8 +97,8 @@ class _Layout:
 
 def lay_out(
     ops: Sequence[Op], act: Activation, input_width: int, batch: int, number_format: NumberFormat
-) -> tuple[Place, ...]:
-    """Return the places of a network in running order.
+) -> tuple[Node, ...]:
+    """Return the nodes of a network in running order.
 
     Args:
         ops: The ops.
@@ -116,7 +116,7 @@ def lay_out(
     drafts, draws = layout.drafts, 0
     if not drafts:
         raise InvalidField(field="arch", problem="must hold at least one op, got none")
-    places = []
+    nodes = []
     for draft in drafts:
         draws += draft.op.draws
         site = Site(
@@ -130,10 +130,10 @@ def lay_out(
             format=number_format,
         )
         reads = tuple(_number(value, drafts) for value in draft.reads)
-        places.append(Place(site, draft.op, reads, draws if draft.op.draws else None))
-    return tuple(places)
+        nodes.append(Node(site, draft.op, reads, draws if draft.op.draws else None))
+    return tuple(nodes)
 
 
 def _number(value: _Value, drafts: Sequence[_Draft]) -> int:
-    followed = value.place and drafts[value.place - 1].act is not None
-    return -value.place if followed and not value.activated else value.place
+    followed = value.node and drafts[value.node - 1].act is not None
+    return -value.node if followed and not value.activated else value.node

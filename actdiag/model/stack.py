@@ -12,7 +12,7 @@ from actdiag.datasets.random_inputs import RANDOM_INPUTS, Over, in_turn, random_
 from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.formats import NumberFormat, arithmetic_format
 from actdiag.initializers import LARGEST_SCALE, Initializer
-from actdiag.model.blocks import Place, lay_out
+from actdiag.model.blocks import Node, lay_out
 from actdiag.model.site import Site
 from actdiag.ops.activation import Activate
 from actdiag.ops.dense import MOST_UNITS, Dense
@@ -49,7 +49,7 @@ class Stack:
         dtype: `float32` or `float64`: the arithmetic of the stack.
         seed: The random seed.
         data: The inputs, shape (batch, input_width), where they are not drawn.
-        arch: The ops in running order; None for equal layers. A layer is then a place that makes pre-activations.
+        arch: The ops in running order; None for equal layers. A layer is then a node that makes pre-activations.
     """
 
     act: Activation
@@ -66,7 +66,7 @@ class Stack:
     data: Array | None = field(default=None, compare=False, repr=False)
     target_gain: float | None = None
     arch: tuple[Op, ...] | None = None
-    _places: tuple[Place, ...] | None = field(default=None, init=False, repr=False, compare=False)
+    _nodes: tuple[Node, ...] | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -110,29 +110,29 @@ class Stack:
         return arithmetic_format(self.dtype)
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def nodes(self) -> tuple[Node, ...]:
         """Layers 1 to L as ops, laid out in running order."""
-        if self._places is None:
+        if self._nodes is None:
             ops = self.arch or [op for width in self.widths for op in (Dense(width), Activate())]
-            places = lay_out(ops, self.act, self.input_width, self.batch, self.format)
-            object.__setattr__(self, "_places", places)
-            return places
-        return self._places
+            nodes = lay_out(ops, self.act, self.input_width, self.batch, self.format)
+            object.__setattr__(self, "_nodes", nodes)
+            return nodes
+        return self._nodes
 
     def sites(self) -> tuple[Site, ...]:
         """Return the sites of layers 1 to L."""
-        return tuple(place.site for place in self.places)
+        return tuple(node.site for node in self.nodes)
 
     @property
     def weight_layers(self) -> Sequence[int]:
         """The layers (from 1) that draw weights, in running order."""
         if self.arch is None:
             return range(1, self.depth + 1)
-        return [number for number, place in enumerate(self.places, 1) if place.draw is not None]
+        return [number for number, node in enumerate(self.nodes, 1) if node.draw is not None]
 
     def draw_number(self, layer: int) -> int:
         """The number of `layer` (from 1) among those that draw weights: what its random numbers follow from."""
-        return layer if self.arch is None else self.places[layer - 1].draw or 0
+        return layer if self.arch is None else self.nodes[layer - 1].draw or 0
 
     @property
     def depth(self) -> int:
@@ -142,13 +142,13 @@ class Stack:
     def fan_in(self, layer: int) -> int:
         """The number of inputs to a unit of `layer` (from 1)."""
         if self.arch is not None:
-            return self.places[layer - 1].site.fan_in
+            return self.nodes[layer - 1].site.fan_in
         return self.widths[layer - 2] if layer > 1 else self.input_width
 
     def columns(self, layer: int) -> int:
         """The number of pre-activations of `layer` (from 1): its width times the activation's pieces. Its fan_out."""
         if self.arch is not None:
-            return self.places[layer - 1].site.columns
+            return self.nodes[layer - 1].site.columns
         return self.widths[layer - 1] * self.act.pieces
 
     def weight_std(self, layer: int) -> float:
@@ -191,10 +191,10 @@ class Stack:
         if strange is not None:
             raise InvalidField(field="arch", problem=f"must be a sequence of ops, got {strange!r}")
         width = check_integer("input_width", self.input_width, 1, MOST_UNITS)
-        places = lay_out(ops, self.act, width, self.batch, arithmetic_format(self.dtype))
+        nodes = lay_out(ops, self.act, width, self.batch, arithmetic_format(self.dtype))
         object.__setattr__(self, "arch", ops)
-        object.__setattr__(self, "widths", tuple(place.site.units for place in places))
-        object.__setattr__(self, "_places", places)
+        object.__setattr__(self, "widths", tuple(node.site.units for node in nodes))
+        object.__setattr__(self, "_nodes", nodes)
 
     def inputs(self, over: Over = in_turn) -> Array:
         """The inputs in the stack's dtype, shape (batch, input_width).
@@ -220,7 +220,7 @@ class Stack:
         if self.arch is None:
             widest = max(self.input_width, max(self.widths) * self.act.pieces)
         else:
-            widest = max(self.input_width, *(place.site.columns for place in self.places))
+            widest = max(self.input_width, *(node.site.columns for node in self.nodes))
         most = max(_MOST_ENTRIES // widest, _FEWEST_ROWS)
         least = max(_LEAST_ENTRIES // widest, _FEWEST_ROWS)
         rows = min(most, max(least, -(-self.batch // _BLOCKS_WANTED)))

@@ -28,7 +28,7 @@ class Layout(Protocol):
     value: Any
 
     def append(self, op: "Op", units: int, *, path: str, reads: Sequence[Any] = (), fan_in: int | None = None) -> None:
-        """Add a place that `op` makes the pre-activations of.
+        """Add a node that `op` makes the pre-activations of.
 
         Args:
             op: The op.
@@ -79,7 +79,7 @@ class Op(ABC):
         """Fill `out` with the gradient at one of the values that the op reads, given that at its output.
 
         Args:
-            which: The place of that value among those read.
+            which: The position of that value among those read.
             d_out: dL/doutput, shape (rows, units).
             inputs: The values read; those that `needs_inputs` does not ask for are None.
             parameters: What the op has drawn.

@@ -319,7 +319,7 @@ class Steps:
         return len(arrays[0])
 
     def wait_for_a_layer(self):
-        assert all(self._visited.acquire(timeout=5) for _ in range(self._blocks))
+        assert all(self._visited.acquire(timeout=60) for _ in range(self._blocks))
 
 
 @pytest.mark.parametrize("threads", [1, 2])

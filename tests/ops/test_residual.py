@@ -70,10 +70,8 @@ def small_blocks(monkeypatch):
 
 
 def test_paths_and_values_follow_the_ops():
-    places = stack_of(
-        [dense(8), act(), residual([dense(20), act(), residual([act("tanh"), dense()]), dense(8)])]
-    ).places
-    assert [(place.site.path, place.site.kind) for place in places] == [
+    nodes = stack_of([dense(8), act(), residual([dense(20), act(), residual([act("tanh"), dense()]), dense(8)])]).nodes
+    assert [(node.site.path, node.site.kind) for node in nodes] == [
         ("1", "dense"),
         ("2.branch.1", "dense"),
         ("2.branch.2.branch.1", "activation"),
@@ -82,14 +80,14 @@ def test_paths_and_values_follow_the_ops():
         ("2.branch.3", "dense"),
         ("2", "residual"),
     ]
-    assert [place.reads for place in places] == [(0,), (1,), (2,), (3,), (2, 4), (5,), (1, 6)]
-    assert [place.draw for place in places] == [1, 2, None, 3, None, 4, None]
-    assert [place.site.units for place in places] == [8, 20, 20, 20, 20, 8, 8]
+    assert [node.reads for node in nodes] == [(0,), (1,), (2,), (3,), (2, 4), (5,), (1, 6)]
+    assert [node.draw for node in nodes] == [1, 2, None, 3, None, 4, None]
+    assert [node.site.units for node in nodes] == [8, 20, 20, 20, 20, 8, 8]
 
 
 def test_a_skip_from_pre_activations_reads_them():
-    places = stack_of([dense(12), residual([act(), dense()])]).places
-    assert [place.reads for place in places] == [(0,), (1,), (-1, 2)]
+    nodes = stack_of([dense(12), residual([act(), dense()])]).nodes
+    assert [node.reads for node in nodes] == [(0,), (1,), (-1, 2)]
 
 
 @pytest.mark.parametrize("name", ARCHS)
@@ -113,13 +111,13 @@ def test_sums_are_sums(name, init, small_blocks):
     stack = stack_of(ARCHS[name], init=init)
     _, layers = run(stack, threads=2)
     values = {0: stack.inputs()}
-    for number, place in enumerate(stack.places, 1):
+    for number, node in enumerate(stack.nodes, 1):
         values[-number], values[number] = layers[number]["z"], layers[number]["a"]
-        if place.site.kind == "residual":
-            one, other = (values[value] for value in place.reads)
+        if node.site.kind == "residual":
+            one, other = (values[value] for value in node.reads)
             np.testing.assert_array_equal(layers[number]["z"], one + other)
-        elif place.draw:
-            np.testing.assert_array_equal(layers[number]["x"], values[place.reads[0]])
+        elif node.draw:
+            np.testing.assert_array_equal(layers[number]["x"], values[node.reads[0]])
 
 
 @pytest.mark.torch
@@ -138,9 +136,9 @@ def test_pytorch_agrees(name, small_blocks):
         "maxout": lambda z: z.reshape(len(z), -1, 2).amax(dim=2),
     }
     values, z_of, w_of = {0: torch.tensor(stack.inputs())}, {}, {}
-    for number, place in enumerate(stack.places, 1):
-        read = [values[value] for value in place.reads]
-        if place.draw:
+    for number, node in enumerate(stack.nodes, 1):
+        read = [values[value] for value in node.reads]
+        if node.draw:
             w_of[number] = torch.tensor(layers[number]["w"], requires_grad=True)
             biases = layers[number]["z"] - layers[number]["x"] @ layers[number]["w"]
             z = read[0] @ w_of[number] + torch.tensor(biases[0])
@@ -149,7 +147,7 @@ def test_pytorch_agrees(name, small_blocks):
         z = z + 0 if z.requires_grad else (z + 0).requires_grad_()
         z.retain_grad()
         values[-number] = z_of[number] = z
-        follows = place.site.act
+        follows = node.site.act
         values[number] = z if follows is None else functions[follows.name.split(":")[0]](z)
     with Workers(1) as workers:
         weights, biases = readout(stack, Loss("cross-entropy"), layers[stack.depth]["a"], workers)

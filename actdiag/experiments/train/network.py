@@ -59,7 +59,7 @@ class Network:
 
     def activation(self, number: int) -> Activation | None:
         """Return the activation of a layer, with the slope that it has learned; None where none follows."""
-        act, slope = self.stack.places[number - 1].site.act, self.layers[number - 1].slope
+        act, slope = self.stack.nodes[number - 1].site.act, self.layers[number - 1].slope
         return act if act is None or slope is None or act.sloped is None else act.sloped(slope.item())
 
 
@@ -73,12 +73,12 @@ def draw_network(stack: Stack, classes: int, workers: Workers) -> Network:
     """
     network = Network(stack, [], Layer())
     passed = Pass({0: stack.inputs()}) if stack.init.fits_batch else None
-    for number, place in enumerate(stack.places, 1):
-        layer, act = Layer(), place.site.act
-        if place.draw is not None:
+    for number, node in enumerate(stack.nodes, 1):
+        layer, act = Layer(), node.site.act
+        if node.draw is not None:
             biases, scale = draw_biases(stack, number), 1.0
             if passed is not None:
-                inputs = passed.values[place.reads[0]]
+                inputs = passed.values[node.reads[0]]
                 scale = fit_scale(sample_weights(stack, number), biases, inputs, stack.row_blocks(), workers)
             zeros = np.zeros(stack.columns(number), dtype=stack.dtype)
             layer = Layer(draw_weights(stack, number, scale), zeros if biases is None else biases)
@@ -140,10 +140,10 @@ def forward(network: Network, inputs: Array, rng: np.random.Generator | None = N
 
 def _run(network: Network, passed: Pass, number: int, act: Activation | None) -> None:
     """Add a layer to a pass."""
-    place, layer = network.stack.places[number - 1], network.layers[number - 1]
-    inputs = [passed.values[value] for value in place.reads]
-    z = np.empty((len(inputs[0]), place.site.columns), dtype=inputs[0].dtype)
-    place.op.forward(inputs, layer.drawn(), z)
+    node, layer = network.stack.nodes[number - 1], network.layers[number - 1]
+    inputs = [passed.values[value] for value in node.reads]
+    z = np.empty((len(inputs[0]), node.site.columns), dtype=inputs[0].dtype)
+    node.op.forward(inputs, layer.drawn(), z)
     passed.acts.append(act)
     passed.values[-number] = z
     passed.values[number] = z if act is None else act.value(z)
@@ -166,20 +166,20 @@ def backward(network: Network, passed: Pass, d_logits: Array) -> Iterator[tuple[
     at = {depth: np.empty_like(last)}
     _READOUT.backward(0, d_logits, [last], _readout_parameters(network), at[depth])
     for number in range(depth, 0, -1):
-        place, layer, act = network.stack.places[number - 1], network.layers[number - 1], passed.acts[number - 1]
+        node, layer, act = network.stack.nodes[number - 1], network.layers[number - 1], passed.acts[number - 1]
         z, d_a, d_more = passed.values[-number], at.pop(number), at.pop(-number, None)
         d_z = d_a if act is None else act.pull_back(z, d_a)
         if d_more is not None:
             d_z = d_z + d_more
-        inputs = [passed.values[value] for value in place.reads]
-        gradients = place.op.parameter_gradients(inputs[0], d_z) if layer.weights is not None else []
+        inputs = [passed.values[value] for value in node.reads]
+        gradients = node.op.parameter_gradients(inputs[0], d_z) if layer.weights is not None else []
         if layer.slope is not None and act is not None and act.slope_derivative is not None:
             gradients.append((d_a * act.slope_derivative(z)).sum().reshape(1))
         yield number, d_a, d_z, gradients
-        for which, (value, read) in enumerate(zip(place.reads, inputs, strict=True)):
+        for which, (value, read) in enumerate(zip(node.reads, inputs, strict=True)):
             if value:
                 d_value = np.empty_like(read)
-                place.op.backward(which, d_z, inputs, layer.drawn(), d_value)
+                node.op.backward(which, d_z, inputs, layer.drawn(), d_value)
                 at[value] = at[value] + d_value if value in at else d_value
 
 

@@ -42,10 +42,10 @@ def snapshot(network: Network, inputs: Array, labels: Counts, workers: Workers) 
     ]
     for number, d_a, d_z, _ in backward(network, passed, d_logits):
         if number:
-            place, own = network.stack.places[number - 1], network.layers[number - 1]
-            z, inputs_of = passed.values[-number], passed.values[place.reads[0]]
+            node, own = network.stack.nodes[number - 1], network.layers[number - 1]
+            z, inputs_of = passed.values[-number], passed.values[node.reads[0]]
             blocks = [gradients.visit(number, z, d_a, d_z)]
-            layer = BackwardLayer(number, place.op, inputs_of, own.weights, z, d_z, blocks)
+            layer = BackwardLayer(number, node.op, inputs_of, own.weights, z, d_z, blocks)
             weighed = gradients.weigh(layer, workers)
             layers[number - 1] = gradients.summarize(layer, weighed, layers[number - 1])
     return Snapshot(tuple(layers), change_per_layer(layers), loss)
