@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import ClassVar
 
 import numpy as np
 
 from actdiag.arrays import Array
 from actdiag.errors import check_integer
-from actdiag.ops.entry import Layout, Op, Parameters
+from actdiag.ops.entry import Known, Layout, Op, Parameters, Signal
 
 MOST_UNITS = 10_000_000
 
@@ -60,6 +61,27 @@ class Dense(Op):
     def parameter_gradients(self, inputs: Array, d_out: Array) -> list[Array]:
         """Return x^T @ dL/dz and the sum of dL/dz over the batch."""
         return [inputs.T @ d_out, d_out.sum(axis=0)]
+
+    def predict(self, incoming: Sequence[Signal], known: Known) -> Signal | str:
+        """Return the moments of z: Gaussian, of second moment sigma_w^2 q + sigma_b^2 about the mean of the biases.
+
+        Source: Poole et al. 2016, arXiv:1606.05340.
+        """
+        (read,), weights = incoming, known.weights
+        assert weights is not None
+        carried, mean = weights.forward * read.second, weights.bias_mean
+        shared = weights.bias_variance + mean**2
+        second = carried + shared
+        cosine = (carried * read.cosine + shared) / second if second else nan
+        return Signal(second, mean, cosine, gaussian=True, draw=weights.draw)
+
+    def predict_gradient(self, which: int, incoming: Sequence[Signal], known: Known) -> float | str:
+        """Return fan_out Var(w), the weights being taken as independent of those of the forward pass.
+
+        Source: Schoenholz et al. 2017, arXiv:1611.01232.
+        """
+        assert known.weights is not None
+        return known.weights.backward
 
 
 def dense(width: int | None = None) -> Dense:

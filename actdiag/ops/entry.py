@@ -48,6 +48,70 @@ class Layout(Protocol):
         """Count what is laid out within as a part of what is at `path`."""
 
 
+class Signal(NamedTuple):
+    """The moments of a value, its network's weights being random.
+
+    Attributes:
+        second: The second moment of an entry.
+        mean: The mean of an entry.
+        cosine: The cosine between the values of two different inputs; NaN where there is one input alone.
+        gaussian: Whether entries are Gaussian over the weights.
+        draw: The number of the last op with weights that the value depends on; 0 for the input.
+    """
+
+    second: float
+    mean: float
+    cosine: float
+    gaussian: bool
+    draw: int
+
+
+class Weights(NamedTuple):
+    """The moments of an op's weights and biases, as they are drawn.
+
+    Attributes:
+        forward: fan_in times the variance of a weight.
+        backward: fan_out times the variance of a weight.
+        bias_mean: The mean of a bias.
+        bias_variance: Its variance.
+        draw: The op's number among those that draw weights, from 1.
+    """
+
+    forward: float
+    backward: float
+    bias_mean: float
+    bias_variance: float
+    draw: int
+
+
+class Integrals(Protocol):
+    """Expectations of one activation over Gaussian pre-activations of a mean and a second moment `q` about it."""
+
+    def mean(self, q: float) -> float:
+        """Return E f."""
+
+    def second(self, q: float) -> float:
+        """Return E f^2."""
+
+    def slope(self, q: float) -> float:
+        """Return E f'^2."""
+
+    def cosine(self, q: float, c: float) -> float:
+        """Return E f(u) f(v) / E f^2 for two pre-activations of correlation `c` about the mean."""
+
+
+class Known(NamedTuple):
+    """What a moment map may need beside the signals that come in.
+
+    Attributes:
+        weights: Of the op's own weights; None for an op without.
+        integrals: (activation, mean of the pre-activations) to expectations over them.
+    """
+
+    weights: Weights | None
+    integrals: "Callable[[Activation, float], Integrals]"
+
+
 class Op(ABC):
     """One operation of a network. Entries are frozen dataclasses: they compare, pickle and print by their parameters.
 
@@ -102,52 +166,10 @@ class Op(ABC):
         """Return dL/dw and dL/db over a batch."""
         raise NotImplementedError
 
+    def predict(self, incoming: Sequence[Signal], known: Known) -> Signal | str:
+        """Return the moments of the output from those of the values read; in words why not, where none apply."""
+        return f"no moment map is known of {self.kind}"
 
-class Signal(NamedTuple):
-    """The moments of a value over its units, the network's weights being random.
-
-    Attributes:
-        second: The second moment of an entry.
-        mean: The mean of an entry.
-        cosine: The cosine between the values of two different inputs; None where there is one input.
-    """
-
-    second: float
-    mean: float
-    cosine: float | None
-
-
-class Weights(NamedTuple):
-    """The moments of an op's weights and biases, as they are drawn.
-
-    Attributes:
-        forward: fan_in times the variance of a weight.
-        backward: fan_out times the variance of a weight.
-        bias_mean: The mean of a bias.
-        bias_variance: Its variance.
-    """
-
-    forward: float
-    backward: float
-    bias_mean: float
-    bias_variance: float
-
-
-class Integrals(Protocol):
-    """Expectations of an activation over Gaussian pre-activations of second moment `q` about a mean."""
-
-    def mean(self, q: float) -> float:
-        """Return E f."""
-
-    def second(self, q: float) -> float:
-        """Return E f^2."""
-
-    def slope(self, q: float) -> float:
-        """Return E f'^2."""
-
-    def cosine(self, q: float, c: float) -> float:
-        """Return E f(u) f(v) / E f^2 for two pre-activations of correlation `c`."""
-
-
-Expectations = Callable[[Activation, float], Integrals]
-"""Takes an activation and the mean of its pre-activations."""
+    def predict_gradient(self, which: int, incoming: Sequence[Signal], known: Known) -> float | str:
+        """Return what the second moment of the gradient is multiplied with on the way to one of the values read."""
+        return f"no moment map is known of {self.kind}"

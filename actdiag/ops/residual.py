@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import nan
 from typing import ClassVar
 
 from actdiag.arrays import Array
 from actdiag.errors import InvalidField
-from actdiag.ops.entry import Layout, Op
+from actdiag.ops.entry import Known, Layout, Op, Signal
+
+_MEAN_SHARE = 1e-3
+"""The share of a branch's second moment that its mean may have before gradients cannot be predicted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,30 @@ class Sum(Op):
     ) -> None:
         """Fill `out` with the gradient at the sum, which is that at either value."""
         out[...] = d_out
+
+    def predict(self, incoming: Sequence[Signal], known: Known) -> Signal | str:
+        """Return the moments of x + y where y has gone through random weights that x has not: E xy = E x E y.
+
+        Source: Yang & Schoenholz 2017, arXiv:1712.08969.
+        """
+        x, y = incoming
+        if y.draw <= x.draw:
+            return "a branch without weights is not independent of what it is added to"
+        both = 2 * x.mean * y.mean
+        second = x.second + y.second + both
+        cosine = (x.second * x.cosine + y.second * y.cosine + both) / second if second else nan
+        return Signal(second, x.mean + y.mean, cosine, x.gaussian and y.gaussian, y.draw)
+
+    def predict_gradient(self, which: int, incoming: Sequence[Signal], known: Known) -> float | str:
+        """Return 1: either value gets the gradient at the sum.
+
+        Where branches add a mean, the gradients of the branches are correlated with each other through it, and their
+        second moments do not add up.
+        """
+        mean, second = incoming[1].mean, incoming[1].second
+        if mean**2 > _MEAN_SHARE * second:
+            return "a branch that adds a mean correlates the gradients that meet below it"
+        return 1.0
 
 
 def residual(branch: Op | Iterable[Op]) -> Residual:
