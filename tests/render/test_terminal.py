@@ -42,7 +42,7 @@ THEORY = {
     "repeats": builders.repeated,
     "repeats-surprising": lambda: builders.repeated(builders.surprising()),
     "repeats-gradient": lambda: builders.repeated(builders.with_gradient()),
-    "no-theory": lambda: replace(builders.report(), theory=builders.DOES_NOT_APPLY),
+    "no-theory": lambda: builders.changed(builders.report(), theory=builders.DOES_NOT_APPLY),
 }
 
 
@@ -221,7 +221,7 @@ def comparison():
         "sigmoid": builders.with_gradient(),
     }
     return [
-        replace(report, stack=builders.stack(act=resolve(act), init=resolve_initializer(init)))
+        builders.changed(report, stack=builders.stack(act=resolve(act), init=resolve_initializer(init)))
         for act, report in reports.items()
         for init in ("std=0.01", "he")
     ]
