@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from actdiag.errors import check_real
 from actdiag.registry import Registry
 
 Sampler = Callable[[np.random.Generator, int, int, str], Array]
+
+Family = Literal["normal", "uniform", "truncated_normal", "sparse", "orthogonal", "fixed", "other"]
+"""What a weight matrix is drawn from: independent entries of a distribution, a random orthogonal matrix, or nothing."""
 
 LARGEST_SCALE = 1e30
 """The largest std, limit or constant accepted: weights beyond it overflow float32 at once."""
@@ -24,7 +28,7 @@ class Initializer:
         name: The name, with the parameters that differ from their defaults.
         sample: (rng, fan_in, fan_out, dtype) to weights of shape (fan_in, fan_out) in that dtype.
         variance: (fan_in, fan_out) to the variance of one weight.
-        distribution: The family of the weights' distribution, in words.
+        distribution: The weights' distribution, in words for display.
         source: Where it was defined.
         sample_bias: The same as `sample` for a layer's biases, shape (fan_out,); None where they are zero.
         bias_variance: (fan_in, fan_out) to the variance of one bias.
@@ -33,6 +37,7 @@ class Initializer:
         averages_fans: Whether the variance is laid out for the mean of both fans: a compromise between what the signal
             and what the gradient asks for.
         copies: How many arrays of the weights' size a layer takes at its peak, draw and gradient included.
+        family: What the weights are drawn from; "other" for independent weights of a distribution of one's own.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Initializer:
     fits_batch: bool = False
     averages_fans: bool = False
     copies: int = 3
+    family: Family = "other"
 
     def std(self, fan_in: int, fan_out: int) -> float:
         """Return the std of one weight."""

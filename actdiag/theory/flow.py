@@ -63,7 +63,7 @@ def layers_of(stack: Stack) -> Layers:
     bias = {shape: stack.bias_spread(number) for shape, number in shapes.items()}
     each = [(stack.fan_in(number), stack.columns(number)) for number in numbers]
     centre = bias[each[0]][0]
-    orthogonal = stack.init.distribution.startswith("orthogonal")
+    orthogonal = stack.init.family == "orthogonal"
     return Layers(
         act=moved(stack.act, centre),
         centre=centre,

@@ -218,7 +218,7 @@ def _spreads(stack: Stack, node: Node, shifted: Activation, q: float, z: Signal)
     place = round(log(q) / _COARSE) if q > 0 else -10_000
     apart = None if c != c else round(log(max(1 - c, 1e-16)) / _COARSE)
     free = 1.0
-    if node.draw is not None and stack.init.distribution.startswith("orthogonal"):
+    if node.draw is not None and stack.init.family == "orthogonal":
         free = max(1 - node.site.columns / node.site.fan_in, 0.0)
     return _coarse_spreads(shifted, place, apart, node.site.units, stack.batch, free, stack.dtype)
 
