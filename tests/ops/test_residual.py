@@ -13,6 +13,8 @@ from actdiag.engine.memory import Plan, plan_backward
 from actdiag.engine.tape import Tape
 from actdiag.engine.workers import Workers
 from actdiag.errors import InvalidField
+from actdiag.experiments.train.loop import Recipe, batches, steps
+from actdiag.experiments.train.network import draw_network, gradients
 from actdiag.initializers import resolve as initializer
 from actdiag.model.stack import Stack
 from actdiag.ops import activation as act
@@ -207,3 +209,57 @@ def test_a_stack_of_ops_is_the_plain_stack_that_it_spells():
     (_, ours), (_, theirs) = run(spelled), run(plain)
     for number, layer in ours.items():
         assert all(np.array_equal(array, theirs[number][key]) for key, array in layer.items())
+
+
+@pytest.mark.parametrize("name", ARCHS)
+@pytest.mark.parametrize("init", ["he", "lsuv", "torch_linear"])
+def test_training_starts_from_the_loss_and_the_gradients_of_a_run(name, init):
+    stack, loss = stack_of(ARCHS[name], init=init), Loss("cross-entropy")
+    value, layers = run(stack)
+    with Workers(1) as workers:
+        network = draw_network(stack, loss.classes, workers)
+    trained, _, found = gradients(network, stack.inputs(), labels_of(stack, loss))
+    assert trained == pytest.approx(value, rel=1e-12)
+    arrays = iter(found)
+    for number, layer in layers.items():
+        if "d_w" in layer:
+            expected = [layer["d_w"], layer["d_z"].sum(axis=0)]
+            for ours, theirs in zip([next(arrays), next(arrays)], expected, strict=True):
+                np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-12 * np.abs(theirs).max(), err_msg=number)
+
+
+@pytest.mark.torch
+def test_pytorch_trains_a_residual_network_to_the_same_numbers():
+    torch = pytest.importorskip("torch")
+    from torch import nn
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.outer = nn.Linear(12, 20), nn.Linear(20, 12)
+
+        def forward(self, x):
+            return x + self.outer(torch.tanh(self.inner(x)))
+
+    stack = stack_of([dense(12), act(), *3 * [residual([dense(20), act(), dense(12)])], act()], "tanh", "xavier")
+    inputs, labels = stack.inputs(), labels_of(stack, Loss("cross-entropy"))
+    with Workers(1) as workers:
+        network = draw_network(stack, 10, workers)
+    model = nn.Sequential(
+        nn.Linear(12, 12), nn.Tanh(), Block(), Block(), Block(), nn.Tanh(), nn.Linear(12, 10)
+    ).double()
+    drawn = network.parameters()
+    for theirs, ours in zip(model.parameters(), drawn, strict=True):
+        theirs.data = torch.tensor(ours.T.copy())
+    recipe = Recipe(optimizer="momentum", iterations=50, batch=16)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    ours = [step.loss for step in steps(network, inputs, labels, recipe, 0.05)]
+    theirs = []
+    for rows, _ in zip(batches(stack.seed, len(inputs), 16), range(50), strict=False):
+        loss = nn.functional.cross_entropy(model(torch.tensor(inputs[rows])), torch.tensor(labels[rows]))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        theirs.append(loss.item())
+    assert ours == pytest.approx(theirs, rel=1e-9)
+    assert ours[-1] < ours[0]
