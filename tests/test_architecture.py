@@ -110,18 +110,21 @@ ORDER = {
     """,
     "theory": """
         types
+        roots
+        grids
         gaussian
         tables
         pairs
         regions
         fluctuations
-        seen
+        sampling
         onestep
+        maps
         flow
         prediction
         meanfield
         summary
-        beside
+        comparison
         critical
         recommendation
         gains

@@ -23,7 +23,7 @@ from actdiag.measurements import Measurements
 from actdiag.model.stack import MOST_SEED, Stack
 from actdiag.repeats import average
 from actdiag.report import Report
-from actdiag.theory.beside import Beside
+from actdiag.theory.comparison import TheoryComparison
 
 MOST_BINS = 10_000
 MOST_REPEATS = 10_000
@@ -102,7 +102,7 @@ class _Run:
         self._stack, self._sites = stack, stack.sites()
         self._axis, self._progress, self._rules = settings.axis, settings.progress, settings.rules
         self._steps = steps
-        self._theory = Beside(stack, loss is None or loss.name == "random") if settings.theory else None
+        self._theory = TheoryComparison(stack, loss is None or loss.name == "random") if settings.theory else None
         self._layers: list[LayerStats] = []
         self._input = InputStats()
 
@@ -115,7 +115,7 @@ class _Run:
                 squares = squares_of(found)
                 self._input = InputStats(mean_cosine(found), sqrt(squares.mean() / self._stack.input_width))
                 if self._theory is not None:
-                    self._theory.see_input(layer.activations, squares, self._input.cosine)
+                    self._theory.record_input(layer.activations, squares, self._input.cosine)
                 continue
             stats = measure.summarize(layer.number, layer.blocks)
             self._layers.append(stats)

@@ -20,7 +20,7 @@ from actdiag.model.stack import Stack
 from actdiag.ops.activation import Activate
 from actdiag.ops.entry import Known, Signal, Weights
 from actdiag.theory.fluctuations import Batch, Spreads, relative_spreads, spread_of_slopes
-from actdiag.theory.onestep import moved
+from actdiag.theory.onestep import shifted_activation
 from actdiag.theory.pairs import pair_cosines
 from actdiag.theory.regions import (
     chance_within,
@@ -28,7 +28,7 @@ from actdiag.theory.regions import (
     saturated_intervals,
     zero_intervals,
 )
-from actdiag.theory.seen import Seen
+from actdiag.theory.sampling import InputSample
 from actdiag.theory.tables import Tables, tables
 from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, PreActivationEstimates
 
@@ -75,7 +75,7 @@ class Expectations:
 @lru_cache(maxsize=256)
 def expectations(act: Activation, mean: float) -> Expectations:
     """Return the expectations of an activation over pre-activations of that mean."""
-    return Expectations(tables(moved(act, mean)))
+    return Expectations(tables(shifted_activation(act, mean)))
 
 
 class Reached(NamedTuple):
@@ -105,17 +105,17 @@ class Prediction(NamedTuple):
 
 
 @np.errstate(all="ignore")
-def predict_nodes(stack: Stack, seen: Seen, input_mean: float, top: float | None = None) -> Prediction:
+def predict_nodes(stack: Stack, sample: InputSample, input_mean: float, top: float | None = None) -> Prediction:
     """Return what theory predicts of every node of a network, running free from the input.
 
     Args:
         stack: The network.
-        seen: The second moments and cosines of its inputs.
+        sample: The second moments and cosines of its inputs.
         input_mean: The mean of their entries.
         top: The rms of dL/dz of the last node; None for the `random` loss, of which it is known.
     """
-    second = float(np.dot(seen.shares, seen.seconds))
-    cosine = seen.cosine if len(seen.cosines) else nan
+    second = float(np.dot(sample.shares, sample.seconds))
+    cosine = sample.cosine if len(sample.cosines) else nan
     start = Signal(second, input_mean, cosine, stack.data is None and stack.input == "normal", 0)
     values = {0: Reached(start, np.zeros(stack.depth), 0.0)}
     forward: list[LayerEstimates] = []
@@ -168,7 +168,7 @@ def _forward(
     if not (isfinite(z.second) and isfinite(a.second)):
         return "the signal grows beyond all numbers"
     q = max(z.second - z.mean**2, 0.0)
-    shifted = moved(act or LINEAR, z.mean)
+    shifted = shifted_activation(act or LINEAR, z.mean)
     sd = _spreads(stack, node, shifted, q, z)
     sources, cosine_sd = _carried(node, incoming, known, z)
     if node.draw is None:
@@ -268,7 +268,7 @@ def _estimates(
 
     share, plateau, dead = None, None, None
     if act is not None:
-        shifted, at = moved(act, z.mean), np.array([q])
+        shifted, at = shifted_activation(act, z.mean), np.array([q])
         share = Estimate(float(chance_within(zero_intervals(shifted, stack.dtype), at)[0]), sd.zero_fraction)
         saturated = saturated_intervals(shifted)
         plateau = Estimate(float(chance_within(saturated, at)[0]), sd.saturated_fraction) if saturated else None
@@ -366,7 +366,7 @@ def _through(
     if act is None or isinstance(incoming, str):
         return incoming
     q = max(z.signal.second - z.signal.mean**2, 0.0)
-    shifted = moved(act, z.signal.mean)
+    shifted = shifted_activation(act, z.signal.mean)
     factor = Activate(act).predict_gradient(0, [z.signal], Known(None, expectations))
     if isinstance(factor, str):
         return factor

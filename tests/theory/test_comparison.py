@@ -12,7 +12,7 @@ from actdiag.engine import backward, forward, parameters
 from actdiag.initializers import INITIALIZERS
 from actdiag.initializers import resolve as initializer
 from actdiag.ops.dense import Dense
-from actdiag.theory.beside import disagrees
+from actdiag.theory.comparison import disagrees
 from actdiag.theory.flow import why_not
 from actdiag.theory.types import Estimate, StackTheory
 

@@ -21,7 +21,7 @@ _AT_ONCE = 16
 _LEAST_SQUARES = 1e-290
 
 
-class Seen(NamedTuple):
+class InputSample(NamedTuple):
     """What theory takes from the activations of a layer, or from the input.
 
     Attributes:
@@ -41,7 +41,7 @@ class Seen(NamedTuple):
     cosine: float
 
 
-def see(activations: Array, squares: Doubles, cosine: float | None) -> Seen | None:
+def sample_inputs(activations: Array, squares: Doubles, cosine: float | None) -> InputSample | None:
     """Return what theory takes from a layer; None where the squares of an input leave float64.
 
     Args:
@@ -58,12 +58,12 @@ def see(activations: Array, squares: Doubles, cosine: float | None) -> Seen | No
     one, other = one[known], other[known]
     if cosine is None or not len(one):
         none = np.empty(0)
-        return Seen(seconds, shares, none, none, none, 0.0)
+        return InputSample(seconds, shares, none, none, none, 0.0)
     products = np.empty(len(one))
     for some in cut(len(one), _AT_ONCE):  # a few at a time, so that no fresh memory has to be mapped for them
         products[some] = np.vecdot(activations[one[some]].astype(float), activations[other[some]].astype(float))
     cosines = np.clip(products / np.sqrt(squares[one]) / np.sqrt(squares[other]), -1, 1)
-    return Seen(seconds, shares, squares[one] / width, squares[other] / width, cosines, cosine)
+    return InputSample(seconds, shares, squares[one] / width, squares[other] / width, cosines, cosine)
 
 
 def _grouped(seconds: Doubles) -> tuple[Doubles, Doubles]:

@@ -8,9 +8,16 @@ from actdiag.arrays import Array, Doubles
 from actdiag.measure.statistics import LayerStats
 from actdiag.model.stack import Stack
 from actdiag.theory.flow import follow, layers_of, why_not
-from actdiag.theory.onestep import Arriving, arriving, expected, expected_gradient, flagged, strays
+from actdiag.theory.onestep import (
+    PreActivationTheory,
+    expected,
+    expected_gradient,
+    flagged,
+    is_outlier,
+    pre_activations,
+)
 from actdiag.theory.prediction import predict_along
-from actdiag.theory.seen import Seen, see
+from actdiag.theory.sampling import InputSample, sample_inputs
 from actdiag.theory.summary import extended, summarize
 from actdiag.theory.types import LayerEstimates, LayerTheory, StackTheory
 
@@ -20,23 +27,23 @@ IN_A_ROW = 3
 _SHARE = 0.05
 
 
-class Beside:
-    """What theory says of a run while it goes: `see_input`, then `compare` each layer in order, then `report`."""
+class TheoryComparison:
+    """What theory says of a run while it goes: `record_input`, then `compare` each layer in order, then `report`."""
 
     def __init__(self, stack: Stack, loss_is_random: bool = True) -> None:
         self._stack = stack
         self._loss_is_random = loss_is_random
         self._reason = why_not(stack)
-        self._input: Seen | None = None
-        self._below: Seen | None = None
-        self._arrived: dict[int, Arriving] = {}
+        self._input: InputSample | None = None
+        self._below: InputSample | None = None
+        self._arrived: dict[int, PreActivationTheory] = {}
         self._expected: dict[int, LayerEstimates] = {}
         self._flagged: dict[int, tuple[str, ...]] = {}
 
-    def see_input(self, activations: Array, squares: Doubles, cosine: float | None) -> None:
+    def record_input(self, activations: Array, squares: Doubles, cosine: float | None) -> None:
         """Take what theory starts from: the input, the sums of squares of its rows, and their mean cosine."""
         if self._reason is None:
-            self._input = self._below = see(activations, squares, cosine)
+            self._input = self._below = sample_inputs(activations, squares, cosine)
             if self._input is None:
                 self._reason = "an input is too large for its squares"
 
@@ -53,7 +60,7 @@ class Beside:
         if self._reason is not None:
             return
         if self._below is not None:
-            z = arriving(self._stack, stats.layer, self._below)
+            z = pre_activations(self._stack, stats.layer, self._below)
             said = expected(self._stack, stats.layer, z)
             names = flagged(self._stack, said, stats)
             if names:
@@ -61,7 +68,7 @@ class Beside:
             if backward:
                 self._arrived[stats.layer] = _shortened(z)
         known = stats.layer < self._stack.depth and not stats.nonfinite_fraction
-        self._below = see(activations, squares, stats.cosine) if known else None
+        self._below = sample_inputs(activations, squares, stats.cosine) if known else None
 
     @np.errstate(all="ignore")
     def compare_gradient(self, stats: LayerStats, above: LayerStats, radial: float) -> None:
@@ -76,7 +83,7 @@ class Beside:
         if z is None or z_above is None or stats.gradient is None or above.gradient is None or not above.gradient.rms:
             return
         said = expected_gradient(self._stack, stats.layer, z, above.gradient.rms, radial, z_above.fit)
-        if strays(self._stack, said, stats):
+        if is_outlier(self._stack, said, stats):
             before = self._expected.get(stats.layer, LayerEstimates())
             self._expected[stats.layer] = before._replace(gradient=said)
             self._flagged[stats.layer] = (*self._flagged.get(stats.layer, ()), "gradient.rms")
@@ -108,7 +115,7 @@ def disagrees(numbers: Sequence[int], depth: int) -> bool:
     return longest >= IN_A_ROW or len(numbers) >= max(IN_A_ROW, _SHARE * depth + 1e-9)
 
 
-def _shortened(z: Arriving) -> Arriving:
+def _shortened(z: PreActivationTheory) -> PreActivationTheory:
     """Return what the backward pass needs, without the pairs: two that stand for them."""
     none = np.empty(0)
     c = np.clip(z.c.mean() + z.c.std() * np.array([-1.0, 1.0]), -1, 1) if len(z.c) else none
