@@ -11,8 +11,8 @@ import actdiag
 
 ROOT = Path(actdiag.__file__).parent
 ORDER = (
-    "errors registry arrays formats streams activations initializers datasets model engine measure external theory "
-    "diagnosis report repeats experiments view api render cli"
+    "errors registry arrays formats numerals streams activations initializers datasets model engine measure external "
+    "theory diagnosis report repeats experiments view api render cli"
 ).split()
 WITHIN = {
     "activations": (
@@ -35,7 +35,7 @@ WITHIN = {
     ).split(),
     "experiments": ["run", "fix", "verify", "train"],
     "render": ["figures", "terminal"],
-    "view": ["selection", "words", "training"],
+    "view": ["selection", "words", "summary", "training"],
     "cli": (
         "output gate options extras watching propagate grad_flow compare train gain activations initializers explain"
     ).split(),

@@ -8,6 +8,7 @@ from actdiag.diagnosis.run import Run, dead_layers, zero_layers
 from actdiag.diagnosis.wording import mend_scale, name_layers, rescale
 from actdiag.measure.histograms import Histogram
 from actdiag.measure.statistics import LayerStats
+from actdiag.numerals import whole_percent
 from actdiag.theory.regions import zero_intervals
 
 LOST = 0.01
@@ -25,7 +26,8 @@ def _nonfinite(run: Run) -> Iterable[Measured]:
 
 def _nonfinite_said(found: Found) -> str:
     where = name_layers(found.layers)
-    return f"NaN or inf in {where}, up to {found.value:.0%} of the entries: beyond {found.run.stack.dtype}"
+    up_to = whole_percent(found.value)
+    return f"NaN or inf in {where}, up to {up_to} of the entries: beyond {found.run.stack.dtype}"
 
 
 def _mend_nonfinite(found: Found) -> str:
@@ -84,7 +86,7 @@ def _share_under(magnitude: Histogram, decade: int) -> float:
 
 def _lost_said(found: Found) -> str:
     dtype, where = found.run.stack.dtype, name_layers(found.layers)
-    return f"up to {found.value:.0%} of the entries are too small for all digits of {dtype} in {where}"
+    return f"up to {whole_percent(found.value)} of the entries are too small for all digits of {dtype} in {where}"
 
 
 def _mend_lost(found: Found) -> str:

@@ -25,7 +25,7 @@ from actdiag.cli.watching import LINES, Watcher, rested
 from actdiag.experiments.train import Look, Recipe, Tried, training_rows, training_to_dict
 from actdiag.experiments.train.loop import Step
 from actdiag.render.terminal.marks import levels
-from actdiag.render.terminal.training import factor, ratio, training_view
+from actdiag.render.terminal.training import training_view
 from actdiag.render.terminal.watching import Watched, watch_line, watch_view
 from actdiag.report import as_json
 from actdiag.view import training as words_of
@@ -124,26 +124,6 @@ def test_smoothed():
     values = [10.0, 0.0, 2.0, 4.0, 6.0]
     assert words_of.smoothed(values, 2) == [10.0, 4.0, 2.0, 4.0, 5.0]
     assert words_of.smoothed(values, 1) == values
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, "-"), (1.0, "1.00"), (0.0686, "0.069"), (0.098, "0.10"), (12.34, "12.34"), (123.0, "1.2e+02"), (0.0, "0")],
-)
-def test_factor(value, text):
-    assert factor(value) == text
-
-
-@pytest.mark.parametrize(("value", "text"), [(None, "-"), (0.0, "0"), (0.00123, "1.2e-03")])
-def test_ratio(value, text):
-    assert ratio(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.0, "0%"), (1.0, "100%"), (0.004, "<1%"), (0.996, ">99%"), (0.5, "50%"), (0.005, "0%")]
-)
-def test_chance(value, text):
-    assert words_of.chance(value) == text
 
 
 def test_colours_have_words_and_go_where_asked():
