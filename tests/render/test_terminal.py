@@ -29,15 +29,6 @@ def shown(view, width, **console):
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize("width", [80, 120])
-@pytest.mark.parametrize("name", ["healthy", "sick", "gradient"])
-@pytest.mark.parametrize("ascii_only", [False, True])
-def test_report(golden, name, width, ascii_only):
-    report = {"healthy": builders.report, "sick": builders.sick, "gradient": builders.with_gradient}[name]()
-    text = shown(report_view(report, width=width, ascii_only=ascii_only), width)
-    golden(f"report-{name}-{width}{'-ascii' if ascii_only else ''}.txt", text)
-
-
 THEORY = {
     "theory": builders.with_theory,
     "surprising": builders.surprising,
@@ -49,10 +40,33 @@ THEORY = {
 }
 
 
-@pytest.mark.parametrize("name", list(THEORY))
-@pytest.mark.parametrize(("width", "ascii_only"), [(80, False), (120, False), (80, True)])
-def test_report_with_theory_and_repeats(golden, name, width, ascii_only):
-    text = shown(report_view(THEORY[name](), width=width, ascii_only=ascii_only), width)
+KINDS = {"healthy": builders.report, "sick": builders.sick, "gradient": builders.with_gradient, **THEORY}
+
+
+def everything():
+    """A report of means over seeds, with gradients, theory that is contradicted, and findings of every severity."""
+    flags = {2: ("rms",), 3: ("gradient.rms",), 4: ("gradient.rms", "rms")}
+    report = builders.repeated(builders.with_theory(builders.with_gradient(), flags))
+    findings = [replace(builders.VANISHING, rule="vanishing_gradient"), builders.ALIGNED, builders.FLAT]
+    return replace(report, verdict=builders.verdict("at-risk", findings))
+
+
+# Whole outputs are kept for the layouts that matter; what is said in them is tested where it is made.
+LAYOUTS = [
+    ("everything", everything, 80, False),
+    ("everything", everything, 80, True),
+    ("everything", everything, 120, False),
+    ("healthy", builders.report, 80, False),
+    ("sick", builders.sick, 80, False),
+    ("theory", builders.with_theory, 120, False),
+    ("surprising", builders.surprising, 80, False),
+    ("repeats", builders.repeated, 120, False),
+]
+
+
+@pytest.mark.parametrize(("name", "build", "width", "ascii_only"), LAYOUTS)
+def test_report(golden, name, build, width, ascii_only):
+    text = shown(report_view(build(), width=width, ascii_only=ascii_only), width)
     assert text.isascii() or not ascii_only
     golden(f"report-{name}-{width}{'-ascii' if ascii_only else ''}.txt", text)
 
@@ -61,7 +75,72 @@ def written(report, width=200, ascii_only=False):
     return shown(report_view(report, width=width, ascii_only=ascii_only), width).splitlines()
 
 
-KINDS = {"healthy": builders.report, "sick": builders.sick, "gradient": builders.with_gradient, **THEORY}
+def table_of(lines):
+    """The head of a report's table, and its rows."""
+    rule = next(at for at, line in enumerate(lines) if line.startswith(("──", "--")))
+    return lines[rule - 1], lines[rule + 1 : rule + 5]
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_rows_of_a_signal(ascii_only):
+    head, rows = table_of(written(builders.report(), 120, ascii_only))
+    assert head.split() == [
+        "layer",
+        "histogram",
+        "mean",
+        "std",
+        "rms",
+        "unit",
+        "std",
+        "rms",
+        "z",
+        "zero",
+        "dead",
+        "cosine",
+    ]
+    bars = "@#+-" if ascii_only else "█▇▅▃"  # of 20, 15, 10 and 5
+    for number, row in enumerate(rows, 1):
+        mean = numerals.number(0.4 / number)
+        assert row.split() == [str(number), bars, mean, "0.580", "0.700", "0.500", "1.00", "50%", "0%", "0.300", "ok"]
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_rows_of_a_gradient(ascii_only):
+    lines = written(builders.with_gradient(), 120, ascii_only)
+    head, rows = table_of(lines)
+    assert " ".join(head.split()) == "layer histogram rms a rms dL/dz ratio |dL/dW| dW/W |dL/db| zero"
+    marks = ["ok", "ok", "vanishing", "vanishing"]
+    for number, (row, mark) in enumerate(zip(rows, marks, strict=True), 1):
+        rms = 1e-11 * 100**number
+        numbers = ["0.700", numerals.number(rms), numerals.number(rms / 1e-3), "0.0200", "0.00100", "0.0300", "10%"]
+        assert row.split()[2:] == [*numbers, mark]
+    bars = [row.index("+" if ascii_only else "▅") for row in rows]
+    assert bars == sorted(bars, reverse=True)  # all rows share an axis: the smaller the gradient, the further left
+    assert "histograms: log10 |dL/dz| from -9 to -4" in lines
+
+
+def test_cells_that_have_no_number():
+    _, rows = table_of(written(builders.sick(), 120))
+    assert rows[1].split()[-1] == "aligned"
+    assert "off the axis" in rows[2]
+    assert rows[3].split()[1:4] == ["NaN", "or", "inf"]
+    assert rows[3].split().count("-") == 5
+    assert "dead" not in table_of(written(builders.report([builders.layer(1, dead_fraction=None)]), 120))[0]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", list(KINDS))
+def test_without_other_characters_the_layout_is_the_same(name, width):
+    """But for the bars, and for what is wider in ASCII."""
+    texts = [written(KINDS[name](), width, ascii_only) for ascii_only in (False, True)]
+    (head, rows), (ascii_head, ascii_rows) = map(table_of, texts)
+    assert not any("±" in line for line in texts[1])
+    if not any("±" in line for line in rows):
+        assert head == ascii_head
+        cells = str.maketrans("▁▂▃▄▅▆▇█", ".:-=+*#@")
+        assert [row.translate(cells) for row in rows] == ascii_rows
+    whole, ascii_whole = (" ".join(" ".join(lines).partition("verdict: ")[2].split()) for lines in texts)
+    assert numerals.in_ascii(whole) == ascii_whole
 
 
 @pytest.mark.parametrize("ascii_only", [False, True])
@@ -179,9 +258,23 @@ def test_a_fix_tells_probabilities_as_the_verdict_does(probability, text):
     assert f"({text} that SGD trains it)" in "\n".join(written(after))
 
 
-@pytest.mark.parametrize("width", [50, 80])
-def test_comparison(golden, width):
-    golden(f"comparison-{width}.txt", shown(comparison_view(comparison(), width=width), width))
+def test_comparison(golden):
+    golden("comparison-80.txt", shown(comparison_view(comparison(), width=80), 80))
+
+
+@pytest.mark.parametrize(
+    ("width", "tables"),
+    [
+        (48, [["relu"], ["tanh"], ["sigmoid"]]),
+        (50, [["relu", "tanh"], ["sigmoid"]]),
+        (69, [["relu", "tanh", "sigmoid"]]),
+    ],
+)
+def test_a_comparison_takes_as_many_tables_as_it_needs(width, tables):
+    lines = shown(comparison_view(comparison(), width=width), width).splitlines()
+    heads = [line.split() for line, under in pairwise(lines) if under.startswith("──")]
+    assert heads == tables
+    assert [line.split()[0] for line in lines if "rms 0.700" in line] == ["std=0.01", "he"] * len(tables)
 
 
 @pytest.mark.parametrize("width", [34, 40, 50, 60, 70, 80, 90, 100, 120, 160])
