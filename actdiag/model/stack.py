@@ -1,12 +1,13 @@
 """The Stack: what to run, validated once; everything after it is a pure function of it."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from hashlib import sha256
 
 import numpy as np
 
 from actdiag.activations import Activation
-from actdiag.arrays import Array, cut
+from actdiag.arrays import Array, cut, digest
 from actdiag.datasets.random_inputs import RANDOM_INPUTS, Over, in_turn, random_rows
 from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.formats import NumberFormat, arithmetic_format
@@ -29,6 +30,8 @@ _BLOCKS_WANTED = 4
 @dataclass(frozen=True, slots=True)
 class Stack:
     """A deep stack of equal layers z = a @ w + b, a = f(z), as a recipe.
+
+    Two are equal where all their fields are, data included, which are compared by digest and are not to be changed.
 
     Attributes:
         act: The activation of every layer.
@@ -60,6 +63,7 @@ class Stack:
     seed: int = 0
     data: Array | None = field(default=None, compare=False, repr=False)
     target_gain: float | None = None
+    _digest: str | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -94,6 +98,41 @@ class Stack:
         if any(self.weight_std(layer) > largest / 10 for layer in range(1, min(self.depth, 2) + 1)):
             problem = f"must keep the weights within {self.dtype} (std under {largest / 10:.1g}), got {gain:g}"
             raise InvalidField(field="gain", problem=problem)
+
+    @property
+    def data_digest(self) -> str | None:
+        """A SHA-256 of the data's dtype, shape and entries; None without data."""
+        if self._digest is None and self.data is not None:
+            object.__setattr__(self, "_digest", digest(self.data))
+        return self._digest
+
+    def __eq__(self, other: object) -> bool:
+        """Whether another stack holds the same."""
+        if not isinstance(other, Stack):
+            return NotImplemented
+        return self._compared() == other._compared() and (
+            self.data is other.data or self.data_digest == other.data_digest
+        )
+
+    def __hash__(self) -> int:
+        """The hash of all that is compared."""
+        return hash((*self._compared(), self.data_digest))
+
+    def _compared(self) -> tuple[object, ...]:
+        return tuple(getattr(self, one.name) for one in fields(self) if one.compare)
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256, in hexadecimal, of all that determines a run of the stack.
+
+        Equal stacks have equal fingerprints, in every process and on every machine. Entries count by their name, those
+        of one's own by what they give on fixed points besides; data count by what they hold. What a stack does not hold
+        is not in it: the loss, the number of bins, the version of actdiag.
+        """
+        held = {one.name: getattr(self, one.name) for one in fields(self) if one.compare}
+        held |= {"act": self.act.fingerprint(), "init": self.init.fingerprint(), "data": self.data_digest}
+        # A zero has two signs and one meaning.
+        plain = {name: value + 0.0 if isinstance(value, float) else value for name, value in held.items()}
+        return sha256(repr(sorted(plain.items())).encode()).hexdigest()
 
     @property
     def format(self) -> NumberFormat:
