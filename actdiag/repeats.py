@@ -6,11 +6,10 @@ from dataclasses import fields, replace
 from math import exp, log, sqrt
 from typing import Any
 
-from actdiag.diagnosis import RULES, Rules, Run, judge_run
-from actdiag.engine.losses import DEFAULT_CLASSES
+from actdiag.diagnosis import RULES, Rules, judge_run
 from actdiag.measure.forward import change_per_layer
 from actdiag.measure.histograms import Histogram
-from actdiag.measure.statistics import LayerStats
+from actdiag.measure.statistics import InputStats, LayerStats
 from actdiag.report import Repeats, Report, runs_that_count
 from actdiag.theory.types import LayerEstimates, LayerTheory
 
@@ -56,35 +55,21 @@ def average(reports: Iterable[Report], rules: Rules = RULES) -> Report:
         disagreeing += report.theory is not None and report.theory.disagrees
     enough = runs_that_count(len(seeds))
     means = tuple(layer.mean() for layer in layers)
-    change = change_per_layer(means)
-    theory = first.theory and first.theory._replace(disagrees=disagreeing >= enough)
-    judged = Run(
-        first.stack,
-        means,
-        change,
-        cosine.mean,
-        theory=theory,
-        loss=None if first.loss is None else first.loss.name,
-        classes=(first.loss and first.loss.classes) or DEFAULT_CLASSES,
-        input_rms=input_rms.mean,
-    )
-    return replace(
-        first,
+    measurements = replace(
+        first.measurements,
         layers=means,
-        change_per_layer=change,
-        verdict=judge_run(judged, rules),
+        input=InputStats(cosine.mean, input_rms.mean),
+        change=change_per_layer(means),
         loss=first.loss and replace(first.loss, value=loss.mean),
-        theory=theory,
+        theory=first.theory and first.theory._replace(disagrees=disagreeing >= enough),
         layer_theory=tuple(
             LayerTheory(said.predicted, LayerEstimates(), tuple(name for name in flagged if flagged[name] >= enough))
             for said, flagged in zip(first.layer_theory, flags, strict=False)
         ),
-        repeats=Repeats(
-            len(seeds), tuple(seeds), tuple(layer.spread() for layer in layers), tuple(verdicts.most_common())
-        ),
-        input_cosine=cosine.mean,
-        input_rms=input_rms.mean,
     )
+    spread = tuple(layer.spread() for layer in layers)
+    repeats = Repeats(len(seeds), tuple(seeds), spread, tuple(verdicts.most_common()))
+    return Report(first.command, measurements, judge_run(measurements, rules), repeats)
 
 
 def _chain(first: Report, others: Iterator[Report]) -> Iterator[Report]:

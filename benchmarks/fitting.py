@@ -17,7 +17,7 @@ import actdiag
 from actdiag.diagnosis.calibration.signals import Signals, signals
 from actdiag.diagnosis.calibration.trainability import Features, features
 from benchmarks.labels import SETS, Draw, Labelled, Outcome, load, read
-from benchmarks.observed import Observed, observed, run_of
+from benchmarks.observed import Observed, observed
 from benchmarks.rates import HALF_DECADE
 from benchmarks.rates import known as known_outcomes
 from benchmarks.scores import Floats
@@ -100,7 +100,7 @@ def main() -> None:
     for one in observed("fit"):
         # Both with a backward pass and without: the same numbers serve either.
         for report in (one.measured, one.estimated):
-            found = signals(run_of(report))
+            found = signals(report.measurements)
             if found is not None:
                 known.append((one, found, features(found, report.stack.depth)))
     rows = np.array([row for _, _, row in known])

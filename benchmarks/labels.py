@@ -22,7 +22,7 @@ from actdiag.arrays import Array
 from actdiag.datasets.catalogue import Dataset, load_dataset
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train.loop import Recipe, last_mean, steps
-from actdiag.experiments.train.network import climb, draw_network
+from actdiag.experiments.train.network import draw_network, forward
 from actdiag.model.stack import Stack
 
 FOLDER = Path(__file__).parent / "labels"
@@ -170,7 +170,7 @@ def outcome_of(stack: Stack, data: Dataset, chosen: Set, rate: float) -> Outcome
         for step in steps(network, data.train_inputs, data.train_labels, recipe, rate):
             losses.append(step.loss)
             if step.iteration in (_FIRST_LOOK, _NEXT_LOOK):
-                spreads.append(_spread(climb(network, data.train_inputs[:_LOOKED_AT]).logits))
+                spreads.append(_spread(forward(network, data.train_inputs[:_LOOKED_AT]).logits))
             if len(losses) >= _OVER and _decided(losses, spreads, chosen.iterations):
                 break
     if not math.isfinite(losses[-1]):

@@ -23,10 +23,10 @@ PHASES: dict[str, tuple[str, ...]] = {
         "actdiag.initializers.draws.draw_normal",
     ),
     "multiply": (
-        "actdiag.engine.propagation.multiply",
+        "actdiag.ops.dense.Dense.forward",
         "numpy.matmul",
     ),
-    "activate": ("actdiag.engine.propagation._activate", "actdiag.engine.propagation._pull_back"),
+    "activate": ("actdiag.ops.activation.apply", "actdiag.ops.activation.pull_back"),
     "reduce": (
         "actdiag.measure.moments.block_moments",
         "actdiag.measure.moments.unit_range",

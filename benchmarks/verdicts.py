@@ -16,7 +16,7 @@ from actdiag.engine.losses import Loss
 from actdiag.external import JUDGES, judge
 from actdiag.report import Report
 from benchmarks.labels import SEEN, SETS, data_of, load
-from benchmarks.observed import Observed, observed, run_of
+from benchmarks.observed import Observed, observed
 from benchmarks.rates import grid, known, rounded
 from benchmarks.scores import Score, area_under_curve, balanced_accuracy, brier, scored
 
@@ -64,7 +64,7 @@ def one_number_row(stacks: Sequence[Observed]) -> Row:
 
 def gradient_of(report: Report) -> float:
     """Return ln of the rms of dL/dz at layer 1 over that at the last layer; inf where there is none."""
-    rms = gradient_rms(run_of(report))
+    rms = gradient_rms(report.measurements)
     return log(rms[1]) if rms and rms[1] else inf
 
 

@@ -12,9 +12,24 @@ settings.load_profile("repeatable")
 
 GOLDEN = Path(__file__).parent / "golden"
 
-if os.environ.get("ACTDIAG_REQUIRE_TORCH"):
-    # Where the comparison with PyTorch is required, its absence is a failure and not a skip.
-    import torch  # noqa: F401
+# Where this is set, a test that is skipped because a package is missing fails instead.
+EXTRAS_REQUIRED = bool(os.environ.get("ACTDIAG_REQUIRE_EXTRAS"))
+
+
+def as_required(report):
+    if EXTRAS_REQUIRED and report.skipped and "could not import" in str(report.longrepr):
+        report.outcome, report.longrepr = "failed", f"ACTDIAG_REQUIRE_EXTRAS is set: {report.longrepr[-1]}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    return as_required((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    return as_required((yield))
 
 
 def pytest_addoption(parser):

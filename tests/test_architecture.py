@@ -1,104 +1,418 @@
-"""The house: a module imports only from what stands above it, and a start loads only what it needs."""
+"""The layers: a module imports only from those above it, and a start loads only what it needs."""
 
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 import actdiag
 
 ROOT = Path(actdiag.__file__).parent
-ORDER = (
-    "errors registry arrays formats numerals streams activations initializers datasets model engine measure external "
-    "theory diagnosis report repeats experiments view api render cli"
-).split()
-WITHIN = {
-    "activations": (
-        "entry traits sigmoidal rectifiers smooth piecewise gated "
-        "probing searching deriving dual terms expressions custom"
-    ).split(),
-    "initializers": ["draws", "entry", "scaling", "unscaled", "matrices", "frameworks"],
-    "datasets": ("random_inputs files inputs parts entry scaling digits synthetic idx numpy_files catalogue").split(),
-    "model": "site stack".split(),
-    "engine": "blocks workers memory parameters propagation losses".split(),
-    "measure": "moments histograms statistics forward gradients".split(),
-    "theory": (
-        "types gaussian tables pairs regions fluctuations seen onestep flow prediction meanfield summary beside "
-        "critical recommendation gains automatic"
-    ).split(),
-    "external": "charges evidence sagemaker deepdiagnosis autotrainer torchmortem collecting panel".split(),
-    "diagnosis": (
-        "findings run expectations wording calibration rule scale units dead inputs numerics readout "
-        "steps outlook rules verdict"
-    ).split(),
-    "experiments": ["run", "fix", "verify", "train"],
-    "render": ["figures", "terminal"],
-    "view": ["selection", "words", "summary", "training"],
-    "cli": (
-        "output gate options extras watching propagate grad_flow compare train gain activations initializers explain"
-    ).split(),
+
+# The modules and folders of each folder, one per line. A module imports only from the lines above its own, at the top
+# of the file or inside a function; a folder's __init__ is below all lines of the folder.
+ORDER = {
+    "": """
+        errors
+        registry
+        arrays
+        formats
+        numerals
+        streams
+        activations
+        initializers
+        datasets
+        ops
+        model
+        engine
+        measure
+        theory
+        measurements
+        external
+        diagnosis
+        report
+        repeats
+        experiments
+        view
+        render
+        api
+        cli
+    """,
+    "activations": """
+        entry
+        traits
+        sigmoidal
+        rectifiers
+        smooth
+        piecewise
+        gated
+        probing
+        searching
+        deriving
+        dual
+        terms
+        expressions
+        custom
+    """,
+    "initializers": """
+        draws
+        entry
+        scaling
+        unscaled
+        matrices
+        frameworks
+    """,
+    "datasets": """
+        random_inputs
+        files
+        inputs
+        parts
+        entry
+        scaling
+        digits
+        synthetic
+        idx
+        numpy_files
+        catalogue
+    """,
+    "ops": """
+        entry
+        dense
+        activation
+        residual
+    """,
+    "model": """
+        site
+        blocks
+        stack
+    """,
+    "engine": """
+        blocks
+        workers
+        values
+        memory
+        tape
+        parameters
+        forward
+        backward
+        losses
+    """,
+    "measure": """
+        moments
+        histograms
+        statistics
+        forward
+        gradients
+    """,
+    "theory": """
+        types
+        gaussian
+        tables
+        pairs
+        regions
+        fluctuations
+        seen
+        onestep
+        maps
+        flow
+        prediction
+        meanfield
+        summary
+        beside
+        critical
+        recommendation
+        gains
+        automatic
+    """,
+    "external": """
+        charges
+        evidence
+        sagemaker
+        deepdiagnosis
+        autotrainer
+        torchmortem
+        collecting
+        panel
+    """,
+    "diagnosis": """
+        findings
+        lost
+        expectations
+        wording
+        calibration
+        rule
+        scale
+        units
+        dead
+        inputs
+        numerics
+        readout
+        steps
+        outlook
+        rules
+        verdict
+    """,
+    "diagnosis/calibration": """
+        fitted
+        signals
+        trainability
+    """,
+    "experiments": """
+        run
+        fix
+        verify
+        train
+    """,
+    "experiments/train": """
+        optimizers
+        network
+        loop
+        snapshot
+        outcome
+        run
+        document
+    """,
+    "view": """
+        selection
+        words
+        summary
+        training
+    """,
+    "render": """
+        figures
+        terminal
+    """,
+    "render/figures": """
+        parts
+        density
+        curves
+        histograms
+        training
+    """,
+    "render/terminal": """
+        marks
+        columns
+        summary
+        comparison
+        catalogue
+        explain
+        gain
+        judging
+        mending
+        training
+        watching
+    """,
+    "api": """
+        verbs
+    """,
+    "cli": """
+        output
+        gate
+        options
+        extras
+        watching
+        propagate
+        grad_flow
+        compare
+        train
+        gain
+        activations
+        initializers
+        explain
+    """,
 }
-FILES = sorted(path for path in ROOT.rglob("*.py") if path not in (ROOT / "__init__.py", ROOT / "__main__.py"))
+
+# The only imports from below: these functions of report.py import these modules when they are called.
+BELOW_REPORT = {
+    ("figure", "render.figures"),
+    ("__rich_console__", "render.terminal.summary"),
+}
+
+# The only files that import modules by names known at run time.
+BY_NAME = {"__init__.py", "activations/custom.py"}
 
 
-def imports(path):
-    """Yield (module, whether at the top level, whether only for types) for every import of a file."""
-    tree = ast.parse(path.read_text())
-    for_types = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names]
-        for name in names:
-            yield name, node in tree.body, id(node) in for_types
+class Import(NamedTuple):
+    """A name that a file imports, and the innermost function that imports it; None at the top of the file."""
+
+    module: str
+    function: str | None
 
 
-def room(module):
-    return module.split(".")[1] if module.startswith("actdiag.") else None
+def modules_of(root: Path) -> dict[str, Path]:
+    """Return the files of a package by dotted name, without its own __init__ and __main__."""
+    found = {}
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        if parts not in ((), ("__main__",)):
+            found[".".join(parts)] = path
+    return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_come_from_above(path):
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    own = parts[0]
-    assert own in ORDER
-    for module, _, for_types in imports(path):
-        above = room(module)
-        if above is None or for_types or above.startswith("_"):
+FILES = modules_of(ROOT)
+
+
+def imports_of(path: Path) -> Iterator[Import]:
+    """Yield what a file imports at run time: imports for type checkers only are left out."""
+
+    def walk(node, function):
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            children = node.orelse
+        else:
+            children = ast.iter_child_nodes(node)
+        for child in children:
+            if isinstance(child, ast.Import):
+                yield from (Import(alias.name, function) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f"{path}: relative import"
+                yield from (Import(f"{child.module}.{alias.name}", function) for alias in child.names)
+            inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+            yield from walk(child, child.name if inside else function)
+
+    yield from walk(ast.parse(path.read_text(encoding="utf-8")), None)
+
+
+def inner_imports(path: Path, files: dict[str, Path]) -> Iterator[Import]:
+    """Yield what a file imports from its own package, each name as the module that defines or holds it."""
+    for name, function in imports_of(path):
+        package, _, inner = name.partition(".")
+        if package != "actdiag":
             continue
-        if own == "report" and above == "render":
-            continue  # Report.figure and its rich display: the only imports from below
-        assert ORDER.index(above) <= ORDER.index(own), f"{own} imports {module} from below"
-        if above == own and own in WITHIN and len(parts) > 1 and parts[1] != "__init__" and module.count(".") >= 2:
-            inner = module.split(".")[2]
-            if inner in WITHIN[own] and parts[1] in WITHIN[own]:
-                assert WITHIN[own].index(inner) <= WITHIN[own].index(parts[1]), f"{parts} imports {module}"
+        holder = inner if inner in files else inner.rpartition(".")[0]
+        if holder:
+            yield Import(holder, function)
+        else:
+            assert inner.startswith("__"), f"{path} imports {inner} from the top-level package"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_heavy_libraries_stay_in_their_rooms(path):
-    own = path.relative_to(ROOT).as_posix()
-    for module, at_top, for_types in imports(path):
+def violations(files: dict[str, Path], order: dict[str, str], allowed: set[tuple[str, str]]) -> list[str]:
+    """Return the violations: modules that `order` does not know, imports from below, circular imports."""
+    found = []
+    lines = {folder: text.split() for folder, text in order.items()}
+    folders = {name.rpartition(".")[0].replace(".", "/") for name in files}
+    for folder in sorted(folders | set(lines)):
+        held = {name.rpartition(".")[2] for name in files if name.rpartition(".")[0].replace(".", "/") == folder}
+        named = lines.get(folder, [])
+        found += [f"{folder or 'actdiag'}: the order does not know {name}" for name in sorted(held - set(named))]
+        found += [
+            f"{folder or 'actdiag'}: the order names {name}, which is not there" for name in named if name not in held
+        ]
+        found += [
+            f"{folder or 'actdiag'}: the order names {name} twice" for name in set(named) if named.count(name) > 1
+        ]
+    if found:
+        return found
+    graph: dict[str, list[str]] = {}
+    for name, path in files.items():
+        for module, function in inner_imports(path, files):
+            if name == "report" and (function, module) in allowed:
+                continue
+            graph.setdefault(name, []).append(module)
+            if not is_above(module, name, lines):
+                found.append(f"{name} imports {module} from below")
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        found.append("circle: " + " -> ".join(reversed(error.args[1])))
+    return found
+
+
+def is_above(module: str, name: str, lines: dict[str, list[str]]) -> bool:
+    """Return whether `module` is above `name` in the order of the first folder where their paths differ."""
+    theirs, ours = module.split("."), name.split(".")
+    shared = next((at for at, (one, two) in enumerate(zip(theirs, ours, strict=False)) if one != two), None)
+    if shared is None:
+        return len(theirs) > len(ours)  # an __init__ imports from its folder, no module from the __init__ above it
+    order = lines["/".join(ours[:shared])]
+    return order.index(theirs[shared]) < order.index(ours[shared])
+
+
+def test_imports_come_from_above():
+    assert violations(FILES, ORDER, BELOW_REPORT) == []
+
+
+def test_what_is_allowed_is_used():
+    used = {(function, module) for module, function in inner_imports(FILES["report"], FILES)}
+    assert used >= BELOW_REPORT
+    assert {
+        path.relative_to(ROOT).as_posix()
+        for path in ROOT.rglob("*.py")
+        if "import_module" in path.read_text(encoding="utf-8")
+    } == BY_NAME
+
+
+SMALL = {
+    "low.py": "",
+    "room/__init__.py": "from actdiag.room.two import x",
+    "room/one.py": "",
+    "room/two.py": "from actdiag.room.one import x",
+    "report.py": "def show():\n    from actdiag.shown import x",
+    "shown.py": "import actdiag.report",
+}
+SMALL_ORDER = {"": "low room report shown", "room": "one two"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, []),
+        ({"room/two.py": "from actdiag.low import x\nimport numpy"}, []),
+        ({"low.py": "if TYPE_CHECKING:\n    from actdiag.report import x"}, []),
+        ({"low.py": "import actdiag.report"}, ["low imports report from below"]),
+        ({"low.py": "from actdiag.room.one import x"}, ["low imports room.one from below"]),
+        ({"low.py": "def f():\n    from actdiag import room"}, ["low imports room from below"]),
+        (
+            {"low.py": "if TYPE_CHECKING:\n    pass\nelse:\n    import actdiag.report"},
+            ["low imports report from below"],
+        ),
+        (
+            {"room/one.py": "from actdiag.room import two"},
+            ["room.one imports room.two from below", "circle: room.two -> room.one -> room.two"],
+        ),
+        (
+            {"room/one.py": "from actdiag.room import x"},
+            ["room.one imports room from below", "circle: room -> room.two -> room.one -> room"],
+        ),
+        (
+            {"report.py": "def other():\n    from actdiag.shown import x"},
+            ["report imports shown from below", "circle: report -> shown -> report"],
+        ),
+        ({"new.py": ""}, ["actdiag: the order does not know new"]),
+        ({"room/new.py": ""}, ["room: the order does not know new"]),
+        (
+            {"room/inner/__init__.py": "", "room/inner/new.py": ""},
+            ["room: the order does not know inner", "room/inner: the order does not know new"],
+        ),
+        ({"room/two.py": None}, ["room: the order names two, which is not there"]),
+    ],
+)
+def test_the_order_is_held(tmp_path, changed, expected):
+    for name, text in (SMALL | changed).items():
+        if text is not None:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text, encoding="utf-8")
+    assert violations(modules_of(tmp_path), SMALL_ORDER, {("show", "shown")}) == expected
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_heavy_libraries_stay_in_their_rooms(name):
+    own = FILES[name].relative_to(ROOT).as_posix()
+    for module, function in imports_of(FILES[name]):
         library = module.split(".")[0]
-        if for_types:
-            continue
         if library == "rich":
             assert own.startswith(("render/terminal/", "cli/")), f"{own} imports rich"
         if library == "matplotlib":
-            assert own.startswith("render/figures/") or (own == "cli/output.py" and not at_top)
+            assert own.startswith("render/figures/") or (own == "cli/output.py" and function)
             assert "pyplot" not in module
-        if library in ("scipy", "sklearn"):
-            assert not at_top, f"{own} imports {library} at the top"
+        if library in ("scipy", "sklearn", "autograd"):
+            assert function, f"{own} imports {library} at the top"
+        assert library != "torch", f"{own} imports torch"
 
 
 def loaded_by(*arguments):

@@ -59,7 +59,7 @@ def numbers_of(text):
 
 def assert_alike(shown, output):
     assert words_of(shown) == words_of(output)
-    assert numbers_of(shown) == pytest.approx(numbers_of(output), rel=CLOSE, abs=1e-12)
+    assert numbers_of(shown) == pytest.approx(numbers_of(output), rel=CLOSE, abs=0)
 
 
 @pytest.mark.parametrize("command", commands())

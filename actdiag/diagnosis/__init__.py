@@ -3,7 +3,6 @@
 from actdiag.diagnosis.findings import Finding, Verdict
 from actdiag.diagnosis.rule import Rule
 from actdiag.diagnosis.rules import RULES, Rules, rules_from
-from actdiag.diagnosis.run import Run
 from actdiag.diagnosis.verdict import judge_run
 
-__all__ = ["RULES", "Finding", "Rule", "Rules", "Run", "Verdict", "judge_run", "rules_from"]
+__all__ = ["RULES", "Finding", "Rule", "Rules", "Verdict", "judge_run", "rules_from"]

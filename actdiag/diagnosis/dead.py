@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from math import sqrt
 
 from actdiag.activations import traits
+from actdiag.diagnosis.lost import dead_layers, recipe_of
 from actdiag.diagnosis.rule import Found, Measured, Rule
-from actdiag.diagnosis.run import Run, dead_layers
 from actdiag.diagnosis.wording import name_layers, rescale, revive
 from actdiag.measure.statistics import LayerStats
+from actdiag.measurements import Measurements
 from actdiag.numerals import brief_percent
 from actdiag.theory.regions import expected_dead_fraction
 
@@ -35,7 +36,7 @@ _LEAST_RMS, _MOST_RMS = 1e-12, 1e150
 """Beyond these no activation tells numbers apart, and a square may leave what is reckoned with."""
 
 
-def _dead(run: Run) -> Iterable[Measured]:
+def _dead(run: Measurements) -> Iterable[Measured]:
     born = dead_layers(run)
     for stats in run.layers:
         # Where every pre-activation is zero the signal is gone, and what became of it is another rule's to say.
@@ -43,18 +44,18 @@ def _dead(run: Run) -> Iterable[Measured]:
             yield Measured((stats.layer,), stats.dead_fraction)
 
 
-def dead_by_chance(run: Run, layer: int, times: int = 1) -> float:
+def dead_by_chance(run: Measurements, layer: int, times: int = 1) -> float:
     """Return the share of a layer's units that depth and batch leave dead, on `times` as many inputs.
 
     Each unit's pre-activations have the measured second moment, and the correlation that follows from the cosine
     below; the mean of the biases is left out, for what it kills is a fault.
     """
-    stack, stats = run.stack, run.layers[layer - 1]
+    stack, stats = recipe_of(run), run.layers[layer - 1]
     rms = stats.pre_activation.rms
     if not rms:
         return 0.0
     below = run.layers[layer - 2] if layer > 1 else None
-    cosine = run.input_cosine if below is None else below.cosine
+    cosine = run.input.cosine if below is None else below.cosine
     second_moment = min(max(rms, _LEAST_RMS), _MOST_RMS) ** 2
     from_bias = min(stack.bias_spread(layer)[1] ** 2, second_moment)
     correlation = ((second_moment - from_bias) * (cosine or 0.0) + from_bias) / second_moment
@@ -68,20 +69,20 @@ def dead_by_chance(run: Run, layer: int, times: int = 1) -> float:
     return chance
 
 
-def _allowed_dead(run: Run, stats: LayerStats) -> float:
+def _allowed_dead(run: Measurements, stats: LayerStats) -> float:
     """Return the share of dead units that depth and batch explain, with its spread in whole units."""
     chance = dead_by_chance(run, stats.layer)
     spread = (SPREADS * sqrt(stats.width * chance * (1 - chance)) + 2) / stats.width
     return min(chance + max(DEAD, spread), 1 - 0.5 / stats.width)
 
 
-def _dead_is_explained(run: Run, measured: Measured) -> bool:
+def _dead_is_explained(run: Measurements, measured: Measured) -> bool:
     return measured.value <= _allowed_dead(run, run.layers[measured.layers[0] - 1])
 
 
 def _dead_said(found: Found) -> str:
     run, stats = found.run, _deadest(found)
-    batch, layer = run.stack.batch, stats.layer
+    batch, layer = recipe_of(run).batch, stats.layer
     later = (f"{brief_percent(dead_by_chance(run, layer, times))} on {times * batch}" for times in TREND)
     facts = [f"{brief_percent(dead_by_chance(run, layer))} expected", *later]
     facts += [] if stats.cosine is None else [f"cosine {stats.cosine:.3g}"]
@@ -96,9 +97,9 @@ def _deadest(found: Found) -> LayerStats:
     return max(layers, key=lambda stats: stats.dead_fraction or 0.0)
 
 
-def why_dead(run: Run, stats: LayerStats) -> str:
+def why_dead(run: Measurements, stats: LayerStats) -> str:
     """Return what became of a layer's dead units, in a few words."""
-    bias_mean, _ = run.stack.bias_spread(stats.layer)
+    bias_mean, _ = recipe_of(run).bias_spread(stats.layer)
     chance, measured = dead_by_chance(run, stats.layer), stats.dead_fraction or 0.0
     if stats.subnormal_fraction:
         return UNDERFLOWED
@@ -113,13 +114,13 @@ def _revive(found: Found) -> str:
     run, stats = found.run, _deadest(found)
     why = why_dead(run, stats)
     if why == UNDERFLOWED:
-        return rescale(run.stack, run.layers, run.change.forward) or "use larger weights"
+        return rescale(recipe_of(run), run.layers, run.change.forward) or "use larger weights"
     if why == ALIGNED:
         return "nothing to mend in the units: with fewer layers inputs align less"
-    return "take a larger --batch to tell" if why == TOO_FEW else revive(run.stack)
+    return "take a larger --batch to tell" if why == TOO_FEW else revive(recipe_of(run))
 
 
-def _born_dead(run: Run) -> Iterable[Measured]:
+def _born_dead(run: Measurements) -> Iterable[Measured]:
     layers = dead_layers(run)
     if not layers:
         return
@@ -136,7 +137,7 @@ def _born_dead_said(found: Found) -> str:
 
 
 def _revive_layer(found: Found) -> str:
-    return revive(found.run.stack)
+    return revive(recipe_of(found.run))
 
 
 DEAD_UNITS = Rule(

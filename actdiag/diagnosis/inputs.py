@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 
+from actdiag.diagnosis.lost import recipe_of
 from actdiag.diagnosis.rule import Found, Measured, Rule
-from actdiag.diagnosis.run import Run
 from actdiag.diagnosis.wording import STANDARDIZE, centre, name_layers
 from actdiag.measure.statistics import LayerStats
+from actdiag.measurements import Measurements
 from actdiag.numerals import brief_percent
 
 ALIGNED = 0.999
@@ -24,7 +25,7 @@ SMALL_INPUT, LARGE_INPUT = 0.1, 10.0
 """The rms that inputs may have; initializers are made for 1."""
 
 
-def _cosines(run: Run) -> Iterable[Measured]:
+def _cosines(run: Measurements) -> Iterable[Measured]:
     for stats in run.layers:
         if stats.cosine is not None:
             yield Measured((stats.layer,), stats.cosine)
@@ -35,7 +36,7 @@ def _aligned_said(found: Found) -> str:
     return f"different inputs give parallel activations in {where} (cosine {found.value:.6f})"
 
 
-def _spread_left(run: Run) -> Iterable[Measured]:
+def _spread_left(run: Measurements) -> Iterable[Measured]:
     for stats in run.layers:
         if stats.rms and stats.unit_std is not None:
             yield Measured((stats.layer,), stats.unit_std / stats.std if stats.std else 0.0)
@@ -46,18 +47,18 @@ def _collapsed_said(found: Found) -> str:
     return f"units hardly depend on the input in {where}: unit_std is {found.value:.2g} of std"
 
 
-def _common(run: Run) -> Iterable[Measured]:
+def _common(run: Measurements) -> Iterable[Measured]:
     """The share of each layer's second moment that the mean over all entries makes."""
     for stats in run.layers:
         if stats.rms and stats.mean is not None:
             yield Measured((stats.layer,), min((stats.mean / stats.rms) ** 2, 1.0))
 
 
-def _apart(run: Run, measured: Measured) -> bool:
+def _apart(run: Measurements, measured: Measured) -> bool:
     return (_layer(run, measured).cosine or 0.0) <= NEARLY_ALIGNED
 
 
-def _layer(run: Run, measured: Measured) -> LayerStats:
+def _layer(run: Measurements, measured: Measured) -> LayerStats:
     return run.layers[measured.layers[0] - 1]
 
 
@@ -68,12 +69,12 @@ def _common_said(found: Found) -> str:
 
 
 def _centre(found: Found) -> str:
-    return centre(found.run.stack, found.run.layers[found.layers[0] - 1])
+    return centre(recipe_of(found.run), found.run.layers[found.layers[0] - 1])
 
 
-def _scale_of_input(run: Run) -> Iterable[Measured]:
-    if run.input_rms is not None:
-        yield Measured((), run.input_rms)
+def _scale_of_input(run: Measurements) -> Iterable[Measured]:
+    if run.input.rms is not None:
+        yield Measured((), run.input.rms)
 
 
 def _input_said(found: Found) -> str:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from math import floor, log10
 
+from actdiag.diagnosis.lost import dead_layers, recipe_of, zero_layers
 from actdiag.diagnosis.rule import Found, Measured, Rule
-from actdiag.diagnosis.run import Run, dead_layers, zero_layers
 from actdiag.diagnosis.wording import mend_scale, name_layers, rescale
 from actdiag.measure.histograms import Histogram
 from actdiag.measure.statistics import LayerStats
+from actdiag.measurements import Measurements
 from actdiag.numerals import whole_percent
 from actdiag.theory.regions import zero_intervals
 
@@ -18,7 +19,7 @@ _NEAR = 1e6
 """Zeros are suspect where the rms is within this factor of the dtype's smallest normal number."""
 
 
-def _nonfinite(run: Run) -> Iterable[Measured]:
+def _nonfinite(run: Measurements) -> Iterable[Measured]:
     for stats in run.layers:
         gradient = stats.gradient.nonfinite_fraction if stats.gradient else 0.0
         yield Measured((stats.layer,), max(stats.nonfinite_fraction, stats.pre_activation.nonfinite_fraction, gradient))
@@ -27,16 +28,16 @@ def _nonfinite(run: Run) -> Iterable[Measured]:
 def _nonfinite_said(found: Found) -> str:
     where = name_layers(found.layers)
     up_to = whole_percent(found.value)
-    return f"NaN or inf in {where}, up to {up_to} of the entries: beyond {found.run.stack.dtype}"
+    return f"NaN or inf in {where}, up to {up_to} of the entries: beyond {recipe_of(found.run).dtype}"
 
 
 def _mend_nonfinite(found: Found) -> str:
     run = found.run
     further = "use smaller weights; --dtype float64 reaches further"
-    return rescale(run.stack, run.layers, run.change.forward) or further
+    return rescale(recipe_of(run), run.layers, run.change.forward) or further
 
 
-def _all_zero(run: Run) -> Iterable[Measured]:
+def _all_zero(run: Measurements) -> Iterable[Measured]:
     """Layers of zeros that no dead layer below accounts for."""
     zero, dead = zero_layers(run), dead_layers(run)
     if zero and not (dead and dead[0] <= zero[0]):
@@ -45,21 +46,21 @@ def _all_zero(run: Run) -> Iterable[Measured]:
 
 def _zeros_said(found: Found) -> str:
     run, first = found.run, found.layers[0]
-    below = run.layers[first - 2].rms if first > 1 else run.input_rms
+    below = run.layers[first - 2].rms if first > 1 else run.input.rms
     why = "the inputs are zero" if below == 0 else "everything underflowed"
-    if not run.stack.init.mean_field and run.stack.weight_std(first) == 0:
+    if not recipe_of(run).init.mean_field and recipe_of(run).weight_std(first) == 0:
         why = "the weights are zero"
     under = f", over an rms of {below:.3g} below" if below else ""
     return f"all activations are exactly zero in {name_layers(found.layers)}{under}: {why}"
 
 
 def _mend_zeros(found: Found) -> str:
-    return mend_scale(found.run.stack, found.run.layers, found.run.change.forward, "signal", exploding=False)
+    return mend_scale(recipe_of(found.run), found.run.layers, found.run.change.forward, "signal", exploding=False)
 
 
-def _lost(run: Run) -> Iterable[Measured]:
+def _lost(run: Measurements) -> Iterable[Measured]:
     """The share of each layer's entries, or of those of dL/dz, that are subnormal or that underflowed."""
-    tiny = run.stack.format.normal
+    tiny = recipe_of(run).format.normal
     for stats in run.layers:
         if not stats.rms:
             continue  # where all is zero, zero_signal says so
@@ -69,12 +70,12 @@ def _lost(run: Run) -> Iterable[Measured]:
         yield Measured((stats.layer,), share)
 
 
-def _underflowed(run: Run, stats: LayerStats, tiny: float) -> float:
+def _underflowed(run: Measurements, stats: LayerStats, tiny: float) -> float:
     """Return the share of zeros that are none of the activation's: it has none elsewhere, and the rest is as small."""
-    act = run.stack.act
+    act = recipe_of(run).act
     if (stats.rms or 0.0) >= _NEAR * tiny or act.derivative is None:
         return 0.0
-    return 0.0 if zero_intervals(act, run.stack.dtype) else stats.zero_fraction
+    return 0.0 if zero_intervals(act, recipe_of(run).dtype) else stats.zero_fraction
 
 
 def _share_under(magnitude: Histogram, decade: int) -> float:
@@ -85,14 +86,14 @@ def _share_under(magnitude: Histogram, decade: int) -> float:
 
 
 def _lost_said(found: Found) -> str:
-    dtype, where = found.run.stack.dtype, name_layers(found.layers)
+    dtype, where = recipe_of(found.run).dtype, name_layers(found.layers)
     return f"up to {whole_percent(found.value)} of the entries are too small for all digits of {dtype} in {where}"
 
 
 def _mend_lost(found: Found) -> str:
     run = found.run
     further = "use larger weights; --dtype float64 reaches further"
-    return rescale(run.stack, run.layers, run.change.forward) or further
+    return rescale(recipe_of(run), run.layers, run.change.forward) or further
 
 
 NONFINITE = Rule(

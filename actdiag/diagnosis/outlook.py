@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 
 from actdiag.diagnosis.calibration.trainability import HIGH, trainability
+from actdiag.diagnosis.lost import recipe_of
 from actdiag.diagnosis.rule import Found, Measured, Rule
-from actdiag.diagnosis.run import Run
+from actdiag.measurements import Measurements
 from actdiag.numerals import whole_percent
 
 _MOST_REASONS = 2
 
 
-def _probability(run: Run) -> Iterable[Measured]:
+def _probability(run: Measurements) -> Iterable[Measured]:
     yield Measured((), trainability(run).probability)
 
 
@@ -22,7 +23,7 @@ def _reasons_said(found: Found) -> str:
 
 
 def _improve(found: Found) -> str:
-    stack = found.run.stack
+    stack = recipe_of(found.run)
     if stack.target_gain is None and stack.act.derivative is not None and stack.init.mean_field:
         return f"try --gain auto, which brings every layer to the gain that {stack.act.name} needs, or fewer layers"
     return "try fewer layers, or another activation"

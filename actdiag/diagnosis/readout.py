@@ -6,19 +6,20 @@ from math import inf
 
 from actdiag.diagnosis.calibration.trainability import output_scale
 from actdiag.diagnosis.inputs import LARGE_INPUT
+from actdiag.diagnosis.lost import lost, recipe_of
 from actdiag.diagnosis.rule import Found, Measured, Rule
-from actdiag.diagnosis.run import Run, lost
 from actdiag.diagnosis.scale import SIGNAL_FOLD
 from actdiag.diagnosis.wording import STANDARDIZE, centre, mend_scale
+from actdiag.measurements import Measurements
 
 FAINT, LOUD = 1e-4, 1e2
 """How little and how much a readout's outputs may differ from input to input, as an rms; a softmax looks for 1."""
 
 
-def _output(run: Run) -> Iterable[Measured]:
-    scale = None if lost(run) or not run.stack.init.mean_field else output_scale(run)
+def _output(run: Measurements) -> Iterable[Measured]:
+    scale = None if lost(run) or not recipe_of(run).init.mean_field else output_scale(run)
     if scale is not None:
-        yield Measured((run.stack.depth,), scale)
+        yield Measured((recipe_of(run).depth,), scale)
 
 
 def _output_said(found: Found) -> str:
@@ -29,15 +30,15 @@ def _raise_output(found: Found) -> str:
     first, last = found.run.layers[0], found.run.layers[-1]
     vanishes = (last.rms or 0.0) < (first.rms or 0.0) / SIGNAL_FOLD
     if not vanishes and (last.unit_std or 0.0) < (last.std or 0.0) / 2:
-        return centre(found.run.stack, last)
-    return mend_scale(found.run.stack, found.run.layers, found.run.change.forward, "signal", exploding=False)
+        return centre(recipe_of(found.run), last)
+    return mend_scale(recipe_of(found.run), found.run.layers, found.run.change.forward, "signal", exploding=False)
 
 
 def _lower_output(found: Found) -> str:
     run = found.run
-    if run.input_rms is not None and run.input_rms > LARGE_INPUT:
+    if run.input.rms is not None and run.input.rms > LARGE_INPUT:
         return STANDARDIZE
-    return mend_scale(run.stack, run.layers, run.change.forward, "signal", exploding=True)
+    return mend_scale(recipe_of(run), run.layers, run.change.forward, "signal", exploding=True)
 
 
 FAINT_OUTPUT = Rule(

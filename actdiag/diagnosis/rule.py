@@ -6,7 +6,7 @@ from math import inf
 from typing import NamedTuple
 
 from actdiag.diagnosis.findings import Finding, Severity
-from actdiag.diagnosis.run import Run
+from actdiag.measurements import Measurements
 
 Interval = tuple[float, float]
 
@@ -36,7 +36,7 @@ class Found(NamedTuple):
         limit: That limit.
     """
 
-    run: Run
+    run: Measurements
     layers: tuple[int, ...]
     value: float
     limit: float
@@ -70,7 +70,7 @@ class Rule:
     name: str
     title: str
     quantity: str
-    measure: Callable[[Run], Iterable[Measured]]
+    measure: Callable[[Measurements], Iterable[Measured]]
     summary: Callable[[Found], str]
     advice: Callable[[Found], str]
     explanation: str
@@ -79,8 +79,8 @@ class Rule:
     severity: Severity = "warning"
     low: float = -inf
     high: float = inf
-    explained: Callable[[Run, Measured], Interval] | None = None
-    harmless: Callable[[Run, Measured], bool] | None = None
+    explained: Callable[[Measurements, Measured], Interval] | None = None
+    harmless: Callable[[Measurements, Measured], bool] | None = None
     mark: str = ""
     enabled: bool = True
 
@@ -89,7 +89,7 @@ class Rule:
         """The limits that the rule has, by name."""
         return {name: bound for name, bound in (("low", self.low), ("high", self.high)) if abs(bound) != inf}
 
-    def find(self, run: Run) -> Iterator[Finding]:
+    def find(self, run: Measurements) -> Iterator[Finding]:
         """Yield what is found in a run: one finding for all numbers beyond their limits, none where all are within."""
         beyond = []
         for measured in self.measure(run):
@@ -113,7 +113,7 @@ class Rule:
             advice=self.advice(found),
         )
 
-    def _passed(self, run: Run, measured: Measured) -> float | None:
+    def _passed(self, run: Measurements, measured: Measured) -> float | None:
         """Return the limit that a number is beyond, with all that is explained; None where it is within."""
         low, high = self.low, self.high
         if low <= measured.value <= high:

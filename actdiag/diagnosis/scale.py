@@ -8,9 +8,10 @@ from typing import Literal
 
 from actdiag.diagnosis.calibration.trainability import gradient_rms
 from actdiag.diagnosis.expectations import degree, log_variance
+from actdiag.diagnosis.lost import lost, recipe_of
 from actdiag.diagnosis.rule import Found, Interval, Measured, Rule
-from actdiag.diagnosis.run import Run, lost
 from actdiag.diagnosis.wording import fold_of, mend_scale
+from actdiag.measurements import Measurements
 
 SIGNAL_FOLD = 100.0
 """The rms of the activations may change this many times over the whole depth."""
@@ -28,12 +29,12 @@ Way = Literal["signal", "gradient"]
 Path = tuple[tuple[int, float], ...]
 
 
-def signal_path(run: Run) -> Path:
+def signal_path(run: Measurements) -> Path:
     """Return the rms of each layer's activations over the first's, without layers that are zero or overflowed."""
     return _path({stats.layer: stats.rms for stats in run.layers if stats.rms and not stats.nonfinite_fraction})
 
 
-def gradient_path(run: Run) -> Path:
+def gradient_path(run: Measurements) -> Path:
     """Return the rms of dL/dz of each layer over the last's, the last first.
 
     Empty where the signal is lost on the way up: what comes down from there says nothing of its own. So it is without
@@ -45,7 +46,7 @@ def gradient_path(run: Run) -> Path:
         gradients = {stats.layer: stats.gradient for stats in reversed(run.layers)}
         known = {layer: one.rms for layer, one in gradients.items() if one and not one.nonfinite_fraction}
         return _path({layer: rms for layer, rms in known.items() if rms is not None})
-    if not run.stack.init.mean_field:
+    if not recipe_of(run).init.mean_field:
         return ()
     return _path(dict(sorted((gradient_rms(run) or {}).items(), reverse=True)))
 
@@ -55,13 +56,13 @@ def _path(rms: Mapping[int, float]) -> Path:
     return tuple((layer, value / first) for layer, value in rms.items()) if first else ()
 
 
-def _change(run: Run, way: Way) -> Iterable[Measured]:
+def _change(run: Measurements, way: Way) -> Iterable[Measured]:
     path = signal_path(run) if way == "signal" else gradient_path(run)
     if len(path) > 1:
         yield Measured((path[-1][0],), path[-1][1], path)
 
 
-def _wandering(run: Run, measured: Measured, way: Way) -> Interval:
+def _wandering(run: Measurements, measured: Measured, way: Way) -> Interval:
     """Return the changes that finite width alone explains.
 
     The log second moment gathers K/width of variance a layer, of which a layer passes on what its activation's local
@@ -69,7 +70,7 @@ def _wandering(run: Run, measured: Measured, way: Way) -> Interval:
     """
     variance = 0.0
     for stats in run.layers[min(layer for layer, _ in measured.path) :]:
-        act, rms = run.stack.act, stats.pre_activation.rms
+        act, rms = recipe_of(run).act, stats.pre_activation.rms
         z_rms = None if rms is None else float(f"{rms:.2g}")  # of many layers most are then alike, and reckoned once
         kept = 1.0 if way == "gradient" else min(degree(act, z_rms) or 1.0, 1.0) ** 2
         variance = kept * variance + log_variance(act, z_rms, stats.width, backward=way == "gradient")
@@ -77,7 +78,7 @@ def _wandering(run: Run, measured: Measured, way: Way) -> Interval:
     return exp(-min(wander + variance / 4, _LARGEST_EXPONENT)), exp(min(wander, _LARGEST_EXPONENT))
 
 
-def _a_layer(run: Run, measured: Measured, way: Way) -> float | None:
+def _a_layer(run: Measurements, measured: Measured, way: Way) -> float | None:
     """Return the factor from layer to layer."""
     known = run.change.forward if way == "signal" else run.change.backward
     if known is None and 0 < measured.value and isfinite(measured.value):
@@ -103,7 +104,7 @@ def _mend(found: Found, way: Way) -> str:
     if way == "gradient" and signal is not None and not 1 / SIGNAL_FOLD <= signal.value <= SIGNAL_FOLD:
         way = "signal"  # what mends the signal mends its gradient, and one change is less than two
     (measured,) = _change(run, way)
-    return mend_scale(run.stack, run.layers, _a_layer(run, measured, way), way, measured.value > 1)
+    return mend_scale(recipe_of(run), run.layers, _a_layer(run, measured, way), way, measured.value > 1)
 
 
 _FINITE_WIDTH = (

@@ -6,9 +6,9 @@ from math import inf
 
 from actdiag.diagnosis.calibration.trainability import trainability
 from actdiag.diagnosis.rule import Found, Measured, Rule
-from actdiag.diagnosis.run import Run
 from actdiag.diagnosis.scale import GRADIENT_FOLD, gradient_path
 from actdiag.diagnosis.wording import name_layers
+from actdiag.measurements import Measurements
 
 SMALLEST_UPDATE, LARGEST_UPDATE = 1e-5, 1e-1
 """A step of plain SGD may change a layer's weights by these shares of their norm."""
@@ -17,14 +17,14 @@ FLAT = 10.0
 """Norms of dL/dW within this factor of each other look flat to the eye."""
 
 
-def rate_of(run: Run) -> float | None:
+def rate_of(run: Measurements) -> float | None:
     """Return the learning rate in use, else the one that the verdict recommends."""
     return run.learning_rate if run.learning_rate is not None else trainability(run).learning_rate
 
 
-def _updates(run: Run) -> Iterable[Measured]:
+def _updates(run: Measurements) -> Iterable[Measured]:
     """The share of its norm by which a step moves each layer's weights; of labelled losses alone."""
-    rate = rate_of(run) if run.loss not in (None, "random") else None
+    rate = rate_of(run) if run.loss is not None and run.loss.name != "random" else None
     if rate is None:
         return
     for stats in run.layers:
@@ -33,7 +33,7 @@ def _updates(run: Run) -> Iterable[Measured]:
             yield Measured((stats.layer,), rate * ratio)
 
 
-def _rate_is_only_recommended(run: Run, measured: Measured) -> bool:
+def _rate_is_only_recommended(run: Measurements, measured: Measured) -> bool:
     return run.learning_rate is None
 
 
@@ -51,7 +51,7 @@ def _change_rate(found: Found) -> str:
     return f"take a learning rate {'under' if too_large else 'over'} {rate * found.limit / found.value:.2g}"
 
 
-def _flatness(run: Run) -> Iterable[Measured]:
+def _flatness(run: Measurements) -> Iterable[Measured]:
     """How far the norms of dL/dW lie apart, where dL/dz vanishes or explodes."""
     path = gradient_path(run)
     norms = [stats.weight_gradient.norm for stats in run.layers if stats.weight_gradient]
@@ -68,7 +68,7 @@ def _judge_by_dz(found: Found) -> str:
     return "judge by dL/dz: in dL/dW the changes of the signal and of the gradient cancel"
 
 
-def _disagreement(run: Run) -> Iterable[Measured]:
+def _disagreement(run: Measurements) -> Iterable[Measured]:
     if run.theory is not None:
         yield Measured((), float(run.theory.disagrees))
 

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable
 
+from actdiag.diagnosis.lost import recipe_of
 from actdiag.diagnosis.rule import Found, Measured, Rule
-from actdiag.diagnosis.run import Run
 from actdiag.diagnosis.wording import DRAW_WEIGHTS, name_layers, unsaturate
+from actdiag.measurements import Measurements
 from actdiag.numerals import brief_percent, whole_percent
 
 SATURATED = 0.5
 """A layer with more than this share of saturated entries passes little gradient."""
 
 
-def _saturated(run: Run) -> Iterable[Measured]:
+def _saturated(run: Measurements) -> Iterable[Measured]:
     for stats in run.layers:
         if stats.saturated_fraction is not None:
             yield Measured((stats.layer,), stats.saturated_fraction)
@@ -24,14 +25,14 @@ def _saturation_said(found: Found) -> str:
 
 
 def _unsaturate(found: Found) -> str:
-    return unsaturate(found.run.stack, found.layers[0])
+    return unsaturate(recipe_of(found.run), found.layers[0])
 
 
-def _symmetric(run: Run) -> Iterable[Measured]:
+def _symmetric(run: Measurements) -> Iterable[Measured]:
     layers = tuple(
         stats.layer
         for stats in run.layers
-        if stats.width > 1 and run.stack.weight_std(stats.layer) == run.stack.bias_spread(stats.layer)[1] == 0
+        if stats.width > 1 and recipe_of(run).weight_std(stats.layer) == recipe_of(run).bias_spread(stats.layer)[1] == 0
     )
     if layers:
         yield Measured(layers, float(len(layers)))

@@ -6,12 +6,12 @@ from dataclasses import replace
 from actdiag.diagnosis.calibration.trainability import LOW, Reason, trainability
 from actdiag.diagnosis.findings import SEVERITIES, Finding, Outlook, Verdict
 from actdiag.diagnosis.rules import RULES, Rules
-from actdiag.diagnosis.run import Run
+from actdiag.measurements import Measurements
 
 _LAST_WORD = "outlook"
 
 
-def judge_run(run: Run, rules: Rules = RULES) -> Verdict:
+def judge_run(run: Measurements, rules: Rules = RULES) -> Verdict:
     """Return the verdict on a run.
 
     A rule of severity `error` that finds something is certain: no stack trains with it. Otherwise the probability
@@ -46,7 +46,7 @@ def judge_run(run: Run, rules: Rules = RULES) -> Verdict:
     )
 
 
-def _findings(run: Run, rules: Rules) -> list[Finding]:
+def _findings(run: Measurements, rules: Rules) -> list[Finding]:
     last = rules[_LAST_WORD]
     found = [finding for rule in rules.values() if rule.enabled and rule is not last for finding in rule.find(run)]
     if last.enabled and not any(finding.counts for finding in found):

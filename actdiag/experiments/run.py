@@ -7,19 +7,22 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from actdiag.arrays import Array
-from actdiag.diagnosis import RULES, Rules, Run, judge_run, rules_from
+from actdiag.diagnosis import RULES, Rules, judge_run, rules_from
+from actdiag.engine.backward import backward
+from actdiag.engine.forward import forward
 from actdiag.engine.losses import DEFAULT_CLASSES, Loss, labels_of, loss_and_gradient
 from actdiag.engine.memory import check_fits, plan_backward, useful_threads
-from actdiag.engine.propagation import Tape, backward, forward
+from actdiag.engine.tape import Tape
 from actdiag.engine.workers import MOST_THREADS, Workers
 from actdiag.errors import InvalidField, check_integer, check_real
 from actdiag.measure.forward import Axis, ForwardMeasure, change_per_layer, directions_of
 from actdiag.measure.gradients import BackwardMeasure, radial_share
 from actdiag.measure.moments import mean_cosine, squares_of
-from actdiag.measure.statistics import LayerStats
+from actdiag.measure.statistics import InputStats, LayerStats, LossValue
+from actdiag.measurements import Measurements
 from actdiag.model.stack import MOST_SEED, Stack
 from actdiag.repeats import average
-from actdiag.report import LossValue, Report
+from actdiag.report import Report
 from actdiag.theory.beside import Beside
 
 MOST_BINS = 10_000
@@ -101,8 +104,7 @@ class _Run:
         self._steps = steps
         self._theory = Beside(stack, loss is None or loss.name == "random") if settings.theory else None
         self._layers: list[LayerStats] = []
-        self._input_cosine: float | None = None
-        self._input_rms: float | None = None
+        self._input = InputStats()
 
     def climb(self, workers: Workers, tape: Tape | None = None) -> Array:
         """Measure every layer on the way up and return the activations of the last."""
@@ -111,9 +113,9 @@ class _Run:
             if layer.number == 0:
                 found = directions_of(layer.activations, self._stack.row_blocks(), workers)
                 squares = squares_of(found)
-                self._input_cosine, self._input_rms = mean_cosine(found), sqrt(squares.mean() / self._stack.input_width)
+                self._input = InputStats(mean_cosine(found), sqrt(squares.mean() / self._stack.input_width))
                 if self._theory is not None:
-                    self._theory.see_input(layer.activations, squares, self._input_cosine)
+                    self._theory.see_input(layer.activations, squares, self._input.cosine)
                 continue
             stats = measure.summarize(layer.number, layer.blocks)
             self._layers.append(stats)
@@ -143,30 +145,19 @@ class _Run:
     def report(self, command: str, loss: LossValue | None = None) -> Report:
         """Return the Report of the whole."""
         layers = tuple(self._layers)
-        change = change_per_layer(layers)
-        theory, said = (None, ()) if self._theory is None else self._theory.report(layers)
-        run = Run(
-            self._stack,
+        theory, layer_theory = (None, ()) if self._theory is None else self._theory.report(layers)
+        measurements = Measurements(
+            self._sites,
             layers,
-            change,
-            self._input_cosine,
-            theory=theory,
-            loss=None if loss is None else loss.name,
+            self._input,
+            change_per_layer(layers),
+            loss=loss,
             classes=(loss and loss.classes) or DEFAULT_CLASSES,
-            input_rms=self._input_rms,
-        )
-        return Report(
-            command,
-            self._stack,
-            layers,
-            change,
-            judge_run(run, self._rules),
-            loss,
             theory=theory,
-            layer_theory=said,
-            input_cosine=self._input_cosine,
-            input_rms=self._input_rms,
+            layer_theory=layer_theory,
+            recipe=self._stack,
         )
+        return Report(command, measurements, judge_run(measurements, self._rules))
 
 
 def check_repeats(stack: Stack, repeats: object) -> int:

@@ -7,10 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from actdiag.arrays import Array, Counts, Doubles
+from actdiag.engine.backward import BackwardLayer, backward, weight_gradients
 from actdiag.engine.blocks import REDUCED, in_double, pieces
+from actdiag.engine.forward import forward
 from actdiag.engine.losses import Loss, labels_of, loss_and_gradient
 from actdiag.engine.memory import DEFAULT_BUDGET, check_fits, plan_backward, useful_threads
-from actdiag.engine.propagation import BackwardLayer, Tape, backward, forward, weight_gradients
+from actdiag.engine.tape import Tape
 from actdiag.engine.workers import Workers
 from actdiag.external.deepdiagnosis import FAR
 from actdiag.external.evidence import Evidence, LayerEvidence, kind_of
@@ -105,6 +107,7 @@ def collect(stack: Stack, loss: Loss, learning_rate: float, threads: int | None 
         layers = [
             _weigh(layer, reached[layer.number - 1], workers)
             for layer in backward(stack, workers, tape, d_top, see_signals)
+            if layer.weights is not None
         ]
     return Evidence(kind, tuple(reversed(layers)), learning_rate)
 
@@ -163,13 +166,14 @@ def see_signals(layer: int, z: Array, d_a: Array, d_z: Array) -> Doubles:
 
 def _weigh(layer: BackwardLayer[Doubles], reached: Reached, workers: Workers) -> LayerEvidence:
     """Return the evidence of a layer: what was reached on the way up, and what comes down."""
+    assert layer.weights is not None
     entries = np.empty_like(layer.weights)  # percentiles need all of dL/dW at once: that of one layer is held
 
-    def weigh(rows: slice, d_weights: Array) -> Weights:
+    def weigh(rows: slice, weights: Array, d_weights: Array) -> Weights:
         entries[rows] = d_weights
         total = sum(float(np.abs(part).sum()) for part in in_double(d_weights))
         zeros = d_weights.size - int(np.count_nonzero(d_weights))
-        return Weights(square_sum(layer.weights[rows]), square_sum(d_weights), total, zeros)
+        return Weights(square_sum(weights), square_sum(d_weights), total, zeros)
 
     weighed = weight_gradients(layer, workers, weigh).results()
     low, high = np.percentile(entries.reshape(-1), GRADIENT_PERCENTILES, overwrite_input=True)

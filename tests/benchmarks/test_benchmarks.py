@@ -111,7 +111,7 @@ def test_every_function_of_every_phase_is_there(name):
     "name",
     [
         "actdiag.measure.forward.no_such_function",
-        "actdiag.engine.propagation.forward",
+        "actdiag.engine.forward.forward",
         "actdiag.model.stack.Stack",
         "nowhere.at_all",
     ],

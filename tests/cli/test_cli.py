@@ -1,5 +1,6 @@
 """The command line: what it takes, what it gives, and one clear line for what it cannot take."""
 
+import contextlib
 import csv
 import io
 import json
@@ -7,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -416,13 +416,41 @@ def test_closed_pipe_ends_quietly(arguments):
     assert (done.returncode, err) == (0, b"")
 
 
+# A parent that ignores SIGINT hands that on to its children; this one takes it again.
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from actdiag.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo terminal")
 def test_interrupt_exits_130_and_leaves_nothing(tmp_path):
-    done = started("propagate", "--depth", 100000, "--json", "never.json", stderr=subprocess.PIPE, cwd=tmp_path)
-    time.sleep(2.5)
-    done.send_signal(signal.SIGINT)
-    _, err = done.communicate(timeout=20)
-    assert done.returncode == 130
-    assert b"Traceback" not in err
+    import pty  # not there on Windows
+
+    arguments = ["propagate", "--depth", "100000", "--width", "50", "--batch", "50", "--json", "never.json"]
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTIBLE, *arguments],
+        env=ENVIRONMENT | {"TERM": "xterm"}, stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path,
+    )  # fmt: skip
+    try:
+        os.close(theirs)
+        drawn = b""
+        while b"layers" not in drawn:  # the bar of a run that is under way
+            drawn += os.read(ours, 65536)
+        child.send_signal(signal.SIGINT)
+        out, _ = child.communicate(timeout=60)
+        with contextlib.suppress(OSError):  # what a terminal says of its end on Linux
+            while part := os.read(ours, 65536):
+                drawn += part
+    finally:
+        child.kill()
+        child.wait()
+        os.close(ours)
+    assert b"Traceback" not in drawn
+    assert (child.returncode, out) == (130, b"")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,16 +4,15 @@ import csv
 import io
 import json
 import os
-import pty
 import re
 import struct
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from itertools import pairwise
 from math import inf, log, nan
 from pathlib import Path
+from types import SimpleNamespace
 
 import builders
 import numpy as np
@@ -21,7 +20,7 @@ import pytest
 import training_runs
 from rich.console import Console
 
-from actdiag.cli import run
+from actdiag.cli import run, watching
 from actdiag.cli.watching import LINES, Watcher, rested
 from actdiag.experiments.train import Look, Recipe, Tried, training_rows, training_to_dict
 from actdiag.experiments.train.loop import Step
@@ -515,14 +514,20 @@ def test_training_is_not_held_up_by_what_watches_it():
     assert not rested(0.29, 0.01)
     assert rested(4.1, 1.0)
     assert not rested(3.9, 1.0)  # a fifth of the time at most
-    watcher = Watcher(lambda runs: time.sleep(0.01), lambda following, of: False)
 
-    def slow():
-        time.sleep(0.02)
-        return snapshots()
 
-    watcher(Look(builders.stack(), 0.1, Step(1, 2.0, 0.5), 9, [np.ones((2, 2))], slow))
-    assert watcher.seconds > 0.03
+def test_the_time_to_show_a_run_is_that_of_its_statistics_and_of_drawing_it(monkeypatch):
+    now = [5.0]
+
+    def taking(seconds, result=None):
+        now[0] += seconds
+        return result
+
+    monkeypatch.setattr(watching, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    watcher = Watcher(lambda runs: taking(1), lambda following, of: False)
+    step = Step(1, 2.0, 0.5)
+    watcher(Look(builders.stack(), 0.1, step, 9, [np.ones((2, 2))], lambda: taking(2, snapshots())))
+    assert watcher.seconds == 3
 
 
 def test_the_loss_that_is_shown_is_the_mean_of_the_last_25():
@@ -575,6 +580,8 @@ def test_watching_tells_ten_lines_a_run_where_there_is_no_terminal(capsys, files
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo terminal")
 def test_watching_draws_on_a_terminal_and_leaves_nothing_behind(files):
+    import pty  # not there on Windows
+
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30", "LC_ALL": "C.UTF-8"}
     command = [sys.executable, "-m", "actdiag", "train", "--data", "tiny.npz", "--init", "he", *TINY, "--watch"]

@@ -8,17 +8,18 @@ from typing import Any, NamedTuple
 
 import builders
 import pytest
-from altering import altered, between, run_of
+from altering import altered, between, run_of, with_input, with_loss, with_recipe
 
 from actdiag.activations import resolve
 from actdiag.api import grad_flow, propagate
-from actdiag.diagnosis import RULES, Rule, Run, readout, rules_from
+from actdiag.diagnosis import RULES, Rule, readout, rules_from
 from actdiag.diagnosis import outlook as outlook_module
 from actdiag.diagnosis import steps as steps_module
 from actdiag.diagnosis.calibration.trainability import Reason, Trainability
 from actdiag.diagnosis.findings import SEVERITIES
 from actdiag.errors import InvalidField
 from actdiag.initializers import resolve as initializer
+from actdiag.measurements import Measurements
 from actdiag.render.terminal.explain import allowed
 
 
@@ -36,11 +37,15 @@ def set_to(**by_layer):
 
 
 def with_fields(**changes):
-    return lambda run, patch: run._replace(**changes)
+    return lambda run, patch: replace(run, **changes)
 
 
 def with_stack(init, **changes):
-    return lambda run, patch: run._replace(stack=replace(run.stack, init=initializer(init), **changes))
+    return lambda run, patch: with_recipe(run, init=initializer(init), **changes)
+
+
+def with_inputs_of(rms):
+    return lambda run, patch: with_input(run, rms=rms)
 
 
 def from_layer(first, value, before: float | None = 0.0):
@@ -69,7 +74,7 @@ def with_output(scale):
 
 def at_rate(rate, ratio):
     def change(run, patch):
-        return altered(run._replace(loss="mse", learning_rate=rate), weight_gradient__weight_ratio=ratio)
+        return altered(with_loss(run, "mse", learning_rate=rate), weight_gradient__weight_ratio=ratio)
 
     return change
 
@@ -87,12 +92,12 @@ class Case(NamedTuple):
         base: The healthy run.
     """
 
-    hit: Callable[[Run, Any], Run]
+    hit: Callable[[Measurements, Any], Measurements]
     layers: tuple[int, ...]
     value: float
     limit: float
-    misses: tuple[Callable[[Run, Any], Run], ...]
-    blanks: tuple[Callable[[Run, Any], Run], ...]
+    misses: tuple[Callable[[Measurements, Any], Measurements], ...]
+    blanks: tuple[Callable[[Measurements, Any], Measurements], ...]
     base: str = "relu"
 
 
@@ -159,9 +164,9 @@ CASES = {
         (set_to(mean=None), set_to(mean=nan), set_to(rms=nan)),
     ),
     "input_scale": Case(
-        with_fields(input_rms=10.1), (), 10.1, 10.0,
-        (with_fields(input_rms=9.9), with_fields(input_rms=0.11)),
-        (with_fields(input_rms=None), with_fields(input_rms=nan)),
+        with_inputs_of(10.1), (), 10.1, 10.0,
+        (with_inputs_of(9.9), with_inputs_of(0.11)),
+        (with_inputs_of(None), with_inputs_of(nan)),
     ),
     "saturation": Case(
         set_to(saturated_fraction=lambda layer: 0.51 if layer in (2, 4) else 0.1), (2, 4), 0.51, 0.5,
@@ -482,7 +487,7 @@ def test_a_narrow_layer_that_is_dead_by_chance_on_few_inputs_is_not_born_dead():
     ("act", "rms", "share"), [("tanh", 1e-34, 0.5), ("tanh", 1e-30, 0.0), ("relu", 1e-34, 0.0), ("tanh", None, 0.0)]
 )
 def test_zeros_count_as_underflow_where_they_are_not_the_activations_own(runs, act, rms, share):
-    run = runs["relu"]._replace(stack=replace(runs["relu"].stack, act=resolve(act)))
+    run = with_recipe(runs["relu"], act=resolve(act))
     findings = found("precision_lost", altered(run, rms=rms, zero_fraction=0.5, subnormal_fraction=0.0))
     assert [finding.value for finding in findings] == ([share] if share else [])
 
@@ -491,7 +496,7 @@ def test_subnormal_gradients_are_counted(runs):
     decades = builders.Histogram((-40.0, -39.0, -38.0, -37.0), (1, 1, 98), 0, 0, 900, 0, 0)
     (finding,) = found("precision_lost", altered(runs["relu"], gradient__magnitude=decades))
     assert finding.value == pytest.approx(0.02)
-    in_doubles = runs["relu"]._replace(stack=replace(runs["relu"].stack, dtype="float64"))
+    in_doubles = with_recipe(runs["relu"], dtype="float64")
     assert found("precision_lost", altered(in_doubles, gradient__magnitude=decades)) == []
 
 
@@ -514,19 +519,19 @@ def test_pixels_are_off_scale():
 
 
 def test_updates_are_judged_at_the_rate_in_use_else_told_at_the_recommended_one(runs, monkeypatch):
-    run = promising(0.99)(altered(runs["relu"], weight_gradient__weight_ratio=2.0)._replace(loss="mse"), monkeypatch)
+    run = promising(0.99)(with_loss(altered(runs["relu"], weight_gradient__weight_ratio=2.0), "mse"), monkeypatch)
     (told,) = found("update_too_large", run)
     assert (told.severity, told.value) == ("info", pytest.approx(0.2))
-    (judged,) = found("update_too_large", run._replace(learning_rate=1.0))
+    (judged,) = found("update_too_large", replace(run, learning_rate=1.0))
     assert (judged.severity, judged.value) == ("warning", 2.0)
     assert judged.advice == "take a learning rate under 0.05"
-    (slow,) = found("update_too_small", run._replace(learning_rate=1e-6))
+    (slow,) = found("update_too_small", replace(run, learning_rate=1e-6))
     assert slow.advice == "take a learning rate over 5e-06"
 
 
 @pytest.mark.parametrize("loss", [None, "random"])
 def test_updates_are_not_judged_without_labels(runs, loss):
-    run = altered(runs["relu"], weight_gradient__weight_ratio=2.0)._replace(loss=loss, learning_rate=1.0)
+    run = with_loss(altered(runs["relu"], weight_gradient__weight_ratio=2.0), loss, learning_rate=1.0)
     assert found("update_too_large", run) == []
 
 

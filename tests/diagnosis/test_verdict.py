@@ -1,5 +1,6 @@
 """The verdict: how findings and probability add up, and what real runs are judged to be."""
 
+from dataclasses import replace
 from math import pi, sqrt
 
 import builders
@@ -76,10 +77,10 @@ def test_a_warning_is_a_risk_at_any_probability(healthy, promise, probability, s
 
 def test_what_is_only_told_is_no_risk(healthy, promise):
     promise(0.99)
-    judged = judge_run(healthy._replace(theory=builders.ORDERED._replace(disagrees=True)))
+    judged = judge_run(replace(healthy, theory=builders.ORDERED._replace(disagrees=True)))
     assert (judged.severity, rules(judged), judged.decided_by) == ("healthy", ["disagrees_with_theory"], ())
     promise(0.5)
-    judged = judge_run(healthy._replace(theory=builders.ORDERED._replace(disagrees=True)))
+    judged = judge_run(replace(healthy, theory=builders.ORDERED._replace(disagrees=True)))
     assert (judged.severity, rules(judged)) == ("at-risk", ["outlook", "disagrees_with_theory"])
 
 
@@ -322,10 +323,10 @@ def test_means_of_several_runs_are_judged_with_all_that_one_run_is(monkeypatch):
     )
     report = grad_flow("relu", "he", depth=2, batch=20, loss="mse", classes=7, repeats=3)
     run, given = seen[0]
-    assert (run.loss, run.classes, run.theory, given) == ("mse", 7, report.theory, RULES)
-    assert run.input_rms == pytest.approx(report.input_rms)
-    assert run.input_rms == pytest.approx(1, abs=0.1)
-    assert run.input_cosine == report.input_cosine
+    assert (run.loss, run.classes, run.theory, given) == (report.loss, 7, report.theory, RULES)
+    assert run.input.rms == pytest.approx(report.input_rms)
+    assert run.input.rms == pytest.approx(1, abs=0.1)
+    assert run.input.cosine == report.input_cosine
 
 
 def test_a_fault_of_the_means_is_found():

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from actdiag.engine.workers import MOST_THREADS, Started, Workers, _blas, available_threads
 from actdiag.errors import InvalidField
 
-PATIENCE = 5
+PATIENCE = 60  # seconds, after which a thread that others wait for counts as stuck
 """Seconds after which a thread gives up, so that a test fails and never hangs."""
 
 

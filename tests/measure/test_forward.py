@@ -9,8 +9,8 @@ import pytest
 from actdiag.activations import resolve, traits
 from actdiag.api import grad_flow, make_stack, propagate
 from actdiag.datasets.random_inputs import random_rows
+from actdiag.engine.forward import forward
 from actdiag.engine.parameters import draw_biases, draw_weights
-from actdiag.engine.propagation import forward
 from actdiag.engine.workers import Workers
 from actdiag.measure import forward as measure
 from actdiag.measure.forward import Axis, ForwardMeasure, awake_units, change_per_layer

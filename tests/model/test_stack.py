@@ -7,6 +7,7 @@ import elsewhere
 import numpy as np
 import pytest
 
+from actdiag import ops
 from actdiag.activations import resolve as activation
 from actdiag.initializers import resolve as initializer
 
@@ -25,6 +26,7 @@ CHANGES = {
     "seed": 1,
     "data": ROWS,
     "target_gain": 1.5,
+    "arch": (ops.dense(10), ops.activation(), ops.residual([ops.dense(), ops.activation("tanh")])),
 }
 
 

@@ -25,7 +25,7 @@ def signal(depth):
 def gradient(depth):
     base = builders.with_gradient()
     layers = tuple(builders.gradient(builders.layer(number), 0.5**number, 0.1) for number in range(1, depth + 1))
-    return replace(base, layers=layers, stack=builders.stack(depth))
+    return builders.changed(base, layers=layers, stack=builders.stack(depth))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 5, 6, 10, 11, 100])
@@ -76,7 +76,7 @@ def test_gradient_figure_at_any_depth(depth):
 def test_gradient_figure_leaves_zero_out_and_says_so():
     report = gradient(4)
     layers = (*report.layers[:3], replace(report.layers[3], rms=0.0))
-    figure = gradient_figure(replace(report, layers=layers))
+    figure = gradient_figure(builders.changed(report, layers=layers))
     assert_apart(figure, drawn(figure))
     assert np.isnan(figure.axes[0].lines[2].get_ydata()[3])
     assert "rms of activations at 1 of 4 layers" in figure._supxlabel.get_text()
@@ -176,7 +176,7 @@ def test_gradient_figure_draws_predictions_and_spread(depth):
 
 def test_comparison_figure_draws_what_is_predicted():
     reports = [builders.with_theory(), builders.report()]
-    reports[1] = replace(reports[1], stack=builders.stack(init=initializer("xavier")))
+    reports[1] = builders.changed(reports[1], stack=builders.stack(init=initializer("xavier")))
     figure = comparison_figure(reports)
     assert_apart(figure, drawn(figure))
     assert "line: predicted" in figure._suptitle.get_text()
@@ -208,7 +208,8 @@ def test_comparison_figure_has_a_block_an_activation(acts, inits, depth):
 
 def test_comparison_figure_states_no_stacks_biases_for_all():
     reports = [
-        replace(builders.report(), stack=builders.stack(init=initializer(init))) for init in ("torch_linear", "he")
+        builders.changed(builders.report(), stack=builders.stack(init=initializer(init)))
+        for init in ("torch_linear", "he")
     ]
     title = comparison_figure(reports)._suptitle.get_text()
     assert "each initializer's own biases" in title

@@ -36,7 +36,7 @@ THEORY = {
     "repeats": builders.repeated,
     "repeats-surprising": lambda: builders.repeated(builders.surprising()),
     "repeats-gradient": lambda: builders.repeated(builders.with_gradient()),
-    "no-theory": lambda: replace(builders.report(), theory=builders.DOES_NOT_APPLY),
+    "no-theory": lambda: builders.changed(builders.report(), theory=builders.DOES_NOT_APPLY),
 }
 
 
@@ -233,7 +233,7 @@ def comparison():
         "sigmoid": builders.with_gradient(),
     }
     return [
-        replace(report, stack=builders.stack(act=resolve(act), init=resolve_initializer(init)))
+        builders.changed(report, stack=builders.stack(act=resolve(act), init=resolve_initializer(init)))
         for act, report in reports.items()
         for init in ("std=0.01", "he")
     ]
@@ -242,7 +242,9 @@ def comparison():
 @pytest.mark.parametrize(("inits", "said"), [(("torch_linear", "he"), "each initializer's own biases"),
                                              (("he", "xavier"), "N(0, 1), float32")])  # fmt: skip
 def test_comparisons_state_no_stacks_biases_for_all(inits, said):
-    reports = [replace(builders.report(), stack=builders.stack(init=resolve_initializer(init))) for init in inits]
+    reports = [
+        builders.changed(builders.report(), stack=builders.stack(init=resolve_initializer(init))) for init in inits
+    ]
     text = shown(comparison_view(reports, width=120), 120)
     assert said in text.splitlines()[0]
     assert "biases of" not in text
@@ -293,7 +295,7 @@ def test_comparison_tells_runs_and_disagreement():
     first, *others = comparison()
     text = shown(comparison_view([builders.repeated(first), *others], width=80), 80)
     assert "so 19 of 20 runs" in text
-    disagreeing = replace(others[0], theory=builders.ORDERED._replace(disagrees=True))
+    disagreeing = builders.changed(others[0], theory=builders.ORDERED._replace(disagrees=True))
     assert "! theory disagrees" in shown(comparison_view([first, disagreeing, *others[1:]], width=80), 80)
     assert "disagrees" not in shown(comparison_view(comparison(), width=80), 80)
 

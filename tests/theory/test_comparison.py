@@ -8,9 +8,10 @@ import pytest
 
 from actdiag.activations import ACTIVATIONS, resolve
 from actdiag.api import grad_flow, make_stack, propagate
-from actdiag.engine import parameters, propagation
+from actdiag.engine import backward, forward, parameters
 from actdiag.initializers import INITIALIZERS
 from actdiag.initializers import resolve as initializer
+from actdiag.ops.dense import Dense
 from actdiag.theory.beside import disagrees
 from actdiag.theory.flow import why_not
 from actdiag.theory.types import Estimate, StackTheory
@@ -149,8 +150,8 @@ def tamper(monkeypatch):
 
             return changed
 
-        monkeypatch.setattr(propagation, "sample_weights", weights("up", sample))
-        monkeypatch.setattr(propagation, "draw_weights", weights("down", draw))
+        monkeypatch.setattr(forward, "sample_weights", weights("up", sample))
+        monkeypatch.setattr(backward, "draw_weights", weights("down", draw))
 
     return tamper
 
@@ -196,13 +197,13 @@ def test_weights_of_all_layers_that_are_not_the_recipes_disagree():
 
 
 def test_biases_that_are_not_the_recipes_show(monkeypatch):
-    drawn = propagation.draw_biases
+    drawn = forward.draw_biases
 
     def shifted(stack, layer):
         biases = drawn(stack, layer)
         return biases + np.float32(0.5) if layer == TAMPERED else biases
 
-    monkeypatch.setattr(propagation, "draw_biases", shifted)
+    monkeypatch.setattr(forward, "draw_biases", shifted)
     flags = flags_of(propagate("tanh", "he", bias_std=0.1, **HEALTHY))
     assert TAMPERED in flags
     assert {"mean", "pre_activation.mean", "cosine"} <= set(flags[TAMPERED])
@@ -211,13 +212,13 @@ def test_biases_that_are_not_the_recipes_show(monkeypatch):
 
 def test_inputs_of_a_layer_that_are_not_what_was_seen_show(monkeypatch):
     """The signs of what a layer is given are lost; theory has seen them."""
-    multiply, calls = propagation.multiply, []
+    run, calls = Dense.forward, []
 
-    def changed(inputs, weights, biases, z):
-        calls.append(len(inputs))
-        multiply(np.abs(inputs) if len(calls) == TAMPERED else inputs, weights, biases, z)
+    def changed(op, inputs, parameters, z):
+        calls.append(len(inputs[0]))
+        run(op, [np.abs(inputs[0])] if len(calls) == TAMPERED else inputs, parameters, z)
 
-    monkeypatch.setattr(propagation, "multiply", changed)
+    monkeypatch.setattr(Dense, "forward", changed)
     flags = flags_of(propagate("tanh", "he", threads=1, **HEALTHY))
     assert len(calls) == HEALTHY["depth"]  # one block a layer
     assert set(flags) == {TAMPERED}
@@ -237,12 +238,12 @@ def test_a_gradient_that_is_not_the_weights_shows_where_it_arrives(act, init, lo
 
 
 def test_a_slope_that_is_not_the_values_shows_in_every_gradient(monkeypatch):
-    pull_back = propagation._pull_back
+    pull_back = backward.pull_back
 
     def with_other_slope(act, z, d_a, d_z):
         pull_back(replace(act, derivative=np.ones_like), z, d_a, d_z)
 
-    monkeypatch.setattr(propagation, "_pull_back", with_other_slope)
+    monkeypatch.setattr(backward, "pull_back", with_other_slope)
     report = grad_flow("tanh", "he", **HEALTHY)
     assert {number for number, names in flags_of(report).items() if names == ("gradient.rms",)} == set(range(1, 8))
     assert report.theory.disagrees

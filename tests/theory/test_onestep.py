@@ -10,7 +10,7 @@ from scipy.special import gammaln, polygamma, psi, xlogy
 
 from actdiag.activations import resolve
 from actdiag.api import make_stack
-from actdiag.engine.propagation import forward
+from actdiag.engine.forward import forward
 from actdiag.engine.workers import Workers
 from actdiag.initializers import resolve as initializer
 from actdiag.measure.forward import Axis, ForwardMeasure

@@ -131,7 +131,7 @@ def test_surprises_of_repeats_say_how_many_runs_it_takes(n, enough):
 def test_what_was_expected_is_told_in_the_digits_that_count(number, expected, text):
     report = builders.with_theory(builders.report([builders.layer(1), builders.layer(2, std=number)]))
     said = LayerTheory(expected=LayerEstimates(std=expected), flagged=("std",))
-    assert view.flags(replace(report, layer_theory=(LayerTheory(), said))) == [text]
+    assert view.flags(builders.changed(report, layer_theory=(LayerTheory(), said))) == [text]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_what_was_expected_is_told_in_the_digits_that_count(number, expected, te
 )
 def test_theory(said, lines):
     assert view.theory_lines(said) == lines
-    (line,) = [line for line in summary(replace(builders.report(), theory=said)) if line.label == "theory"]
+    (line,) = [line for line in summary(builders.changed(builders.report(), theory=said)) if line.label == "theory"]
     assert line.text.split("\n") == lines
 
 

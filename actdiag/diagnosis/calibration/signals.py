@@ -3,8 +3,9 @@
 from math import exp, inf, isfinite, log, sqrt
 from typing import NamedTuple
 
-from actdiag.diagnosis.run import Run
+from actdiag.diagnosis.lost import recipe_of
 from actdiag.measure.statistics import LayerStats
+from actdiag.measurements import Measurements
 
 _LEAST_LOG = -700.0
 """Under the logarithm of every float64 above zero."""
@@ -35,7 +36,7 @@ class Signals(NamedTuple):
     estimated: bool
 
 
-def gradient_rms(run: Run) -> dict[int, float] | None:
+def gradient_rms(run: Measurements) -> dict[int, float] | None:
     """Return of each layer the rms of dL/dz relative to the last layer's, measured or estimated.
 
     Estimated, the square falls from a layer to the one below by fan_out Var(W) mean f'(z)^2, as mean-field theory has
@@ -48,9 +49,9 @@ def gradient_rms(run: Run) -> dict[int, float] | None:
     return None if logs is None else {number: exp(min(value, 700.0)) for number, value in logs.items()}
 
 
-def signals(run: Run) -> Signals | None:
+def signals(run: Measurements) -> Signals | None:
     """Return the physical numbers of a run; None where the signal is lost or not finite at the last layer."""
-    stack, last = run.stack, run.layers[-1]
+    stack, last = recipe_of(run), run.layers[-1]
     gradients, carried = _log_gradients(run), _estimated(run)
     if gradients is None or carried is None or not last.rms or last.nonfinite_fraction or not last.slope_rms:
         return None
@@ -79,7 +80,7 @@ def signals(run: Run) -> Signals | None:
     )
 
 
-def _log_gradients(run: Run) -> dict[int, float] | None:
+def _log_gradients(run: Measurements) -> dict[int, float] | None:
     """Return of each layer, the last first, ln of the rms of dL/dz over the last layer's."""
     if run.loss is not None:
         measured = {stats.layer: stats.gradient for stats in reversed(run.layers)}
@@ -92,8 +93,8 @@ def _log_gradients(run: Run) -> dict[int, float] | None:
     return _estimated(run)
 
 
-def _estimated(run: Run) -> dict[int, float] | None:
-    stack, total = run.stack, 0.0
+def _estimated(run: Measurements) -> dict[int, float] | None:
+    stack, total = recipe_of(run), 0.0
     found = {len(run.layers): 0.0}
     for number in range(len(run.layers) - 1, 0, -1):
         slope = run.layers[number - 1].slope_rms
@@ -105,9 +106,9 @@ def _estimated(run: Run) -> dict[int, float] | None:
     return found
 
 
-def _weight_std(run: Run, number: int) -> float:
+def _weight_std(run: Measurements, number: int) -> float:
     """Return the std of the weights of a layer from 2 on: where they were fitted to the batch, by what came of it."""
-    stack, stats, below = run.stack, run.layers[number - 1], run.layers[number - 2]
+    stack, stats, below = recipe_of(run), run.layers[number - 1], run.layers[number - 2]
     if not stack.init.fits_batch or not below.rms:
         return stack.weight_std(number)
     bias_mean, bias_std = stack.bias_spread(number)
@@ -115,15 +116,17 @@ def _weight_std(run: Run, number: int) -> float:
     return sqrt(max(from_weights, 0.0) / stack.fan_in(number)) / below.rms
 
 
-def _readout_std(run: Run) -> float:
+def _readout_std(run: Measurements) -> float:
     """Return the std of the weights of a readout under the stack's initializer; fitted, its outputs get an rms of 1."""
-    fan_in = run.stack.widths[-1]
-    if run.stack.init.fits_batch:
+    fan_in = recipe_of(run).widths[-1]
+    if recipe_of(run).init.fits_batch:
         return 1 / (sqrt(fan_in) * (run.layers[-1].rms or inf))
-    return run.stack.init.std(fan_in, run.classes)
+    return recipe_of(run).init.std(fan_in, run.classes)
 
 
-def _squares(stats: LayerStats | None, width: int, *, run: Run | None = None, over_inputs: bool = False) -> float:
+def _squares(
+    stats: LayerStats | None, width: int, *, run: Measurements | None = None, over_inputs: bool = False
+) -> float:
     """Return ln of the squares of a layer's activations over its units, and 1 for the bias.
 
     Args:
@@ -133,8 +136,8 @@ def _squares(stats: LayerStats | None, width: int, *, run: Run | None = None, ov
         over_inputs: Whether to take the squares about each unit's mean, and no bias, which is the same for all inputs.
     """
     if stats is None:
-        rms = run.input_rms if run is not None and run.input_rms else 1.0
-        alike = max(run.input_cosine or 0.0, 0.0) if run is not None else 0.0
+        rms = run.input.rms if run is not None and run.input.rms else 1.0
+        alike = max(run.input.cosine or 0.0, 0.0) if run is not None else 0.0
         spread = log(rms) + 0.5 * log(max(1 - alike, 1e-12))
     else:
         rms, spread = stats.rms or 0.0, _spread(stats)

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from actdiag.diagnosis.calibration import fitted
 from actdiag.diagnosis.calibration.signals import Signals, gradient_rms, signals
-from actdiag.diagnosis.run import Run
+from actdiag.diagnosis.lost import recipe_of
+from actdiag.measurements import Measurements
 
 LOW, HIGH = 0.15, 0.85
 """A stack is called untrainable under the first probability, and healthy over the second."""
@@ -96,16 +97,16 @@ def features(found: Signals, depth: int) -> Features:
     return Features(*(min(value, _FARTHEST) for value in whole))
 
 
-def trainability(run: Run) -> Trainability:
+def trainability(run: Measurements) -> Trainability:
     """Return what the numbers of a run promise."""
     found = signals(run)
     if found is None:
         lost = Reason("outlook", -_FARTHEST, "the signal, or its gradient, does not reach the other end")
         return Trainability(0.0, None, None, run.loss is None, (lost,))
-    measured = features(found, run.stack.depth)
+    measured = features(found, recipe_of(run).depth)
     odds = fitted.INTERCEPT + sum(fitted.WEIGHTS[name] * value for name, value in measured._asdict().items())
     probability = 1 / (1 + exp(-min(max(odds, -700.0), 700.0)))
-    rate = recommended_rate(found, run.stack.depth) if probability >= 0.5 else None
+    rate = recommended_rate(found, recipe_of(run).depth) if probability >= 0.5 else None
     rates = None if rate is None else (rate / _SLOWER, rate * _FASTER)
     return Trainability(probability, rate, rates, found.estimated, tuple(_reasons(found, measured)))
 
@@ -116,7 +117,7 @@ def recommended_rate(found: Signals, depth: int) -> float:
     return float(f"{min(by_curvature, fitted.RATE_MOST, _STEEPEST / depth):.0e}")
 
 
-def output_scale(run: Run) -> float | None:
+def output_scale(run: Measurements) -> float | None:
     """Return the std over the inputs of what the readout says of a class; None where the signal is lost."""
     found = signals(run)
     return None if found is None else exp(min(found.output, 700.0))

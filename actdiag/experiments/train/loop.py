@@ -69,7 +69,7 @@ def check_training_fits(stack: Stack, recipe: Recipe, classes: int) -> None:
     """
     item = stack.format.bytes
     columns = [stack.columns(layer) for layer in range(1, stack.depth + 1)]
-    weights = [stack.fan_in(layer) * of for layer, of in enumerate(columns, 1)]
+    weights = [stack.fan_in(layer) * stack.columns(layer) for layer in stack.weight_layers]
     weights.append(stack.widths[-1] * classes)
     held = item * _ARRAYS_A_ROW * (sum(columns) + classes)
     asked = {

@@ -8,13 +8,15 @@ from typing import NamedTuple
 from actdiag.arrays import Array
 from actdiag.datasets.catalogue import Dataset
 from actdiag.datasets.inputs import DEFAULT_ROWS
-from actdiag.diagnosis import Run, Verdict, judge_run
+from actdiag.diagnosis import Verdict, judge_run
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train.loop import Recipe, Step, steps
-from actdiag.experiments.train.network import draw_network, evaluate
+from actdiag.experiments.train.network import Network, draw_network, evaluate
 from actdiag.experiments.train.outcome import Outcome, outcome_of
 from actdiag.experiments.train.snapshot import Snapshot, relative_changes, snapshot
 from actdiag.measure.moments import directions, mean_cosine, squares_of
+from actdiag.measure.statistics import InputStats, LossValue
+from actdiag.measurements import Measurements
 from actdiag.model.stack import Stack
 
 AUTO_RATES = {
@@ -109,7 +111,8 @@ class Look(NamedTuple):
         learning_rate: The learning rate.
         step: The iteration, with the loss and the accuracy of its batch.
         iterations: How many there will be.
-        weights: Of every layer, as they are now; not to be changed or kept, for training changes them in place.
+        weights: Of every layer that has some, as they are now; not to be changed or kept, for training changes them in
+            place.
         snapshot: Takes the statistics as they are now.
     """
 
@@ -165,14 +168,14 @@ def _one(
         return snapshot(network, inputs, labels, workers)
 
     before = look()
-    weights = [layer.weights for layer in network.layers]
+    weights = [layer.weights for layer in network.layers if layer.weights is not None]
     drawn = [array.copy() for array in weights]
     taken: list[Step] = []
     first_update: tuple[float | None, ...] = ()
     for step in steps(network, _in_dtype(data, stack), data.train_labels, recipe, learning_rate):
         taken.append(step)
         if len(taken) == 2:
-            first_update = relative_changes(drawn, weights)
+            first_update = _by_layer(network, relative_changes(drawn, weights))
         if watch is not None:
             watch(Look(stack, learning_rate, step, recipe.iterations, weights, look))
     test_loss, test_accuracy = evaluate(network, data.test_inputs, data.test_labels)
@@ -188,23 +191,29 @@ def _one(
         test_accuracy,
         before,
         look(),
-        first_update or relative_changes(drawn, weights),
+        first_update or _by_layer(network, relative_changes(drawn, weights)),
         _verdict(stack, before, data, learning_rate),
     )
+
+
+def _by_layer(network: Network, changes: Sequence[float | None]) -> tuple[float | None, ...]:
+    """Return what is known of the layers that have weights for every layer, None for the others."""
+    known = iter(changes)
+    return tuple(None if layer.weights is None else next(known) for layer in network.layers)
 
 
 def _verdict(stack: Stack, before: Snapshot, data: Dataset, learning_rate: float) -> Verdict:
     found = [directions(stack.inputs())]
     return judge_run(
-        Run(
-            stack,
+        Measurements(
+            stack.sites(),
             before.layers,
+            InputStats(mean_cosine(found), sqrt(squares_of(found).mean() / stack.input_width)),
             before.change_per_layer,
-            mean_cosine(found),
-            loss="cross-entropy",
-            learning_rate=learning_rate,
+            loss=LossValue("cross-entropy", data.classes, before.loss),
             classes=data.classes,
-            input_rms=sqrt(squares_of(found).mean() / stack.input_width),
+            learning_rate=learning_rate,
+            recipe=stack,
         )
     )
 

@@ -10,12 +10,15 @@ import pytest
 from actdiag.activations import resolve
 from actdiag.api import grad_flow, make_stack, propagate
 from actdiag.datasets.random_inputs import random_labels
-from actdiag.engine import propagation
+from actdiag.engine import backward as backward_module
+from actdiag.engine.backward import backward, weight_gradients
+from actdiag.engine.forward import forward
 from actdiag.engine.losses import Loss, loss_and_gradient, readout
 from actdiag.engine.memory import Plan, plan_backward
 from actdiag.engine.parameters import draw_biases, draw_weights, fit_scale
-from actdiag.engine.propagation import Tape, backward, forward, weight_gradients
+from actdiag.engine.tape import Tape
 from actdiag.engine.workers import Workers
+from actdiag.ops.dense import Dense
 from actdiag.streams import Stream, stream
 
 KEEP_ALL = Plan(weights=True, stride=1)
@@ -40,7 +43,7 @@ def run(stack, loss=None, plan=KEEP_ALL, threads=1):
             z, d_a, d_z = (np.concatenate(parts) for parts in zip(*layer.blocks, strict=True))
             assert np.array_equal(z, layer.z)
             assert np.array_equal(d_z, layer.d_z)
-            d_w = np.concatenate(weight_gradients(layer, workers, lambda rows, block: block.copy()).results())
+            d_w = np.concatenate(weight_gradients(layer, workers, lambda rows, weights, block: block.copy()).results())
             layers[layer.number - 1] |= {
                 "replayed z": layer.z.copy(),
                 "replayed inputs": layer.inputs.copy(),
@@ -316,7 +319,7 @@ class Steps:
         return len(arrays[0])
 
     def wait_for_a_layer(self):
-        assert all(self._visited.acquire(timeout=5) for _ in range(self._blocks))
+        assert all(self._visited.acquire(timeout=60) for _ in range(self._blocks))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -399,18 +402,18 @@ class Straggler:
 
 @pytest.mark.parametrize(("widths", "enough"), [([8, 20, 8], 4), ([8, 20, 40], 1)])
 def test_a_block_up_that_overtakes_leaves_what_others_read(widths, enough, small_blocks, monkeypatch):
-    stack, multiply = make_stack("tanh", "he", widths=widths, input_width=6, batch=32), propagation.multiply
+    stack, run_op = make_stack("tanh", "he", widths=widths, input_width=6, batch=32), Dense.forward
 
     def pre_activations(threads, straggler):
-        def slow(inputs, weights, biases, z):
-            straggler.hold(weights.shape[1])
-            multiply(inputs, weights, biases, z)
+        def slow(op, inputs, parameters, z):
+            straggler.hold(z.shape[1])
+            run_op(op, inputs, parameters, z)
 
         def visit(layer, z, a):
             straggler.visited(z.shape[1])
             return z.copy()
 
-        monkeypatch.setattr(propagation, "multiply", slow)
+        monkeypatch.setattr(Dense, "forward", slow)
         with Workers(threads) as workers:
             return [np.concatenate(layer.blocks) for layer in forward(stack, workers, visit) if layer.number]
 
@@ -421,7 +424,7 @@ def test_a_block_up_that_overtakes_leaves_what_others_read(widths, enough, small
 
 @pytest.mark.parametrize(("widths", "enough"), [([8, 20, 8, 10], 2), ([40, 20, 8, 10], 1)])
 def test_a_block_down_that_overtakes_leaves_what_others_read(widths, enough, small_blocks, monkeypatch):
-    stack, pull_back = make_stack("tanh", "he", widths=widths, input_width=6, batch=32), propagation._pull_back
+    stack, pull_back = make_stack("tanh", "he", widths=widths, input_width=6, batch=32), backward_module.pull_back
 
     def gradients(threads, straggler):
         def slow(act, z, d_a, d_z):
@@ -432,7 +435,7 @@ def test_a_block_down_that_overtakes_leaves_what_others_read(widths, enough, sma
             straggler.visited(z.shape[1])
             return d_z.copy()
 
-        monkeypatch.setattr(propagation, "_pull_back", slow)
+        monkeypatch.setattr(backward_module, "pull_back", slow)
         tape = Tape(KEEP_ALL)
         with Workers(threads) as workers:
             for layer in forward(stack, workers, lambda layer, z, a: None, tape):
