@@ -12,7 +12,6 @@ from actdiag.activations import ACTIVATIONS, resolve
 from actdiag.cli.output import picture_bytes
 from actdiag.errors import InvalidField
 from actdiag.initializers import resolve as initializer
-from actdiag.measure.statistics import ChangePerLayer
 from actdiag.render.figures import activation_figure, comparison_figure, gradient_figure, signal_figure
 from actdiag.render.figures.density import predicted_shares
 from actdiag.theory.types import Estimate, PreActivationEstimates
@@ -189,10 +188,9 @@ def test_comparison_figure_has_a_block_an_activation(acts, inits, depth):
     specs = ["std=0.01", "he", "xavier", "lecun", "variance_scaling:scale=2:mode=fan_avg", "orthogonal"][:inits]
     layers = tuple(builders.layer(number) for number in range(1, depth + 1))
     reports = [
-        replace(
+        builders.changed(
             builders.report(layers, change=(0.98, 1.0)),
             stack=builders.stack(depth, act=resolve(name), init=initializer(spec)),
-            change_per_layer=ChangePerLayer(0.98, 1.0),
         )
         for name in names
         for spec in specs
@@ -207,10 +205,8 @@ def test_comparison_figure_has_a_block_an_activation(acts, inits, depth):
 
 
 def test_comparison_figure_states_no_stacks_biases_for_all():
-    reports = [
-        builders.changed(builders.report(), stack=builders.stack(init=initializer(init)))
-        for init in ("torch_linear", "he")
-    ]
+    stacks = [builders.stack(init=initializer(name)) for name in ("torch_linear", "he")]
+    reports = [builders.changed(builders.report(), stack=stack) for stack in stacks]
     title = comparison_figure(reports)._suptitle.get_text()
     assert "each initializer's own biases" in title
 
