@@ -3,30 +3,23 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, replace
-from math import exp, floor, log, sqrt
+from math import exp, log, sqrt
 from typing import Any
 
 from actdiag.diagnosis import RULES, Rules, judge_run
 from actdiag.measure.forward import change_per_layer
 from actdiag.measure.histograms import Histogram
 from actdiag.measure.statistics import InputStats, LayerStats
-from actdiag.report import Repeats, Report
+from actdiag.report import Repeats, Report, runs_that_count
 from actdiag.theory.types import LayerEstimates, LayerTheory
 
 AS_LOGS = frozenset({"std", "rms", "ratio", "norm", "weight_ratio"})
 """The numbers whose logarithms are averaged: at finite width a second moment is nearly log-normal, so that a few seeds
 carry its arithmetic mean while nearly all lie under it."""
 
-_BY_CHANCE = 0.05
-
 _NESTED = ("pre_activation", "gradient", "weight_gradient", "bias_gradient")
 _APART = (*_NESTED, "layer", "width", "histogram", "magnitude")
 _NO_ENTRIES = Histogram((), (), 0, 0, 0, 0, 0)
-
-
-def runs_that_count(runs: int) -> int:
-    """Return how many of `runs` must stray from theory before all are said to: two, and more than 5 %."""
-    return max(1, floor(_BY_CHANCE * runs)) + 1
 
 
 def average(reports: Iterable[Report], rules: Rules = RULES) -> Report:

@@ -22,6 +22,7 @@ ORDER = {
         registry
         arrays
         formats
+        numerals
         streams
         activations
         initializers
@@ -181,6 +182,7 @@ ORDER = {
     "view": """
         selection
         words
+        summary
         training
     """,
     "render": """

@@ -5,18 +5,26 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
 
+import numpy as np
+
 from actdiag.arrays import Array
-from actdiag.registry import Registry
+from actdiag.registry import Registry, digest_of
+
+_REACH = 8.0
 
 Elementwise = Callable[[Array], Array]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Activation:
     """All that is known of one activation function. Nothing here is measured or fitted; traits are derived from it.
 
     An elementwise activation gives `derivative`; a structured one, whose units look at several pre-activations, gives
     `backward` instead. Every function keeps the dtype of its argument (float32 or float64).
+
+    Entries of one name from the catalogue, of one expression, or of one `module:function` are equal; others are where
+    their names and functions are. A pickle holds the name, or the fields of an entry of one's own, whose functions must
+    then be those of a module.
 
     Attributes:
         name: The name, with the parameters that differ from their defaults.
@@ -53,9 +61,40 @@ class Activation:
     def __post_init__(self) -> None:
         """Refuse an entry that has both or neither of `derivative` and `backward`."""
         object.__setattr__(self, "kinks", tuple(self.kinks))
+        object.__setattr__(self, "bounds", tuple(self.bounds))
         if (self.derivative is None) == (self.backward is None):
             message = f"activation {self.name}: give derivative (elementwise) or backward (structured), one of them"
             raise ValueError(message)
+
+    def __hash__(self) -> int:
+        """The hash of the name: entries are keys of caches that are looked up for every layer."""
+        return hash(self.name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what a pickle holds."""
+        return ACTIVATIONS.reduced(self, named)
+
+    def __copy__(self) -> "Activation":
+        """Return the entry itself, which never changes."""
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Activation":
+        """Return the entry itself, which never changes."""
+        return self
+
+    def fingerprint(self) -> str:
+        """Return what tells the activation from others in every process.
+
+        It is the name of one from the catalogue and of an expression. Of one whose functions are others' it ends in a
+        digest of what they give on fixed points, to ten digits.
+        """
+        if ACTIVATIONS.says_all(self):
+            return self.name
+        rows, units = 4, 12
+        z = np.linspace(-_REACH, _REACH, rows * units * self.pieces).reshape(rows, -1)
+        with np.errstate(all="ignore"):
+            found = self.value(z), self.pull_back(z, np.ones((rows, units)))
+        return f"{self.name} {digest_of(self, found)}"
 
     def pull_back(self, z: Array, d_a: Array) -> Array:
         """Return dL/dz, shaped like `z`, from dL/da, shaped like `value(z)`."""
@@ -67,3 +106,8 @@ class Activation:
 
 ACTIVATIONS: Registry[Activation] = Registry(field="act", kind="activation", entry=Activation)
 register = ACTIVATIONS.register
+
+
+def named(name: str) -> Activation:
+    """Return the entry of the catalogue under a name: what pickles call."""
+    return ACTIVATIONS.resolve(name)

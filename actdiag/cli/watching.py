@@ -10,8 +10,8 @@ from actdiag.arrays import Array
 from actdiag.cli import output
 from actdiag.experiments.train import Look, Watch
 from actdiag.experiments.train.snapshot import relative_changes
+from actdiag.numerals import brief
 from actdiag.render.terminal.watching import Watched, watch_line, watch_view
-from actdiag.view import words
 
 SECONDS, REST = 0.3, 4.0
 """The live table is drawn anew after so long, and after so many times what the statistics took: of a deep stack they
@@ -70,7 +70,7 @@ class Watcher:
             updates = relative_changes(self._weights, look.weights)
         finite = isfinite(step.loss)
         return Watched(
-            name=f"{stack.act.name}, {stack.init.name}, lr {words.brief(look.learning_rate)}",
+            name=f"{stack.act.name}, {stack.init.name}, lr {brief(look.learning_rate)}",
             iteration=step.iteration,
             iterations=look.iterations,
             loss=sum(loss / len(self._losses) for loss in self._losses) if finite else None,

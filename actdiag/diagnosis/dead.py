@@ -6,9 +6,10 @@ from math import sqrt
 from actdiag.activations import traits
 from actdiag.diagnosis.lost import dead_layers, recipe_of
 from actdiag.diagnosis.rule import Found, Measured, Rule
-from actdiag.diagnosis.wording import name_layers, rescale, revive, share
+from actdiag.diagnosis.wording import name_layers, rescale, revive
 from actdiag.measure.statistics import LayerStats
 from actdiag.measurements import Measurements
+from actdiag.numerals import brief_percent
 from actdiag.theory.regions import expected_dead_fraction
 
 DEAD = 0.1
@@ -82,11 +83,11 @@ def _dead_is_explained(run: Measurements, measured: Measured) -> bool:
 def _dead_said(found: Found) -> str:
     run, stats = found.run, _deadest(found)
     batch, layer = recipe_of(run).batch, stats.layer
-    later = (f"{share(dead_by_chance(run, layer, times))} on {times * batch}" for times in TREND)
-    facts = [f"{share(dead_by_chance(run, layer))} expected", *later]
+    later = (f"{brief_percent(dead_by_chance(run, layer, times))} on {times * batch}" for times in TREND)
+    facts = [f"{brief_percent(dead_by_chance(run, layer))} expected", *later]
     facts += [] if stats.cosine is None else [f"cosine {stats.cosine:.3g}"]
     return (
-        f"{share(stats.dead_fraction or 0.0)} of the units of layer {layer} are dead on every input of {batch} "
+        f"{brief_percent(stats.dead_fraction or 0.0)} of the units of layer {layer} are dead on every input of {batch} "
         f"({', '.join(facts)}): {why_dead(run, stats)}"
     )
 

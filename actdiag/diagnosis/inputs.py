@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from actdiag.diagnosis.lost import recipe_of
 from actdiag.diagnosis.rule import Found, Measured, Rule
-from actdiag.diagnosis.wording import STANDARDIZE, centre, name_layers, share
+from actdiag.diagnosis.wording import STANDARDIZE, centre, name_layers
 from actdiag.measure.statistics import LayerStats
 from actdiag.measurements import Measurements
+from actdiag.numerals import brief_percent
 
 ALIGNED = 0.999
 """Inputs whose activations have a greater mean cosine can hardly be told apart."""
@@ -64,7 +65,7 @@ def _layer(run: Measurements, measured: Measured) -> LayerStats:
 def _common_said(found: Found) -> str:
     where, mean = name_layers(found.layers), found.run.layers[found.layers[-1] - 1].mean
     at = f"mean {mean:.3g} at layer {found.layers[-1]}"
-    return f"up to {share(found.value)} of the second moment is one mean that all share in {where} ({at})"
+    return f"up to {brief_percent(found.value)} of the second moment is one mean that all share in {where} ({at})"
 
 
 def _centre(found: Found) -> str:

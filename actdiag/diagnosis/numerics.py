@@ -9,6 +9,7 @@ from actdiag.diagnosis.wording import mend_scale, name_layers, rescale
 from actdiag.measure.histograms import Histogram
 from actdiag.measure.statistics import LayerStats
 from actdiag.measurements import Measurements
+from actdiag.numerals import whole_percent
 from actdiag.theory.regions import zero_intervals
 
 LOST = 0.01
@@ -26,7 +27,8 @@ def _nonfinite(run: Measurements) -> Iterable[Measured]:
 
 def _nonfinite_said(found: Found) -> str:
     where = name_layers(found.layers)
-    return f"NaN or inf in {where}, up to {found.value:.0%} of the entries: beyond {recipe_of(found.run).dtype}"
+    up_to = whole_percent(found.value)
+    return f"NaN or inf in {where}, up to {up_to} of the entries: beyond {recipe_of(found.run).dtype}"
 
 
 def _mend_nonfinite(found: Found) -> str:
@@ -85,7 +87,7 @@ def _share_under(magnitude: Histogram, decade: int) -> float:
 
 def _lost_said(found: Found) -> str:
     dtype, where = recipe_of(found.run).dtype, name_layers(found.layers)
-    return f"up to {found.value:.0%} of the entries are too small for all digits of {dtype} in {where}"
+    return f"up to {whole_percent(found.value)} of the entries are too small for all digits of {dtype} in {where}"
 
 
 def _mend_lost(found: Found) -> str:

@@ -6,6 +6,7 @@ from actdiag.diagnosis.calibration.trainability import HIGH, trainability
 from actdiag.diagnosis.lost import recipe_of
 from actdiag.diagnosis.rule import Found, Measured, Rule
 from actdiag.measurements import Measurements
+from actdiag.numerals import whole_percent
 
 _MOST_REASONS = 2
 
@@ -18,7 +19,7 @@ def _reasons_said(found: Found) -> str:
     reasons = sorted(trainability(found.run).reasons, key=lambda reason: reason.pull)
     against = [reason.said for reason in reasons if reason.pull < 0][:_MOST_REASONS]
     why = "; ".join(against) or "no number stands out, several are a little off"
-    return f"{found.value:.0%} that plain SGD trains it: {why}"
+    return f"{whole_percent(found.value)} that plain SGD trains it: {why}"
 
 
 def _improve(found: Found) -> str:

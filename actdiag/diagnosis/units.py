@@ -6,6 +6,7 @@ from actdiag.diagnosis.lost import recipe_of
 from actdiag.diagnosis.rule import Found, Measured, Rule
 from actdiag.diagnosis.wording import DRAW_WEIGHTS, name_layers, unsaturate
 from actdiag.measurements import Measurements
+from actdiag.numerals import brief_percent, whole_percent
 
 SATURATED = 0.5
 """A layer with more than this share of saturated entries passes little gradient."""
@@ -19,7 +20,8 @@ def _saturated(run: Measurements) -> Iterable[Measured]:
 
 def _saturation_said(found: Found) -> str:
     where = name_layers(found.layers)
-    return f"up to {found.value:.0%} of the entries saturated in {where} (limit {found.limit:.0%})"
+    up_to, limit = whole_percent(found.value), brief_percent(found.limit)
+    return f"up to {up_to} of the entries saturated in {where} (limit {limit})"
 
 
 def _unsaturate(found: Found) -> str:

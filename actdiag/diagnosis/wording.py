@@ -104,12 +104,3 @@ def name_layers(layers: tuple[int, ...]) -> str:
         return f"layer {layers[0]}"
     gap = layers[-1] - layers[0] + 1 != len(layers)
     return f"{len(layers)} layers from {layers[0]} to {layers[-1]}" if gap else f"layers {layers[0]} to {layers[-1]}"
-
-
-def share(part: float) -> str:
-    """Return a share in percent, in two digits, never rounding a share to none or a part to all."""
-    if 0 < part < 0.001:
-        return "<.1%"
-    if 0.995 <= part < 1:
-        return ">99%"
-    return f"{100 * part:.0f}%" if part >= 0.0995 else f"{100 * part:.2g}%"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from actdiag.arrays import Array, Counts, Numbers
+from actdiag.arrays import Array, Counts, Numbers, digest
 from actdiag.datasets.inputs import checked_labels
 from actdiag.datasets.random_inputs import random_labels, random_rows
 from actdiag.engine.parameters import fit_scale
@@ -45,6 +45,22 @@ class Loss:
         object.__setattr__(self, "classes", check_integer("classes", self.classes, least, MOST_CLASSES))
         if self.labels is not None and self.name == "random":
             raise InvalidField(field="labels", problem="must come with loss mse or cross-entropy, got loss random")
+
+    @property
+    def labels_digest(self) -> str | None:
+        """A SHA-256 of the labels' dtype, shape and entries; None without labels."""
+        return None if self.labels is None else digest(self.labels)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether another loss holds the same, labels included."""
+        if not isinstance(other, Loss):
+            return NotImplemented
+        same = (self.name, self.classes) == (other.name, other.classes)
+        return same and (self.labels is other.labels or self.labels_digest == other.labels_digest)
+
+    def __hash__(self) -> int:
+        """The hash of all that is compared."""
+        return hash((self.name, self.classes, self.labels_digest))
 
 
 def readout(stack: Stack, loss: Loss, top: Array, workers: Workers) -> tuple[Array, Array | None]:

@@ -14,7 +14,8 @@ AUTO = "auto"
 def resolve_init(spec: str | Initializer) -> Initializer:
     """Return the initializer that `spec` names; `auto` is lecun, to be scaled to the activation."""
     if isinstance(spec, str) and spec.strip() == AUTO:
-        return replace(initializers.resolve("lecun"), name=AUTO)
+        lecun = initializers.resolve("lecun")
+        return initializers.INITIALIZERS.keep(AUTO, lambda: replace(lecun, name=AUTO), resolve_init)
     return initializers.resolve(spec)
 
 

@@ -210,7 +210,7 @@ def _verdict(stack: Stack, before: Snapshot, data: Dataset, learning_rate: float
             before.layers,
             InputStats(mean_cosine(found), sqrt(squares_of(found).mean() / stack.input_width)),
             before.change_per_layer,
-            loss=LossValue("cross-entropy", data.classes, before.loss if isfinite(before.loss) else None),
+            loss=LossValue("cross-entropy", data.classes, before.loss),
             classes=data.classes,
             learning_rate=learning_rate,
             recipe=stack,
