@@ -181,7 +181,7 @@ def test_comparison_figure_has_a_block_an_activation(acts, inits, depth):
     specs = ["std=0.01", "he", "xavier", "lecun", "variance_scaling:scale=2:mode=fan_avg", "orthogonal"][:inits]
     layers = tuple(builders.layer(number) for number in range(1, depth + 1))
     reports = [
-        replace(
+        builders.changed(
             builders.report(layers, change=(0.98, 1.0)),
             stack=builders.stack(depth, act=resolve(name), init=initializer(spec)),
             change_per_layer=ChangePerLayer(0.98, 1.0),

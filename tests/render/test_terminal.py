@@ -177,7 +177,9 @@ def test_what_was_expected_is_told_in_the_digits_that_count(number, expected, te
     layers = [builders.layer(1), builders.layer(2, std=number)]
     report = builders.with_theory(builders.report(layers))
     said = builders.LayerTheory(expected=builders.LayerEstimates(std=expected), flagged=("std",))
-    assert words.flags(replace(report, layer_theory=(builders.LayerTheory(), said)), ascii_only=False) == [text]
+    assert words.flags(builders.changed(report, layer_theory=(builders.LayerTheory(), said)), ascii_only=False) == [
+        text
+    ]
 
 
 def test_shares_are_told_in_percent():
@@ -248,7 +250,7 @@ def test_comparison_tells_runs_and_disagreement():
     first, *others = comparison()
     text = shown(comparison_view([builders.repeated(first), *others], width=80), 80)
     assert "so 19 of 20 runs" in text
-    disagreeing = replace(others[0], theory=builders.ORDERED._replace(disagrees=True))
+    disagreeing = builders.changed(others[0], theory=builders.ORDERED._replace(disagrees=True))
     assert "! theory disagrees" in shown(comparison_view([first, disagreeing, *others[1:]], width=80), 80)
     assert "disagrees" not in shown(comparison_view(comparison(), width=80), 80)
 
