@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from math import exp, floor, log, sqrt
 from typing import Any
 
-from actdiag.diagnosis import RULES, Rules, judge_run
+from actdiag.diagnosis import RULES, Rules, diagnose
 from actdiag.measure.forward import change_per_layer
 from actdiag.measure.histograms import Histogram
 from actdiag.measure.statistics import InputStats, LayerStats
@@ -76,7 +76,7 @@ def average(reports: Iterable[Report], rules: Rules = RULES) -> Report:
     )
     spread = tuple(layer.spread() for layer in layers)
     repeats = Repeats(len(seeds), tuple(seeds), spread, tuple(verdicts.most_common()))
-    return Report(first.command, measurements, judge_run(measurements, rules), repeats)
+    return Report(first.command, measurements, diagnose(measurements, rules), repeats)
 
 
 def _chain(first: Report, others: Iterator[Report]) -> Iterator[Report]:

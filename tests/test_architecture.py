@@ -30,8 +30,8 @@ WITHIN = {
     ).split(),
     "external": "charges evidence sagemaker deepdiagnosis autotrainer torchmortem collecting panel".split(),
     "diagnosis": (
-        "findings lost expectations wording calibration rule scale units dead inputs numerics readout "
-        "steps outlook rules verdict"
+        "findings calibration words lost_signal needs rule finite_width scale units dead inputs numerics readout "
+        "steps outlook rules advice verdict"
     ).split(),
     "experiments": ["run", "fix", "verify", "train"],
     "render": ["figures", "terminal"],

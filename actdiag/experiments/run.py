@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from actdiag.arrays import Array
-from actdiag.diagnosis import RULES, Rules, judge_run, rules_from
+from actdiag.diagnosis import RULES, Rules, diagnose, rules_from
 from actdiag.engine.losses import DEFAULT_CLASSES, Loss, labels_of, loss_and_gradient
 from actdiag.engine.memory import check_fits, plan_backward, useful_threads
 from actdiag.engine.propagation import Tape, backward, forward
@@ -155,7 +155,7 @@ class _Run:
             layer_theory=layer_theory,
             recipe=self._stack,
         )
-        return Report(command, measurements, judge_run(measurements, self._rules))
+        return Report(command, measurements, diagnose(measurements, self._rules))
 
 
 def check_repeats(stack: Stack, repeats: object) -> int:

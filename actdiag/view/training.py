@@ -79,8 +79,10 @@ def outcome(run: TrainingRun) -> str:
     return run.outcome if run.diverged_at is None else f"diverged at {run.diverged_at}"
 
 
-def chance(probability: float) -> str:
+def chance(probability: float | None) -> str:
     """Return a probability in whole percent, never rounding to none or all."""
+    if probability is None:
+        return words.MISSING
     if 0 < probability < 0.005:
         return "<1%"
     return ">99%" if 0.995 <= probability < 1 else f"{probability:.0%}"

@@ -69,8 +69,10 @@ def change(value: float | None) -> str:
     return MISSING if value is None else f"x{brief(value)}"
 
 
-def chance(probability: float) -> str:
+def chance(probability: float | None) -> str:
     """Return a probability in percent, of which nothing between is rounded to none or to all."""
+    if probability is None:
+        return MISSING
     if 0 < probability < 0.01:
         return "<1%"
     return ">99%" if 0.99 < probability < 1 else f"{100 * probability:.0f}%"
@@ -78,6 +80,8 @@ def chance(probability: float) -> str:
 
 def outlook(verdict: Verdict) -> str:
     """Return a verdict's probability in words, and whether it rests on an estimate."""
+    if verdict.probability is None:
+        return "the probability that SGD trains it is not known"
     said = f"{chance(verdict.probability)} that SGD trains it" if verdict.probability else "no learning rate trains it"
     return f"{said}; gradient estimated" if verdict.estimated and verdict.probability else said
 

@@ -12,9 +12,9 @@ from altering import altered, between, run_of, with_input, with_loss, with_recip
 
 from actdiag.activations import resolve
 from actdiag.api import grad_flow, propagate
-from actdiag.diagnosis import RULES, Rule, readout, rules_from
+from actdiag.diagnosis import RULES, Rule, findings, readout, rules_from
 from actdiag.diagnosis import outlook as outlook_module
-from actdiag.diagnosis import steps as steps_module
+from actdiag.diagnosis.calibration import trainability as trainability_module
 from actdiag.diagnosis.calibration.trainability import Reason, Trainability
 from actdiag.diagnosis.findings import SEVERITIES
 from actdiag.errors import InvalidField
@@ -57,7 +57,7 @@ def promising(probability, *reasons):
 
     def change(run, patch):
         said = Trainability(probability, 0.1, (0.01, 1.0), False, reasons)
-        for module in (outlook_module, steps_module):
+        for module in (outlook_module, trainability_module):
             patch.setattr(module, "trainability", lambda run: said)
         return run
 
@@ -228,7 +228,8 @@ CASES = {
 
 
 def found(name, run, rules=RULES):
-    return list(rules[name].find(run))
+    """What one rule finds, under the limits of all."""
+    return findings(run, {other: replace(rule, enabled=other == name) for other, rule in rules.items()})
 
 
 def test_every_rule_is_tried():
@@ -436,14 +437,12 @@ def test_the_trend_over_larger_batches_is_told(runs):
 
 
 def test_biases_that_are_too_negative_are_named():
-    findings = {finding.rule: finding for rule in RULES.values() for finding in rule.find(
-        run_of(propagate("relu", "he", depth=5, bias_mean=-2.0))
-    )}  # fmt: skip
-    assert findings["born_dead"].summary.endswith("biases too negative")
-    assert findings["dead_units"].summary.endswith("biases too negative")
-    assert findings["dead_units"].severity == "warning"
-    assert not set(findings["dead_units"].layers) & set(findings["born_dead"].layers)
-    assert "--bias-mean" in findings["born_dead"].advice
+    by_rule = {one.rule: one for one in findings(run_of(propagate("relu", "he", depth=5, bias_mean=-2.0)))}
+    assert by_rule["born_dead"].summary.endswith("biases too negative")
+    assert by_rule["dead_units"].summary.endswith("biases too negative")
+    assert by_rule["dead_units"].severity == "warning"
+    assert not set(by_rule["dead_units"].layers) & set(by_rule["born_dead"].layers)
+    assert "--bias-mean" in by_rule["born_dead"].advice
 
 
 def test_what_underflowed_is_named():
@@ -488,8 +487,8 @@ def test_a_narrow_layer_that_is_dead_by_chance_on_few_inputs_is_not_born_dead():
 )
 def test_zeros_count_as_underflow_where_they_are_not_the_activations_own(runs, act, rms, share):
     run = with_recipe(runs["relu"], act=resolve(act))
-    findings = found("precision_lost", altered(run, rms=rms, zero_fraction=0.5, subnormal_fraction=0.0))
-    assert [finding.value for finding in findings] == ([share] if share else [])
+    lost = found("precision_lost", altered(run, rms=rms, zero_fraction=0.5, subnormal_fraction=0.0))
+    assert [finding.value for finding in lost] == ([share] if share else [])
 
 
 def test_subnormal_gradients_are_counted(runs):

@@ -12,7 +12,6 @@ from actdiag.activations import ACTIVATIONS, resolve
 from actdiag.cli.output import picture_bytes
 from actdiag.errors import InvalidField
 from actdiag.initializers import resolve as initializer
-from actdiag.measure.statistics import ChangePerLayer
 from actdiag.render.figures import activation_figure, comparison_figure, gradient_figure, signal_figure
 from actdiag.render.figures.density import predicted_shares
 from actdiag.theory.types import Estimate, PreActivationEstimates
@@ -184,7 +183,6 @@ def test_comparison_figure_has_a_block_an_activation(acts, inits, depth):
         builders.changed(
             builders.report(layers, change=(0.98, 1.0)),
             stack=builders.stack(depth, act=resolve(name), init=initializer(spec)),
-            change_per_layer=ChangePerLayer(0.98, 1.0),
         )
         for name in names
         for spec in specs

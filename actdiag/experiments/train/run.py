@@ -8,7 +8,7 @@ from typing import NamedTuple
 from actdiag.arrays import Array
 from actdiag.datasets.catalogue import Dataset
 from actdiag.datasets.inputs import DEFAULT_ROWS
-from actdiag.diagnosis import Verdict, judge_run
+from actdiag.diagnosis import Verdict, diagnose
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train.loop import Recipe, Step, steps
 from actdiag.experiments.train.network import draw_network, evaluate
@@ -197,7 +197,7 @@ def _one(
 
 def _verdict(stack: Stack, before: Snapshot, data: Dataset, learning_rate: float) -> Verdict:
     found = [directions(stack.inputs())]
-    return judge_run(
+    return diagnose(
         Measurements(
             stack.sites(),
             before.layers,
