@@ -28,7 +28,7 @@ WITHIN = {
         "types gaussian tables pairs regions fluctuations seen onestep flow prediction meanfield summary beside "
         "critical recommendation gains automatic"
     ).split(),
-    "external": "charges evidence sagemaker deepdiagnosis autotrainer torchmortem collecting panel".split(),
+    "external": "violations step sagemaker deepdiagnosis autotrainer torchmortem measuring judges".split(),
     "diagnosis": (
         "findings calibration words lost_signal needs rule finite_width scale units dead inputs numerics readout "
         "steps outlook rules advice verdict"

@@ -69,7 +69,7 @@ ALIGNED_INPUTS = Rule(
     summary=_aligned_summary,
     explanation=(
         "The activations of any two inputs point the same way: the layers above get one vector, and small differences "
-        "from it, for every input. In the ordered phase cosines go to 1 exponentially with depth; under a critical "
+        "from it, for everything. In the ordered phase cosines go to 1 exponentially with depth; under a critical "
         "ReLU they do so slowly, as 1/depth^2."
     ),
     remedy="Fewer layers, smaller biases, an activation centred on zero such as tanh, or --gain auto.",
