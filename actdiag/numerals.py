@@ -51,8 +51,10 @@ def brief_percent(fraction: float) -> str:
     return _not_all(fraction) if fraction >= 0.0995 else f"{100 * fraction:.2g}%"
 
 
-def whole_percent(fraction: float) -> str:
+def whole_percent(fraction: float | None) -> str:
     """Return a probability, or a share, in whole percent: `<1%` and `>99%` at the ends."""
+    if fraction is None:
+        return MISSING
     if 0 < fraction < 0.01:
         return "<1%"
     return ">99%" if 0.99 < fraction < 1 else f"{100 * fraction:.0f}%"

@@ -132,22 +132,23 @@ ORDER = {
         automatic
     """,
     "external": """
-        charges
-        evidence
+        violations
+        step
         sagemaker
         deepdiagnosis
         autotrainer
         torchmortem
-        collecting
-        panel
+        measuring
+        judges
     """,
     "diagnosis": """
         findings
-        lost
-        expectations
-        wording
         calibration
+        words
+        lost_signal
+        needs
         rule
+        finite_width
         scale
         units
         dead
@@ -157,12 +158,17 @@ ORDER = {
         steps
         outlook
         rules
+        advice
         verdict
     """,
     "diagnosis/calibration": """
         fitted
         signals
         trainability
+    """,
+    "diagnosis/advice": """
+        scale
+        by_rule
     """,
     "experiments": """
         run

@@ -73,8 +73,8 @@ def judgements(stack: Stack, loss: Loss, judges: Sequence[str], settings: RunSet
 
 
 def _judgement_to_dict(said: Judgement) -> dict[str, Any]:
-    plain: dict[str, Any] = as_plain(said)
-    return plain
+    violations = [as_plain(violation) for violation in said.violations]
+    return {"judge": said.judge, "healthy": said.healthy, "charges": violations, "source": said.source}
 
 
 def fixed(report: Report, rerun: Callable[[Stack], Report]) -> Extra:

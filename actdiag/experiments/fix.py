@@ -67,7 +67,7 @@ def mend(report: Report, rerun: Callable[[Stack], Report]) -> Mended | None:
         found = rerun(change.stack)
         if found.verdict.severity == "healthy":
             first = first or Mended(change, found, tried)
-            if found.verdict.probability >= SOUND:
+            if (found.verdict.probability or 0.0) >= SOUND:
                 return Mended(change, found, tried)
     return first and first._replace(tried=tried)
 

@@ -14,6 +14,8 @@ from actdiag.theory.types import LayerEstimates
 
 def outlook(verdict: Verdict) -> str:
     """Return a verdict's probability in words, and whether it rests on an estimate."""
+    if verdict.probability is None:
+        return "the probability that SGD trains it is not known"
     if not verdict.probability:
         return "no learning rate trains it"
     estimated = "; gradient estimated" if verdict.estimated else ""

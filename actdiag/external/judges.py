@@ -1,20 +1,20 @@
-"""The tools together: one training step of a stack, and what each of them says of it."""
+"""The tools together: one training step of a stack, and the judgement of each on it."""
 
 from collections.abc import Callable, Sequence
 
 from actdiag.engine.losses import Loss
 from actdiag.errors import InvalidField, check_choice, check_real
 from actdiag.external import autotrainer, deepdiagnosis, sagemaker, torchmortem
-from actdiag.external.charges import Charges, Judgement
-from actdiag.external.collecting import collect
-from actdiag.external.evidence import Evidence
+from actdiag.external.measuring import measure_step
+from actdiag.external.step import StepStats
+from actdiag.external.violations import Judgement, Violations
 from actdiag.model.stack import Stack
 
-_TOOLS: dict[str, tuple[Callable[[Evidence], Charges], str]] = {
-    "sagemaker": (sagemaker.charges, sagemaker.SOURCE),
-    "deepdiagnosis": (deepdiagnosis.charges, deepdiagnosis.SOURCE),
-    "autotrainer": (autotrainer.charges, autotrainer.SOURCE),
-    "torchmortem": (torchmortem.charges, torchmortem.SOURCE),
+_TOOLS: dict[str, tuple[Callable[[StepStats], Violations], str]] = {
+    "sagemaker": (sagemaker.violations, sagemaker.SOURCE),
+    "deepdiagnosis": (deepdiagnosis.violations, deepdiagnosis.SOURCE),
+    "autotrainer": (autotrainer.violations, autotrainer.SOURCE),
+    "torchmortem": (torchmortem.violations, torchmortem.SOURCE),
 }
 
 JUDGES = tuple(_TOOLS)
@@ -25,10 +25,10 @@ _MOST_LEARNING_RATE = 1e30
 def judge(
     stack: Stack, loss: Loss, judges: Sequence[str], learning_rate: float = 0.01, threads: int | None = None
 ) -> tuple[Judgement, ...]:
-    """Return what other tools, by their published default rules, say of a stack at initialization.
+    """Return the judgements of other tools, by their published default rules, on a stack at initialization.
 
-    The tools watch training, so it is the first step of plain gradient descent that they see, on the whole batch: one
-    forward and one backward pass. Rules that look over steps are applied to that one. The readout is no layer.
+    The tools watch training, so their rules are applied to the first step of plain gradient descent, on the whole
+    batch: one forward and one backward pass. Rules over several steps are applied to that one. The readout is no layer.
 
     Args:
         stack: What to judge.
@@ -36,7 +36,7 @@ def judge(
             labels drawn from the seed.
         judges: Which of `JUDGES`, in the order of the judgements wanted.
         learning_rate: That of the step.
-        threads: How many to use; as many as help where None.
+        threads: The number of threads; None for as many as help.
 
     Raises:
         InvalidField: An argument is not accepted, or the run does not fit in memory.
@@ -49,12 +49,12 @@ def judge(
     if not judges:
         return ()
     trained = Loss("cross-entropy") if loss.name == "random" else loss
-    evidence = collect(stack, trained, learning_rate, threads)
-    return tuple(judge_by(name, evidence) for name in judges)
+    step = measure_step(stack, trained, learning_rate, threads)
+    return tuple(judge_by(name, step) for name in judges)
 
 
-def judge_by(name: str, evidence: Evidence) -> Judgement:
-    """Return what one of `JUDGES` says of what was seen."""
+def judge_by(name: str, step: StepStats) -> Judgement:
+    """Return the judgement of one of `JUDGES` on a training step."""
     rules, source = _TOOLS[name]
-    charges = rules(evidence)
-    return Judgement(name, not charges, charges, source)
+    violations = rules(step)
+    return Judgement(name, not violations, violations, source)

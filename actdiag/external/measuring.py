@@ -1,4 +1,4 @@
-"""One training step of a stack, reduced layer by layer to what the tools look at."""
+"""The statistics of one training step, reduced layer by layer while it runs."""
 
 from collections.abc import Sequence
 from math import nan
@@ -15,8 +15,8 @@ from actdiag.engine.memory import DEFAULT_BUDGET, check_fits, plan_backward, use
 from actdiag.engine.tape import Tape
 from actdiag.engine.workers import Workers
 from actdiag.external.deepdiagnosis import FAR
-from actdiag.external.evidence import Evidence, LayerEvidence, kind_of
 from actdiag.external.sagemaker import ACTIVITY, GRADIENT_PERCENTILES, UNSATURATED
+from actdiag.external.step import LayerStepStats, StepStats, kind_of
 from actdiag.external.torchmortem import NEAR_ONE, NEAR_ZERO
 from actdiag.measure.moments import (
     BlockMoments,
@@ -29,23 +29,24 @@ from actdiag.measure.moments import (
     pool,
     square_sum,
 )
+from actdiag.model.site import Site
 from actdiag.model.stack import Stack
 
 Bounds = tuple[float, float]
 
 
-class Outputs(NamedTuple):
-    """What a block of rows contributes on the way up.
+class BlockOutputs(NamedTuple):
+    """The contribution of a block of rows to the statistics of a layer on the forward pass.
 
     Attributes:
         z: Moments of the pre-activations.
         a: Moments of the activations.
-        active: On how many rows each unit's activation is other than zero, shape (width,).
-        within: On how many rows each pre-activation is within bounds, shape (columns,); None where there are no bounds.
-        nonpositive: Activations at or under zero.
-        near_zero: Those that torchmortem calls dead.
-        near_one: Those that it calls saturated.
-        far: Pre-activations that DeepDiagnosis calls saturated.
+        active: The number of rows on which each unit's activation is other than zero, shape (width,).
+        within: The number of rows on which each pre-activation is within bounds, shape (columns,); None without bounds.
+        nonpositive: The number of activations at or under zero.
+        near_zero: The number of those that torchmortem calls dead.
+        near_one: The number of those that it calls saturated.
+        far: The number of pre-activations that DeepDiagnosis calls saturated.
     """
 
     z: BlockMoments
@@ -58,8 +59,8 @@ class Outputs(NamedTuple):
     far: int
 
 
-class Reached(NamedTuple):
-    """What a layer shows on the way up, by the names of `LayerEvidence`; what is not finite is of z or of a."""
+class ForwardStats(NamedTuple):
+    """The statistics of a layer on the forward pass, by the names of `LayerStepStats`; nonfinite entries of z or a."""
 
     input_variance: float
     output_variance: float
@@ -73,8 +74,8 @@ class Reached(NamedTuple):
     nonfinite_fraction: float
 
 
-class Weights(NamedTuple):
-    """What a block of rows of dL/dW, and those of W, contribute."""
+class BlockWeights(NamedTuple):
+    """The contribution of a block of rows of W and of dL/dW."""
 
     weights: SquareSum
     gradient: SquareSum
@@ -82,8 +83,8 @@ class Weights(NamedTuple):
     zeros: int
 
 
-def collect(stack: Stack, loss: Loss, learning_rate: float, threads: int | None = None) -> Evidence:
-    """Return what one training step of a stack shows, with the bits of every other run of it.
+def measure_step(stack: Stack, loss: Loss, learning_rate: float, threads: int | None = None) -> StepStats:
+    """Return the statistics of the first training step of a stack.
 
     Raises:
         InvalidField: The labels do not fit, or the run does not fit in memory.
@@ -91,29 +92,29 @@ def collect(stack: Stack, loss: Loss, learning_rate: float, threads: int | None 
     plan, kept = plan_backward(stack, DEFAULT_BUDGET)
     check_fits(stack, kept, loss.classes)
     labels_of(stack, loss)  # labels that do not fit are refused before anything is run
-    kind = kind_of(stack.act)
-    bounds = UNSATURATED.get(kind)
+    sites = stack.sites()
+    bounds = [UNSATURATED.get(kind_of(site.act)) for site in sites]
     tape = Tape(plan)
 
-    def visit(layer: int, z: Array, a: Array) -> Outputs:
-        return see_outputs(z, a, bounds)
+    def visit(layer: int, z: Array, a: Array) -> BlockOutputs:
+        return reduce_outputs(z, a, bounds[layer - 1])
 
     with Workers(useful_threads(stack) if threads is None else threads) as workers:
-        reached = []
-        for ascending in forward(stack, workers, visit, tape):
-            if ascending.number:
-                reached.append(sum_up(ascending.blocks, stack.batch))
-        _, d_top = loss_and_gradient(stack, loss, ascending.activations, workers)
+        stats = []
+        for layer in forward(stack, workers, visit, tape):
+            if layer.number:
+                stats.append(merge_outputs(layer.blocks, sites[layer.number - 1].batch))
+        _, d_top = loss_and_gradient(stack, loss, layer.activations, workers)
         layers = [
-            _weigh(layer, reached[layer.number - 1], workers)
-            for layer in backward(stack, workers, tape, d_top, see_signals)
-            if layer.weights is not None
+            _layer_stats(sites[passed.number - 1], passed, stats[passed.number - 1], workers)
+            for passed in backward(stack, workers, tape, d_top, sum_over_rows)
+            if passed.weights is not None
         ]
-    return Evidence(kind, tuple(reversed(layers)), learning_rate)
+    return StepStats(tuple(reversed(layers)), learning_rate)
 
 
-def see_outputs(z: Array, a: Array, bounds: Bounds | None) -> Outputs:
-    """Reduce a block of pre-activations and activations, shapes (rows, columns) and (rows, width), to numbers."""
+def reduce_outputs(z: Array, a: Array, bounds: Bounds | None) -> BlockOutputs:
+    """Reduce a block of pre-activations and activations, shapes (rows, columns) and (rows, width), to counts."""
     active, nonpositive, near_zero, near_one, far = np.zeros(a.shape[1], dtype=np.int64), 0, 0, 0, 0
     within = None if bounds is None else np.zeros(z.shape[1], dtype=np.int64)
     for rows in pieces(a, REDUCED):
@@ -126,16 +127,16 @@ def see_outputs(z: Array, a: Array, bounds: Bounds | None) -> Outputs:
         far += int(np.count_nonzero(np.abs(z[rows]) >= FAR))
         if bounds is not None and within is not None:
             within += np.count_nonzero((z[rows] > bounds[0]) & (z[rows] < bounds[1]), axis=0)
-    return Outputs(block_moments(z), block_moments(a), active, within, nonpositive, near_zero, near_one, far)
+    return BlockOutputs(block_moments(z), block_moments(a), active, within, nonpositive, near_zero, near_one, far)
 
 
-def sum_up(blocks: Sequence[Outputs], batch: int) -> Reached:
-    """Return what a layer shows on the way up from what its blocks do."""
+def merge_outputs(blocks: Sequence[BlockOutputs], batch: int) -> ForwardStats:
+    """Return the statistics of a layer on the forward pass from those of its blocks."""
     z, a = merge_moments([block.z for block in blocks]), merge_moments([block.a for block in blocks])
     active = np.sum([block.active for block in blocks], axis=0)
     within = [block.within for block in blocks if block.within is not None]
     entered, given = batch * len(z.mean), batch * len(active)
-    return Reached(
+    return ForwardStats(
         input_variance=_variance(z),
         output_variance=_variance(a),
         zero_fraction=1 - int(active.sum()) / given,
@@ -143,8 +144,8 @@ def sum_up(blocks: Sequence[Outputs], batch: int) -> Reached:
         near_zero_fraction=sum(block.near_zero for block in blocks) / given,
         near_one_fraction=sum(block.near_one for block in blocks) / given,
         far_fraction=sum(block.far for block in blocks) / entered,
-        inactive_fraction=_seldom(active, batch),
-        saturated_fraction=_seldom(np.sum(within, axis=0), batch) if within else nan,
+        inactive_fraction=_share_of_inactive(active, batch),
+        saturated_fraction=_share_of_inactive(np.sum(within, axis=0), batch) if within else nan,
         nonfinite_fraction=max(z.nonfinite / entered, a.nonfinite / given),
     )
 
@@ -154,42 +155,45 @@ def _variance(moments: UnitMoments) -> float:
     return nan if std is None else std * std
 
 
-def _seldom(counts: Counts, batch: int) -> float:
-    """Return the share of units that were so on too few of the inputs to be active."""
+def _share_of_inactive(counts: Counts, batch: int) -> float:
+    """Return the share of units that were counted on too few of the inputs to be called active."""
     return float(np.mean(counts / batch < ACTIVITY))
 
 
-def see_signals(layer: int, z: Array, d_a: Array, d_z: Array) -> Doubles:
-    """Reduce a block of dL/dz, shape (rows, columns), to what it adds to dL/db, shape (columns,)."""
+def sum_over_rows(layer: int, z: Array, d_a: Array, d_z: Array) -> Doubles:
+    """Return the contribution of a block of dL/dz, shape (rows, columns), to dL/db, shape (columns,)."""
     return column_sums(d_z)
 
 
-def _weigh(layer: BackwardLayer[Doubles], reached: Reached, workers: Workers) -> LayerEvidence:
-    """Return the evidence of a layer: what was reached on the way up, and what comes down."""
+def _layer_stats(
+    site: Site, layer: BackwardLayer[Doubles], forward_stats: ForwardStats, workers: Workers
+) -> LayerStepStats:
+    """Return the statistics of a layer, those of its gradients included."""
     assert layer.weights is not None
     entries = np.empty_like(layer.weights)  # percentiles need all of dL/dW at once: that of one layer is held
 
-    def weigh(rows: slice, weights: Array, d_weights: Array) -> Weights:
+    def reduce_weights(rows: slice, weights: Array, d_weights: Array) -> BlockWeights:
         entries[rows] = d_weights
         total = sum(float(np.abs(part).sum()) for part in in_double(d_weights))
         zeros = d_weights.size - int(np.count_nonzero(d_weights))
-        return Weights(square_sum(weights), square_sum(d_weights), total, zeros)
+        return BlockWeights(square_sum(weights), square_sum(d_weights), total, zeros)
 
-    weighed = weight_gradients(layer, workers, weigh).results()
+    blocks = weight_gradients(layer, workers, reduce_weights).results()
     low, high = np.percentile(entries.reshape(-1), GRADIENT_PERCENTILES, overwrite_input=True)
-    gradient = merge_squares([part.gradient for part in weighed])
+    gradient = merge_squares([part.gradient for part in blocks])
     d_biases = np.sum(layer.blocks, axis=0)
     lost = gradient.nonfinite / entries.size
-    nonfinite = max(reached.nonfinite_fraction, lost)
-    return LayerEvidence(
+    nonfinite = max(forward_stats.nonfinite_fraction, lost)
+    return LayerStepStats(
         layer=layer.number,
-        **reached._replace(nonfinite_fraction=nonfinite)._asdict(),
-        weight_norm=_norm(merge_squares([part.weights for part in weighed])),
+        kind=kind_of(site.act),
+        **forward_stats._replace(nonfinite_fraction=nonfinite)._asdict(),
+        weight_norm=_norm(merge_squares([part.weights for part in blocks])),
         gradient_norm=_norm(gradient),
         gradient_nonfinite_fraction=lost,
-        gradient_mean=sum(part.total for part in weighed) / entries.size,
+        gradient_mean=sum(part.total for part in blocks) / entries.size,
         gradient_width=float(high - low),
-        gradient_zeros=sum(part.zeros for part in weighed) + len(d_biases) - int(np.count_nonzero(d_biases)),
+        gradient_zeros=sum(part.zeros for part in blocks) + len(d_biases) - int(np.count_nonzero(d_biases)),
         gradient_entries=entries.size + len(d_biases),
     )
 

@@ -1,6 +1,7 @@
-"""What the tools look at: numbers of every layer from one training step."""
+"""The statistics of one training step that the tools look at."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, nan
 from typing import Literal
 
@@ -9,19 +10,19 @@ import numpy as np
 from actdiag.activations import Activation, traits
 
 Kind = Literal["rectifier", "tanh", "sigmoid", "other"]
-"""What an activation is to rules that concern only some."""
-
+"""The kinds of activation that some rules are limited to."""
 
 _POINTS = np.linspace(-4, 4, 33)
 _BELOW = np.array([0.1, 1.0, 10.0, 100.0])
 
 
 @dataclass(frozen=True, slots=True)
-class LayerEvidence:
-    """What the tools look at in one layer. Numbers are NaN where there is nothing finite to take them of.
+class LayerStepStats:
+    """The statistics of one layer in a training step. Numbers are NaN where they have no finite entries.
 
     Attributes:
         layer: The layer's number, from 1.
+        kind: The kind of its activation.
         input_variance: Of the finite pre-activations, over batch and units together.
         output_variance: Of the finite activations, likewise.
         zero_fraction: Activations that are exactly zero.
@@ -43,6 +44,7 @@ class LayerEvidence:
     """
 
     layer: int
+    kind: Kind
     input_variance: float
     output_variance: float
     zero_fraction: float
@@ -63,45 +65,45 @@ class LayerEvidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the tools look at in one training step.
+class StepStats:
+    """The statistics of one training step.
 
     Attributes:
-        kind: What the activation of the layers is.
-        layers: Layer 1 first.
+        layers: Those of each layer, layer 1 first.
         learning_rate: That of the step, which is plain gradient descent.
     """
 
-    kind: Kind
-    layers: tuple[LayerEvidence, ...]
+    layers: tuple[LayerStepStats, ...]
     learning_rate: float
 
-    def values(self, field: str) -> dict[int, float]:
-        """Return a field of every layer."""
-        return {seen.layer: float(getattr(seen, field)) for seen in self.layers}
+    def values(self, field: str, *kinds: Kind) -> dict[int, float]:
+        """Return a field of every layer, or of those whose activation is of one of `kinds` where any are given."""
+        layers = (layer for layer in self.layers if not kinds or layer.kind in kinds)
+        return {layer.layer: float(getattr(layer, field)) for layer in layers}
 
     def update_ratios(self, epsilon: float = 0.0) -> dict[int, float]:
         """Return the norm of every layer's update over that of its weights, to which `epsilon` is added."""
         return {
-            seen.layer: quotient(self.learning_rate * seen.gradient_norm, seen.weight_norm + epsilon)
-            for seen in self.layers
+            layer.layer: quotient(self.learning_rate * layer.gradient_norm, layer.weight_norm + epsilon)
+            for layer in self.layers
         }
 
 
 def quotient(part: float, whole: float) -> float:
-    """Return part/whole as floating-point arithmetic has it: inf over zero, NaN of zero over zero."""
+    """Return part/whole as in floating-point arithmetic: inf for a division by zero, NaN for zero by zero."""
     if whole:
         return part / whole
     return inf if part > 0 else nan
 
 
-def kind_of(act: Activation) -> Kind:
-    """Return what an activation is to the tools, which go by the name of its layer; here it goes by its values.
+@lru_cache(maxsize=64)
+def kind_of(act: Activation | None) -> Kind:
+    """Return the kind of an activation. The tools go by the name of its layer; here it goes by its values.
 
-    Rules on ReLU layers hold for whatever is exactly zero below some point, never negative and not level above. Those
-    on tanh and sigmoid layers hold for these two alone, for their bounds are made for them.
+    Rules on ReLU layers apply to every activation that is exactly zero below some point, never negative and not level
+    above. Those on tanh and sigmoid layers apply to these two alone, for their limits are made for them.
     """
-    if act.derivative is None:
+    if act is None or act.derivative is None:
         return "other"
     with np.errstate(all="ignore"):
         if act.bounds == (-1.0, 1.0) and np.allclose(act.value(_POINTS), np.tanh(_POINTS), rtol=1e-12):
