@@ -11,8 +11,8 @@ import actdiag
 
 ROOT = Path(actdiag.__file__).parent
 ORDER = (
-    "errors registry arrays formats streams activations initializers datasets model engine measure external theory "
-    "diagnosis report repeats experiments view api render cli"
+    "errors registry arrays formats options streams activations initializers datasets model engine measure external "
+    "theory diagnosis report repeats experiments view api render cli"
 ).split()
 WITHIN = {
     "activations": (
@@ -36,8 +36,10 @@ WITHIN = {
     "experiments": ["run", "fix", "verify", "train"],
     "render": ["figures", "terminal"],
     "view": ["selection", "words", "training"],
+    "api": "door stack running propagate grad_flow compare train gain fix judge verify explain".split(),
     "cli": (
-        "output gate options extras watching propagate grad_flow compare train gain activations initializers explain"
+        "output gate types options extras report watching "
+        "propagate grad_flow compare train gain activations initializers explain"
     ).split(),
 }
 FILES = sorted(path for path in ROOT.rglob("*.py") if path not in (ROOT / "__init__.py", ROOT / "__main__.py"))

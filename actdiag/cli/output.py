@@ -102,11 +102,6 @@ def _file_of(spec: str) -> str:
     return path if colon and path.endswith(".npz") else spec
 
 
-def settings_from(given: dict[str, Any]) -> dict[str, Any]:
-    """Take the options of how to run out of a command's options."""
-    return {name: given.pop(name) for name in ("bins", "range", "threads", "theory", "rules")}
-
-
 class Extra(NamedTuple):
     """What an option adds to the answer of one report.
 

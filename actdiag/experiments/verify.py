@@ -11,10 +11,10 @@ from actdiag import initializers
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
 from actdiag.engine.losses import Loss
-from actdiag.engine.memory import DEFAULT_BUDGET
 from actdiag.errors import check_integer
 from actdiag.experiments.run import Progress, run_grad_flow, run_settings
 from actdiag.model.stack import MOST_LAYERS, MOST_SEED, Stack
+from actdiag.options import DEFAULT_BUDGET, VerifyOptions
 from actdiag.report import SCHEMA, versions
 from actdiag.theory.critical import next_q
 from actdiag.theory.gains import Gains
@@ -69,10 +69,10 @@ def verify(
     gain: float,
     bias_std: float,
     *,
-    depth: int = 30,
-    width: int = 256,
-    seed: int = 0,
-    threads: int | None = None,
+    depth: int = VerifyOptions.depth,
+    width: int = VerifyOptions.width,
+    seed: int = VerifyOptions.seed,
+    threads: int | None = VerifyOptions.threads,
     progress: Progress | None = None,
 ) -> Verification:
     """Run stacks with weights N(0, gain^2 / fan_in) and biases N(0, bias_std^2) and set them beside theory.

@@ -9,7 +9,7 @@ import numpy as np
 from actdiag.arrays import Array, Counts, Doubles
 from actdiag.engine.blocks import REDUCED, in_double, pieces
 from actdiag.engine.losses import Loss, labels_of, loss_and_gradient
-from actdiag.engine.memory import DEFAULT_BUDGET, check_fits, plan_backward, useful_threads
+from actdiag.engine.memory import check_fits, plan_backward, useful_threads
 from actdiag.engine.propagation import BackwardLayer, Tape, backward, forward, weight_gradients
 from actdiag.engine.workers import Workers
 from actdiag.external.deepdiagnosis import FAR
@@ -28,6 +28,7 @@ from actdiag.measure.moments import (
     square_sum,
 )
 from actdiag.model.stack import Stack
+from actdiag.options import DEFAULT_BUDGET
 
 Bounds = tuple[float, float]
 

@@ -12,6 +12,7 @@ from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.formats import NumberFormat, arithmetic_format
 from actdiag.initializers import LARGEST_SCALE, Initializer
 from actdiag.model.site import Site
+from actdiag.options import StackOptions
 from actdiag.streams import Stream
 
 MOST_LAYERS = 1_000_000
@@ -56,8 +57,8 @@ class Stack:
     gain: float = 1.0
     bias_mean: float | None = None
     bias_std: float | None = None
-    dtype: str = "float32"
-    seed: int = 0
+    dtype: str = StackOptions.dtype
+    seed: int = StackOptions.seed
     data: Array | None = field(default=None, compare=False, repr=False)
     target_gain: float | None = None
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 import actdiag
-from actdiag import Activation, InvalidField, api
+from actdiag import Activation, InvalidField
 from actdiag.engine import workers
 from actdiag.experiments import run as running
 from actdiag.initializers import resolve as initializer
@@ -210,8 +210,8 @@ def test_theory_is_asked_for_in_the_settings(command, theory, monkeypatch):
         asked.append(next(one for one in rest if isinstance(one, running.RunSettings)).theory)
         return builders.report()
 
-    monkeypatch.setattr(api.verbs, "run_propagate", run)
-    monkeypatch.setattr(api.verbs, "run_grad_flow", run)
+    monkeypatch.setattr(running, "run_propagate", run)
+    monkeypatch.setattr(running, "run_grad_flow", run)
     getattr(actdiag, command)(theory=theory)
     assert set(asked) == {theory}
 

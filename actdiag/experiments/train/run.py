@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from actdiag.arrays import Array
 from actdiag.datasets.catalogue import Dataset
-from actdiag.datasets.inputs import DEFAULT_ROWS
 from actdiag.diagnosis import Run, Verdict, judge_run
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train.loop import Recipe, Step, steps
@@ -16,6 +15,7 @@ from actdiag.experiments.train.outcome import Outcome, outcome_of
 from actdiag.experiments.train.snapshot import Snapshot, relative_changes, snapshot
 from actdiag.measure.moments import directions, mean_cosine, squares_of
 from actdiag.model.stack import Stack
+from actdiag.options import DEFAULT_ROWS
 
 AUTO_RATES = {
     "sgd": (1.0, 0.1, 0.01, 0.001),
