@@ -5,7 +5,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Generic, TypeVar
 
 from actdiag.errors import InvalidField, did_you_mean
@@ -13,6 +13,7 @@ from actdiag.errors import InvalidField, did_you_mean
 Entry = TypeVar("Entry")
 Builder = Callable[..., Entry]
 
+_MOST_KEPT = 256
 _NUMBER = re.compile(r"[+-]?(\d|\.\d)")
 
 
@@ -36,8 +37,9 @@ class Registry(Generic[Entry]):
         self._bare = bare
         self._builders: dict[str, Builder[Entry]] = {}
         self._aliases: dict[str, str] = {}
+        self._built: dict[str, Entry] = {}
         # One entry for one text, so that what is derived from an entry is derived once.
-        self._named = functools.lru_cache(maxsize=256)(self._build)
+        self._named = functools.lru_cache(maxsize=_MOST_KEPT)(self._build)
 
     def register(self, *aliases: str, name: str | None = None) -> Callable[[Builder[Entry]], Builder[Entry]]:
         """Register the decorated builder under `name` (the function's own by default) and `aliases`."""
@@ -50,14 +52,21 @@ class Registry(Generic[Entry]):
                 entry = build(*args, **kwargs)
                 signature = inspect.signature(build)
                 full_name = _full_name(own_name, signature, signature.bind(*args, **kwargs))
-                return replace(entry, name=full_name)  # type: ignore[type-var]
+                return self._only(replace(entry, name=full_name))  # type: ignore[type-var]
 
             self._builders[own_name] = named
             self._aliases.update(dict.fromkeys(aliases, own_name))
             self._named.cache_clear()
+            self._built.clear()
             return named
 
         return decorate
+
+    def _only(self, entry: Entry) -> Entry:
+        """Return the entry built before under this name, if any: entries hold functions, which compare by identity."""
+        if len(self._built) >= _MOST_KEPT:
+            self._built.pop(next(iter(self._built)), None)
+        return self._built.setdefault(entry.name, entry)  # type: ignore[attr-defined]
 
     def __iter__(self) -> Iterator[str]:
         """The names, aliases left out, in the order of registration."""
@@ -152,7 +161,9 @@ def _full_name(name: str, signature: inspect.Signature, bound: inspect.BoundArgu
 
 
 def _written(value: object) -> str:
-    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
+    if isinstance(value, Real) and not isinstance(value, Integral):
+        return repr(float(value)).removesuffix(".0")
+    return str(value)
 
 
 def _converted(field: str, spec: str, key: str, value: str, annotation: type) -> Any:

@@ -24,7 +24,8 @@ def explain(rule: str, rules: str | Path | Mapping[str, Any] | None = RuleOption
         'Units are saturated'
     """
     applied = rules_from(rules)
-    if rule not in applied:
+    name = rule.lower() if isinstance(rule, str) and rule not in applied else rule
+    if name not in applied:
         offer = did_you_mean(rule, applied) or "; `actdiag explain` lists them"
         raise InvalidField(field="rule", problem=f"must name a rule, got {rule!r}{offer}")
-    return applied[rule]
+    return applied[name]

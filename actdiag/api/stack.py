@@ -115,7 +115,7 @@ def resolve_acts(values: object) -> list[Activation]:
     """Return the activations that one value, or each of several, stands for; what comes twice counts once.
 
     Raises:
-        InvalidField: There are none, or one is unknown.
+        InvalidField: There are none, one is unknown, or two different ones have the same name.
     """
     return _several("act", values, activations.resolve)
 
@@ -124,7 +124,7 @@ def resolve_inits(values: object) -> list[Initializer]:
     """Return the initializers that one value, or each of several, stands for; what comes twice counts once.
 
     Raises:
-        InvalidField: There are none, or one is unknown.
+        InvalidField: There are none, one is unknown, or two different ones have the same name.
     """
     return _several("init", values, resolve_init)
 
@@ -155,11 +155,15 @@ def as_array(field: str, values: object) -> Numbers:
 
 
 def _several(field: str, values: object, resolve: Callable[[Any], Any]) -> list[Any]:
-    return list({entry.name: entry for entry in map(resolve, listed(field, values))}.values())
+    chosen: dict[str, Any] = {}
+    for entry in map(resolve, listed(field, values)):
+        if chosen.setdefault(entry.name, entry) != entry:
+            raise InvalidField(field, f"must have different names for different entries, got two named {entry.name!r}")
+    return list(chosen.values())
 
 
 def _read_input(source: str | Path | Numbers, batch: int | None, standardize: bool) -> tuple[Numbers | None, str]:
-    if isinstance(source, str) and source in RANDOM_INPUTS:
+    if isinstance(source, str) and source.lower() in RANDOM_INPUTS:
         if standardize:
             raise InvalidField(
                 field="standardize", problem=f"must come with an input file or array, got input {source}"

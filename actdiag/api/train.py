@@ -12,6 +12,7 @@ from actdiag.errors import InvalidField, check_real
 from actdiag.experiments.run import Progress
 from actdiag.initializers import Initializer
 from actdiag.options import LayerOptions, StackOptions, TrainOptions, options_from
+from actdiag.theory.automatic import AUTO
 
 if TYPE_CHECKING:
     from actdiag.datasets.catalogue import Dataset
@@ -75,7 +76,8 @@ def train(
     rows = over_rows(loaded)
     layers = options_from(LayerOptions, vars(options))
     first = build_stack(StackOptions(**vars(layers), act=acts[0], init=inits[0], input=rows, batch=len(rows)))
-    name = loaded.name if scale == "standard" or loaded is data else f"{loaded.name}, {scale}"
+    scale = scale.lower()
+    name = loaded.name if scale == TrainOptions.scale or loaded is data else f"{loaded.name}, {scale}"
     stacks = with_entries(replace(first, input=name), acts, inits, options)
     for stack in stacks:
         check_training_fits(stack, recipe, loaded.classes)
@@ -93,7 +95,7 @@ def train(
 
 
 def _rates(rate: object, grid: Sequence[float]) -> tuple[float, ...]:
-    if rate == "auto":
+    if isinstance(rate, str) and rate.lower() == AUTO:
         return tuple(grid)
     if isinstance(rate, str):
         raise InvalidField(field="lr", problem=f"must be a number or auto, got {rate!r}")

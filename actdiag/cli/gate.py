@@ -90,4 +90,10 @@ class Gate:
 def taken_from(given: dict[str, Any]) -> Gate:
     """Take the gate out of a command's options, and read the rules in them."""
     names, given["rules"] = given.pop("fail_on"), rules_from(given["rules"])
-    return Gate(() if names is None else tuple(name.strip() for name in names.split(",")), given["rules"])
+    listed = () if names is None else tuple(_named(name.strip(), given["rules"]) for name in names.split(","))
+    return Gate(listed, given["rules"])
+
+
+def _named(name: str, rules: Rules) -> str:
+    """Return a verdict or a rule, written in any case, by its own name; what is neither as it is."""
+    return name.lower() if name.lower() in (*VERDICTS, *rules) else name

@@ -37,10 +37,14 @@ class RealOrAuto(Real):
 
     name = "X|auto"
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return how help shows it: click would write AUTO."""
+        return self.name
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number or `auto`, or fail with what is accepted."""
-        if value == "auto":
-            return value
+        if str(value).lower() == "auto":
+            return "auto"
         try:
             return float(value)
         except ValueError:
@@ -52,12 +56,17 @@ class Rates(click.ParamType[tuple[Any, ...]]):
 
     name = "X,...|auto"
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """Return how help shows it: click would write AUTO."""
+        return self.name
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
         """Return the numbers, `auto` as it stands, or fail with what is accepted."""
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(part.strip() if part.strip() == "auto" else float(part) for part in str(value).split(","))
+            parts = [part.strip().lower() for part in str(value).split(",")]
+            return tuple(part if part == "auto" else float(part) for part in parts)
         except ValueError:
             self.fail(f"must be numbers with commas between, or auto, got {value!r}", param, ctx)
 

@@ -51,7 +51,7 @@ def load_dataset(
         >>> data.train_inputs.shape, data.test_inputs.shape, data.classes
         ((800, 64), (200, 64), 10)
     """
-    check_choice("scale", scale, SCALES)
+    scale = check_choice("scale", scale, SCALES)
     check_integer("seed", seed, 0, _MOST_SEED)
     if isinstance(spec, Dataset):
         return spec

@@ -40,7 +40,7 @@ class Loss:
         Raises:
             InvalidField: A field holds something that is not accepted.
         """
-        check_choice("loss", self.name, LOSSES)
+        object.__setattr__(self, "name", check_choice("loss", self.name, LOSSES))
         # One class has no cross-entropy: the readout is right whatever it says, and the gradient zero.
         least = 2 if self.name == "cross-entropy" else 1
         object.__setattr__(self, "classes", check_integer("classes", self.classes, least, MOST_CLASSES))

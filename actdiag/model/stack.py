@@ -70,7 +70,8 @@ class Stack:
         """
         check_integer("depth", len(self.widths), 1, MOST_LAYERS)
         field = "widths" if len(set(self.widths)) > 1 else "width"
-        checked = {
+        checked: dict[str, object] = {
+            "dtype": arithmetic_format(self.dtype).name,
             "widths": tuple(check_integer(field, width, 1, MOST_UNITS) for width in self.widths),
             "input_width": check_integer("input_width", self.input_width, 1, MOST_UNITS),
             "batch": check_integer("batch", self.batch, 1, MOST_ROWS),
@@ -87,7 +88,7 @@ class Stack:
         for name, value in checked.items():  # numpy's numbers become Python's, which JSON knows
             object.__setattr__(self, name, value)
         if self.data is None:
-            check_choice("input", self.input, RANDOM_INPUTS)
+            object.__setattr__(self, "input", check_choice("input", self.input, RANDOM_INPUTS))
         elif self.data.shape != (self.batch, self.input_width):
             problem = f"must have shape ({self.batch}, {self.input_width}), got {self.data.shape}"
             raise InvalidField(field="input", problem=problem)

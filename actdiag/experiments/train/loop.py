@@ -51,7 +51,7 @@ def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
     Raises:
         InvalidField: A field is not.
     """
-    check_choice("optimizer", recipe.optimizer, OPTIMIZERS)
+    optimizer = check_choice("optimizer", recipe.optimizer, OPTIMIZERS)
     for field in ("clip_norm", "clip_value"):
         if getattr(recipe, field) is not None:
             check_real(field, getattr(recipe, field), 0.0, _LARGEST, open_below=True)
@@ -59,7 +59,7 @@ def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
     batch = check_integer("batch", recipe.batch, 1, MOST_BATCH)
     if batch > rows:
         raise InvalidField(field="batch", problem=f"must be at most {rows}, the rows to train on, got {batch}")
-    return recipe._replace(iterations=iterations, batch=batch)
+    return recipe._replace(optimizer=optimizer, iterations=iterations, batch=batch)
 
 
 def check_training_fits(stack: Stack, recipe: Recipe, classes: int) -> None:
