@@ -113,7 +113,8 @@ def loaded_by(*arguments):
 
 
 def test_help_loads_neither_numpy_nor_tables():
-    for arguments in (["--help"], ["propagate", "--help"], ["compare", "--help"], ["--version"]):
+    commands = ("propagate", "grad-flow", "compare", "train", "gain", "activations", "initializers", "explain")
+    for arguments in (["--help"], ["--version"], *([command, "--help"] for command in commands)):
         assert not {"numpy", "rich.table", "scipy", "matplotlib"} & loaded_by(*arguments)
 
 

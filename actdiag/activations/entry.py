@@ -10,7 +10,6 @@ from actdiag.arrays import Array
 from actdiag.errors import InvalidField
 from actdiag.registry import Registry
 
-
 Elementwise = Callable[[Array], Array]
 
 

@@ -1,4 +1,4 @@
-"""What `--judge` and `--fix` add to the answer of a report."""
+"""What `--judge` and `--fix` add to the answer."""
 
 import shlex
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Where answers go: the terminal, and files that are whole or not there."""
+"""Where answers go: the terminal, and files that are written whole or not at all."""
 
 import contextlib
 import io
@@ -43,7 +43,7 @@ class Outputs:
         """Refuse what cannot be written.
 
         Raises:
-            InvalidField: A suffix is unknown, a folder is missing or cannot be written to, or two answers meet.
+            InvalidField: A suffix is unknown, a folder is missing or cannot be written to, or two files are the same.
         """
         if self.png is not None and Path(self.png).suffix.lower() not in PICTURE_SUFFIXES:
             raise InvalidField(field="png", problem=f"must end in .png, .svg or .pdf, got {self.png!r}")
@@ -106,9 +106,9 @@ class Extra(NamedTuple):
     """What an option adds to the answer of one report.
 
     Attributes:
-        key: Its key in the JSON.
-        document: What stands there.
-        view: Columns of the terminal and whether to do without characters beyond ASCII, to what is shown under it.
+        key: The key in the JSON.
+        document: The value there.
+        view: Takes the columns of the terminal and whether to use ASCII only; returns what is shown below the report.
     """
 
     key: str

@@ -9,7 +9,7 @@ from actdiag.cli import options
 from actdiag.options import TrainOptions
 
 
-@click.command(short_help="Does it learn? Train it and see.")
+@click.command(short_help="Train stacks and see whether they learn.")
 @options.options_of(TrainOptions)
 @click.option("--watch", is_flag=True, help="Show progress: loss, gradients, dead units, updates.")
 @options.outputs_option("run and iteration")
@@ -44,7 +44,7 @@ def train(
 
 
 def _files(data: str) -> list[str]:
-    """Return the files that data may be read from: those named, and of MNIST's own all that lie beside each other."""
+    """Return the files that data may be read from: those named, and all IDX files in their folders."""
     from actdiag.datasets.idx import is_idx
 
     named = [part.strip() for part in data.split(",") if part.strip()]
