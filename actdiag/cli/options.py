@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from actdiag.cli.types import Rates, Real, RealOrAuto, Registered, Whole, Wholes
-from actdiag.options import default_text, fields_of
+from actdiag.options import JudgeOptions, default_text, fields_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -94,7 +94,7 @@ fail_on_option = _option(
 judge_option = _option(
     "--judge",
     "Also report what the published rules of other tools say; names separated by commas.",
-    metavar="sagemaker|deepdiagnosis|autotrainer|torchmortem",
+    metavar=next(one.metadata["metavar"] for one in fields_of(JudgeOptions) if one.name == "judges"),
 )
 fix_option = _option("--fix", "Find the smallest change that makes the stack healthy, and run it.", is_flag=True)
 layers_option = _option("--layers", "Layers in the table.  [default: up to 20, evenly spaced]", metavar="all|1-10,50")
