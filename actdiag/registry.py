@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from hashlib import sha256
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
@@ -239,7 +239,9 @@ def _full_name(name: str, signature: inspect.Signature, bound: inspect.BoundArgu
 
 
 def _written(value: object) -> str:
-    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
+    if isinstance(value, Real) and not isinstance(value, Integral):
+        return repr(float(value)).removesuffix(".0")
+    return str(value)
 
 
 def _converted(field: str, spec: str, key: str, value: str, annotation: type) -> Any:

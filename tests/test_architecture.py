@@ -23,6 +23,7 @@ ORDER = {
         arrays
         formats
         numerals
+        options
         streams
         activations
         initializers
@@ -216,13 +217,26 @@ ORDER = {
         watching
     """,
     "api": """
-        verbs
+        door
+        stack
+        running
+        propagate
+        grad_flow
+        compare
+        train
+        gain
+        fix
+        judge
+        verify
+        explain
     """,
     "cli": """
         output
         gate
+        types
         options
         extras
+        report
         watching
         propagate
         grad_flow
@@ -433,7 +447,8 @@ def loaded_by(*arguments):
 
 
 def test_help_loads_neither_numpy_nor_tables():
-    for arguments in (["--help"], ["propagate", "--help"], ["compare", "--help"], ["--version"]):
+    commands = ("propagate", "grad-flow", "compare", "train", "gain", "activations", "initializers", "explain")
+    for arguments in (["--help"], ["--version"], *([command, "--help"] for command in commands)):
         assert not {"numpy", "rich.table", "scipy", "matplotlib"} & loaded_by(*arguments)
 
 

@@ -11,10 +11,11 @@ from actdiag.engine.parameters import fit_scale
 from actdiag.engine.workers import Workers
 from actdiag.errors import InvalidField, check_choice, check_integer
 from actdiag.model.stack import Stack
+from actdiag.options import LossOptions
 from actdiag.streams import Stream, stream
 
 LOSSES = ("random", "mse", "cross-entropy")
-DEFAULT_CLASSES = 10
+DEFAULT_CLASSES = LossOptions.classes
 MOST_CLASSES = 1_000_000
 
 
@@ -29,7 +30,7 @@ class Loss:
         labels: A class for each input, shape (rows,) with rows >= batch; None to draw them from the seed.
     """
 
-    name: str = "random"
+    name: str = LossOptions.loss
     classes: int = DEFAULT_CLASSES
     labels: Numbers | None = field(default=None, compare=False, repr=False)
 
@@ -39,7 +40,7 @@ class Loss:
         Raises:
             InvalidField: A field holds something that is not accepted.
         """
-        check_choice("loss", self.name, LOSSES)
+        object.__setattr__(self, "name", check_choice("loss", self.name, LOSSES))
         # One class has no cross-entropy: the readout is right whatever it says, and the gradient zero.
         least = 2 if self.name == "cross-entropy" else 1
         object.__setattr__(self, "classes", check_integer("classes", self.classes, least, MOST_CLASSES))

@@ -21,6 +21,7 @@ from actdiag.measure.moments import mean_cosine, squares_of
 from actdiag.measure.statistics import InputStats, LayerStats, LossValue
 from actdiag.measurements import Measurements
 from actdiag.model.stack import MOST_SEED, Stack
+from actdiag.options import RunOptions
 from actdiag.repeats import average
 from actdiag.report import Report
 from actdiag.theory.comparison import TheoryComparison
@@ -51,11 +52,11 @@ class RunSettings(NamedTuple):
 
 
 def run_settings(
-    bins: int = 30,
+    bins: int = RunOptions.bins,
     range: tuple[float, float] | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
-    theory: bool = True,
+    theory: bool = RunOptions.theory,
     rules: str | Path | Mapping[str, Any] | None = None,
 ) -> RunSettings:
     """Return checked settings.

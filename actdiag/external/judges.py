@@ -43,14 +43,13 @@ def judge(
     """
     if isinstance(judges, str):
         raise InvalidField(field="judge", problem=f"must be a sequence of names, got {judges!r}")
-    for name in judges:
-        check_choice("judge", name, JUDGES)
+    named = [check_choice("judge", name, JUDGES) for name in judges]
     check_real("learning_rate", learning_rate, 0.0, _MOST_LEARNING_RATE, open_below=True)
-    if not judges:
+    if not named:
         return ()
     trained = Loss("cross-entropy") if loss.name == "random" else loss
     step = measure_step(stack, trained, learning_rate, threads)
-    return tuple(judge_by(name, step) for name in judges)
+    return tuple(judge_by(name, step) for name in named)
 
 
 def judge_by(name: str, step: StepStats) -> Judgement:

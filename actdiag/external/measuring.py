@@ -11,7 +11,7 @@ from actdiag.engine.backward import BackwardLayer, backward, weight_gradients
 from actdiag.engine.blocks import REDUCED, in_double, pieces
 from actdiag.engine.forward import forward
 from actdiag.engine.losses import Loss, labels_of, loss_and_gradient
-from actdiag.engine.memory import DEFAULT_BUDGET, check_fits, plan_backward, useful_threads
+from actdiag.engine.memory import check_fits, plan_backward, useful_threads
 from actdiag.engine.tape import Tape
 from actdiag.engine.workers import Workers
 from actdiag.external.deepdiagnosis import FAR
@@ -31,6 +31,7 @@ from actdiag.measure.moments import (
 )
 from actdiag.model.site import Site
 from actdiag.model.stack import Stack
+from actdiag.options import DEFAULT_BUDGET
 
 Bounds = tuple[float, float]
 

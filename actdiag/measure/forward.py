@@ -37,6 +37,7 @@ from actdiag.measure.statistics import (
     PreActivationStats,
 )
 from actdiag.model.site import Site
+from actdiag.options import RunOptions
 
 Flags = NDArray[np.bool_]
 
@@ -49,7 +50,7 @@ _ROWS_OF_SLOPES = 16
 class Axis(NamedTuple):
     """The bins of the activation histograms: how many, and their range where it is not left to the data."""
 
-    bins: int = 30
+    bins: int = RunOptions.bins
     range: tuple[float, float] | None = None
 
 

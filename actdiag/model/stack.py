@@ -18,6 +18,7 @@ from actdiag.model.site import Site
 from actdiag.ops.activation import Activate
 from actdiag.ops.dense import MOST_UNITS, Dense
 from actdiag.ops.entry import Op
+from actdiag.options import StackOptions
 from actdiag.streams import Stream
 
 MOST_LAYERS = 1_000_000
@@ -64,8 +65,8 @@ class Stack:
     gain: float = 1.0
     bias_mean: float | None = None
     bias_std: float | None = None
-    dtype: str = "float32"
-    seed: int = 0
+    dtype: str = StackOptions.dtype
+    seed: int = StackOptions.seed
     data: Array | None = field(default=None, compare=False, repr=False)
     target_gain: float | None = None
     arch: tuple[Op, ...] | None = None
@@ -82,7 +83,8 @@ class Stack:
             self._lay_out_arch()
         check_integer("depth", len(self.widths), 1, MOST_LAYERS)
         field = "widths" if len(set(self.widths)) > 1 else "width"
-        checked = {
+        checked: dict[str, object] = {
+            "dtype": arithmetic_format(self.dtype).name,
             "widths": tuple(check_integer(field, width, 1, MOST_UNITS) for width in self.widths),
             "input_width": check_integer("input_width", self.input_width, 1, MOST_UNITS),
             "batch": check_integer("batch", self.batch, 1, MOST_ROWS),
@@ -99,7 +101,7 @@ class Stack:
         for name, value in checked.items():  # numpy's numbers become Python's, which JSON knows
             object.__setattr__(self, name, value)
         if self.data is None:
-            check_choice("input", self.input, RANDOM_INPUTS)
+            object.__setattr__(self, "input", check_choice("input", self.input, RANDOM_INPUTS))
         elif self.data.shape != (self.batch, self.input_width):
             problem = f"must have shape ({self.batch}, {self.input_width}), got {self.data.shape}"
             raise InvalidField(field="input", problem=problem)

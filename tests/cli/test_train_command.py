@@ -1,6 +1,7 @@
 """`actdiag train`: what its table says of runs built by hand, and what the command takes, gives and refuses."""
 
 import csv
+import inspect
 import io
 import json
 import os
@@ -380,7 +381,7 @@ def test_defaults_are_the_books(capsys):
         "optimizer": "sgd", "iterations": 2000, "batch": 128, "dtype": "float32", "seed": 0, "gain": 1.0,
     }  # fmt: skip
     assert {name: defaults[name] for name in taken} == taken
-    kept = actdiag.api.train.__kwdefaults__
+    kept = {name: one.default for name, one in inspect.signature(actdiag.api.train).parameters.items()}
     assert (kept["lr"], kept["iterations"], kept["batch"], kept["optimizer"]) == (0.01, 2000, 128, "sgd")
 
 

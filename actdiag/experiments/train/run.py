@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from actdiag.arrays import Array
 from actdiag.datasets.catalogue import Dataset
-from actdiag.datasets.inputs import DEFAULT_ROWS
 from actdiag.diagnosis import Verdict, diagnose
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train.loop import Recipe, Step, steps
@@ -18,6 +17,7 @@ from actdiag.measure.moments import directions, mean_cosine, squares_of
 from actdiag.measure.statistics import InputStats, LossValue
 from actdiag.measurements import Measurements
 from actdiag.model.stack import Stack
+from actdiag.options import DEFAULT_ROWS
 
 AUTO_RATES = {
     "sgd": (1.0, 0.1, 0.01, 0.001),

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from actdiag.experiments.fix import Mended
+from actdiag.experiments.fix import Fix
 from actdiag.numerals import brief, cosine, factor, number, whole_percent
 from actdiag.render.terminal.marks import STYLES, table
 from actdiag.report import Report
 
 
 def mended_view(
-    before: Report, mended: Mended | None, command: Sequence[str], *, width: int, ascii_only: bool = False
+    before: Report, mended: Fix | None, command: Sequence[str], *, width: int, ascii_only: bool = False
 ) -> RenderableType:
     """Return what mended a stack, or that nothing did.
 
