@@ -279,6 +279,7 @@ def test_no_gain_is_advised_for_weights_of_the_right_size(act):
     assert advised_gains(actdiag.grad_flow(act, "he", **EIGHT)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "depth"), [(8, 5), (8, 20), (16, 20), (64, 20)])
 def test_healthy_relu_stacks_are_not_called_dead_at_any_width(width, depth):
     called = [

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from command import POSIX
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import Console
 
@@ -229,6 +230,7 @@ def test_an_exponent_of_what_does_not_grow_is_missing_in_the_json():
     assert answer["verdict"] == "missed"
 
 
+@POSIX
 def test_peak_memory_is_that_of_the_run_and_not_of_this_process():
     ballast = np.ones(2**25)  # 256 MiB, which a process that is started from here must not be charged for
     assert 2**23 < peak_memory(TINY) < ballast.nbytes

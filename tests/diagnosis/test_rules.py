@@ -49,10 +49,9 @@ def test_a_number_that_is_none_is_no_finding(name, runs, monkeypatch):
         assert found(name, blank(runs[CASES[name].base], monkeypatch)) == []
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if name != "outlook"])
 def test_nothing_is_found_in_a_healthy_run(name, runs):
-    if name != "outlook":
-        assert found(name, runs["relu"]) == found(name, runs["tanh"]) == []
+    assert found(name, runs["relu"]) == found(name, runs["tanh"]) == []
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
