@@ -43,6 +43,7 @@ PHASES: dict[str, tuple[str, ...]] = {
     "bin": (
         "actdiag.measure.histograms.count_entries",
         "actdiag.measure.histograms.Ladder.tally",
+        "actdiag.measure.histograms.Ladder.tally_ordered",
         "actdiag.engine.blocks.in_order",
         "numpy.sort",
     ),

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from actdiag.activations import Activation, traits
 from actdiag.arrays import Array
-from actdiag.engine.blocks import in_order
 from actdiag.engine.workers import Workers
 from actdiag.measure.histograms import (
     EntryCounts,
     axis_edges,
+    bounded_axis,
     ladder,
     linear_histogram,
     magnitude_histogram,
@@ -61,7 +61,7 @@ class BlockStats(NamedTuple):
         low: The least finite pre-activation of each unit, shape (columns,).
         high: The greatest.
         a: Moments of the activations.
-        entries: Counts of the activations; the activations in ascending order where the axis is not known yet.
+        entries: Counts of the activations; a copy of the activations where the axis is not known yet.
         directions: Of the rows of activations.
         awake: Units that let a gradient through, shape (width,); None where that has no meaning.
         saturated: How many entries are saturated; None where that has no meaning.
@@ -86,7 +86,9 @@ class ForwardMeasure:
         self._sites = sites
         self._axis = axis
         dtype = sites[0].format.name
-        self._ladder = None if axis.range is None else ladder(spaced(*axis.range, axis.bins), dtype)
+        bounds = bounds_of(sites[0].act)
+        edges = bounded_axis(bounds, axis.bins, dtype) if axis.range is None else spaced(*axis.range, axis.bins)
+        self._ladder = None if edges is None else ladder(edges, dtype)
 
     def visit(self, number: int, z: Array, a: Array) -> BlockStats:
         """Reduce a block of rows to numbers.
@@ -98,14 +100,14 @@ class ForwardMeasure:
         """
         act = self._sites[number - 1].act
         low, high = unit_range(z)
-        ordered, pointing = in_order(a), Directions(np.zeros(a.shape[1]))
+        pointing = Directions(np.zeros(a.shape[1]))
         of_z, of_a = block_moments(z), block_moments(a, also=pointing.add)
         return BlockStats(
             z=of_z,
             low=low,
             high=high,
             a=of_a,
-            entries=ordered.copy() if self._ladder is None else self._ladder.tally(ordered),
+            entries=a.copy() if self._ladder is None else self._ladder.tally(a),
             directions=pointing,
             awake=None
             if act is None or act.derivative is None
@@ -118,8 +120,8 @@ class ForwardMeasure:
         """Return the statistics of a site, by its number from 1, from those of its blocks."""
         site = self._sites[number - 1]
         if self._ladder is None:  # layer 1 sets the axis
-            ordered = [block.entries for block in blocks if isinstance(block.entries, np.ndarray)]
-            self._ladder = ladder(axis_edges(ordered, bounds_of(site.act), self._axis.bins), site.format.name)
+            copies = [block.entries for block in blocks if isinstance(block.entries, np.ndarray)]
+            self._ladder = ladder(axis_edges(copies, bounds_of(site.act), self._axis.bins), site.format.name)
         tally = self._ladder.tally  # some blocks of layer 2 may have been visited before there was an axis
         entries = [block.entries for block in blocks]
         counts = merge_counts([tally(part) if isinstance(part, np.ndarray) else part for part in entries])
