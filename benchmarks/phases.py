@@ -29,7 +29,9 @@ PHASES: dict[str, tuple[str, ...]] = {
     "activate": ("actdiag.engine.propagation._activate", "actdiag.engine.propagation._pull_back"),
     "reduce": (
         "actdiag.measure.moments.block_moments",
-        "actdiag.measure.moments.unit_range",
+        "actdiag.measure.moments.unit_highest",
+        "actdiag.measure.pooled.entry_moments",
+        "actdiag.measure.pooled.value_range",
         "actdiag.measure.moments.column_sums",
         "actdiag.measure.moments.directions",
         "actdiag.measure.moments.Directions.add",

@@ -23,7 +23,7 @@ WITHIN = {
     "datasets": ("random_inputs files inputs parts entry scaling digits synthetic idx numpy_files catalogue").split(),
     "model": "site stack".split(),
     "engine": "blocks workers memory parameters propagation losses".split(),
-    "measure": "moments bins histograms statistics forward gradients".split(),
+    "measure": "pooled moments bins histograms statistics forward gradients".split(),
     "theory": (
         "types gaussian tables pairs regions fluctuations seen onestep flow prediction meanfield summary beside "
         "critical recommendation gains automatic"
