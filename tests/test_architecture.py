@@ -104,7 +104,9 @@ ORDER = {
         losses
     """,
     "measure": """
+        pooled
         moments
+        bins
         histograms
         statistics
         forward
