@@ -65,10 +65,11 @@ def judgements(said: Sequence[Judgement]) -> Extra:
 
         return judgements_view(said)
 
-    return Extra("judgements", [_judgement_to_dict(one) for one in said], view)
+    return Extra("judgements", [judgement_to_dict(one) for one in said], view)
 
 
-def _judgement_to_dict(said: Judgement) -> dict[str, Any]:
+def judgement_to_dict(said: Judgement) -> dict[str, Any]:
+    """Return a judgement with the keys of the JSON."""
     violations = [as_plain(violation) for violation in said.violations]
     return {"judge": said.judge, "healthy": said.healthy, "charges": violations, "source": said.source}
 
