@@ -129,6 +129,7 @@ ORDER = {
         meanfield
         summary
         comparison
+        network
         critical
         recommendation
         gains

@@ -10,6 +10,7 @@ import actdiag.experiments.run
 from actdiag import InvalidField
 from actdiag.cli.extras import judgement_to_dict
 from actdiag.external import JUDGES
+from actdiag.report import as_plain
 
 SICK = {"act": "gelu", "init": "xavier", "depth": 30, "width": 40, "batch": 100, "theory": False}
 SICK_LINE = "--act gelu --init xavier --depth 30 --width 40 --batch 100 --no-theory".split()
