@@ -59,7 +59,7 @@ def test_responses_survive_any_scale(rms):
 
 
 @pytest.mark.parametrize("rms", [1e-300, 1e-150, 1e150, 1e300, inf, nan])
-@pytest.mark.parametrize("act", ["tanh", "x**3", "exp(x)", "exponential", "sin", "hardshrink", "gelu"])
+@pytest.mark.parametrize("act", ["tanh", "x**3", "exp(x)", "exponential", "hardshrink", "gelu"])
 def test_every_activation_has_a_response_at_any_scale(act, rms):
     found = response(resolve(act), rms)
     assert found.forward >= 0
