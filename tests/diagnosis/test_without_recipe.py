@@ -59,7 +59,7 @@ def test_rules_on_what_is_measured_need_no_recipe(name, runs, monkeypatch):
             assert found(name, replace(miss(runs[case.base], patch), recipe=None)) == []
 
 
-@pytest.mark.parametrize("name", ON_WEIGHTS)
+@pytest.mark.parametrize("name", sorted(ON_WEIGHTS))
 def test_rules_on_weights_are_not_applicable_without_a_recipe(name, runs, monkeypatch):
     case = CASES[name]
     run = case.hit(runs[case.base], monkeypatch)
