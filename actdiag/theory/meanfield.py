@@ -147,9 +147,8 @@ def _crossing(growth: Callable[[float], float], x: float, side: int, limits: tup
         if walked[-1][1] <= -_CROSSED:
             return _root_between(height, walked[-2], walked[-1])
         if len(walked) > 2 and walked[-2][1] < min(walked[-3][1], walked[-1][1]):
-            lowest = find_minimum(
-                height, *sorted((walked[-3][0], at)), _TANGENT
-            )  # two crossings may lie between two steps
+            before = walked[-3][0]  # two crossings may lie between two steps
+            lowest = find_minimum(height, min(before, at), max(before, at), _TANGENT)
             if height(lowest) <= -_CROSSED:
                 return _root_between(height, walked[-3], (lowest, height(lowest)))
         step *= 1.5
