@@ -71,6 +71,11 @@ class Measurements:
         """The number of layers."""
         return len(self.layers)
 
+    @property
+    def has_gradient(self) -> bool:
+        """Whether a backward pass was run."""
+        return self.layers[-1].gradient is not None
+
     def places(self) -> Iterator[Place]:
         """Yield every place, the first layer first."""
         return map(Place, range(1, self.depth + 1), self.sites, self.layers)

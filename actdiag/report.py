@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from math import isfinite
+from math import floor, isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ SCHEMA = "actdiag/1"
 """Names the layout of the JSON; the number grows when a key changes its meaning or goes."""
 
 _OF_BACKWARD = ("gradient", "weight_gradient", "bias_gradient", "slope_gradient")
+_BY_CHANCE = 0.05
 _HISTOGRAMS = ("histogram", "magnitude")
 
 
@@ -40,6 +41,16 @@ class Repeats(NamedTuple):
     seeds: tuple[int, ...]
     sd: tuple[LayerStats, ...]
     verdicts: tuple[tuple[Outlook, int], ...]
+
+    @property
+    def enough(self) -> int:
+        """How many of the runs must disagree with theory before all are said to."""
+        return runs_that_count(self.n)
+
+
+def runs_that_count(runs: int) -> int:
+    """Return how many of `runs` must disagree with theory before all are said to: two, and more than 5 %."""
+    return max(1, floor(_BY_CHANCE * runs)) + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ stack a line, and what is there already is not trained again.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import multiprocessing
@@ -233,6 +234,12 @@ def read(name: str) -> list[Labelled]:
     """Return the stored labels of a set."""
     path = FOLDER / f"{name}.jsonl"
     return [_parsed(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def digest(*names: str) -> str:
+    """Return the sha256 of files of labels, one after the other, with line ends as on Linux."""
+    contents = b"".join((FOLDER / f"{name}.jsonl").read_bytes() for name in names)
+    return hashlib.sha256(contents.replace(b"\r\n", b"\n")).hexdigest()
 
 
 def _parsed(line: dict[str, Any]) -> Labelled:

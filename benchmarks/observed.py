@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from actdiag.datasets.catalogue import Dataset
 from actdiag.engine.losses import Loss
-from actdiag.engine.memory import DEFAULT_BUDGET
 from actdiag.experiments.run import run_grad_flow, run_propagate, run_settings
+from actdiag.options import DEFAULT_BUDGET
 from actdiag.report import Report
 from benchmarks.labels import SEEN, Labelled, data_of, read
 

@@ -1,8 +1,14 @@
 """The command line as tests run it."""
 
 import os
+import sys
+
+import pytest
 
 from actdiag.cli import run
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="needs pipes, modes and links as POSIX has them")
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full or /proc")
 
 SMALL = ["--batch", "50", "--width", "20", "--depth", "3"]
 

@@ -43,7 +43,7 @@ def golden(request):
     def check(name, text):
         path = GOLDEN / name
         if request.config.getoption("--refresh-golden"):
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", newline="\n")
         assert text == path.read_text(encoding="utf-8"), f"{name} differs; --refresh-golden writes it anew"
 
     return check

@@ -22,6 +22,8 @@ ORDER = {
         registry
         arrays
         formats
+        numerals
+        options
         streams
         activations
         initializers
@@ -102,7 +104,9 @@ ORDER = {
         losses
     """,
     "measure": """
+        pooled
         moments
+        bins
         histograms
         statistics
         forward
@@ -131,22 +135,23 @@ ORDER = {
         automatic
     """,
     "external": """
-        charges
-        evidence
+        violations
+        step
         sagemaker
         deepdiagnosis
         autotrainer
         torchmortem
-        collecting
-        panel
+        measuring
+        judges
     """,
     "diagnosis": """
         findings
-        lost
-        expectations
-        wording
         calibration
+        words
+        lost_signal
+        needs
         rule
+        finite_width
         scale
         units
         dead
@@ -156,12 +161,17 @@ ORDER = {
         steps
         outlook
         rules
+        advice
         verdict
     """,
     "diagnosis/calibration": """
         fitted
         signals
         trainability
+    """,
+    "diagnosis/advice": """
+        scale
+        by_rule
     """,
     "experiments": """
         run
@@ -181,6 +191,7 @@ ORDER = {
     "view": """
         selection
         words
+        summary
         training
     """,
     "render": """
@@ -208,13 +219,26 @@ ORDER = {
         watching
     """,
     "api": """
-        verbs
+        door
+        stack
+        running
+        propagate
+        grad_flow
+        compare
+        train
+        gain
+        fix
+        judge
+        verify
+        explain
     """,
     "cli": """
         output
         gate
+        types
         options
         extras
+        report
         watching
         propagate
         grad_flow
@@ -425,7 +449,8 @@ def loaded_by(*arguments):
 
 
 def test_help_loads_neither_numpy_nor_tables():
-    for arguments in (["--help"], ["propagate", "--help"], ["compare", "--help"], ["--version"]):
+    commands = ("propagate", "grad-flow", "compare", "train", "gain", "activations", "initializers", "explain")
+    for arguments in (["--help"], ["--version"], *([command, "--help"] for command in commands)):
         assert not {"numpy", "rich.table", "scipy", "matplotlib"} & loaded_by(*arguments)
 
 

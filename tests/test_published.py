@@ -77,6 +77,7 @@ def test_he_keeps_mean_and_std():
 LINEAR_SD = np.sqrt(2 / 100 * np.arange(1, 6)) / 2  # of ln std, where each layer adds 2/n to the variance of ln q
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("act", "init", "expected", "sd"),
     [
@@ -151,6 +152,7 @@ def test_float32_overflows_at_32_layers_of_unit_weights(seed):
     assert abs(np.log(layers[29].rms) - 30 * np.log(sqrt(250))) < spread + 5 * 30 / 2000
 
 
+@pytest.mark.slow
 def test_pooled_std_hides_what_unit_std_shows():
     """sigmoid, std .01: units keep a spread of biases, .01 sqrt(100) .5 / 4; inputs lose a factor of 40 a layer."""
     reports = [propagate("sigmoid", "std=0.01", dtype="float64", seed=seed) for seed in range(10)]
@@ -162,6 +164,7 @@ def test_pooled_std_hides_what_unit_std_shows():
     assert reports[0].layers[-1].cosine > 1 - 1e-6
 
 
+@pytest.mark.slow
 def test_deep_he_relu_has_the_dead_units_it_must():
     """Layers of 100 over 1000 inputs; simulated: .0203 at layer 5, .107 at 10, .239 at 20."""
     seeds = 10
@@ -171,6 +174,7 @@ def test_deep_he_relu_has_the_dead_units_it_must():
     assert_within(dead, [0.0010, 0.0203, 0.107, 0.239], np.array([0.003, 0.016, 0.046, 0.068]) / sqrt(seeds))
 
 
+@pytest.mark.slow
 def test_a_single_input_drifts_and_spreads_as_finite_width_says():
     """ln of the second moment moves by -.02542 a layer with a variance of .05194 at a width of 100."""
     depth, seeds = 15, 60

@@ -12,8 +12,8 @@ from actdiag.engine.values import crossing, units_of
 from actdiag.engine.workers import available_threads
 from actdiag.errors import InvalidField
 from actdiag.model.stack import Stack
+from actdiag.options import RunOptions
 
-DEFAULT_BUDGET = 2**30
 MOST_AHEAD = 4
 """How many layers' weights are drawn before their turn, at most."""
 
@@ -96,7 +96,7 @@ def available_memory() -> int | None:
     return max(min(known), 0) if known else None
 
 
-def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = 30) -> None:
+def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = RunOptions.bins) -> None:
     """Refuse a stack whose run would take more memory than there is, before anything is allocated.
 
     Args:

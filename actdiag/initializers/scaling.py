@@ -28,8 +28,8 @@ def variance_scaling(
         compensate: 1 to widen the cut normal so that its variance is scale/fan after the cut, 0 to leave it short.
     """
     check_scale("scale", scale)
-    check_choice("mode", mode, ("fan_in", "fan_out", "fan_avg"))
-    check_choice("distribution", distribution, ("truncated_normal", "normal", "uniform"))
+    mode = check_choice("mode", mode, ("fan_in", "fan_out", "fan_avg"))
+    distribution = check_choice("distribution", distribution, ("truncated_normal", "normal", "uniform"))
     check_choice("compensate", str(compensate), ("0", "1"))
     lost = 1.0 if compensate or distribution != "truncated_normal" else STD_OF_CUT_NORMAL**2
 

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from hashlib import sha256
 
 import numpy as np
 
 from actdiag.activations import Activation
-from actdiag.arrays import Array, cut
+from actdiag.arrays import Array, cut, digest
 from actdiag.datasets.random_inputs import RANDOM_INPUTS, Over, in_turn, random_rows
 from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.formats import NumberFormat, arithmetic_format
@@ -17,6 +18,7 @@ from actdiag.model.site import Site
 from actdiag.ops.activation import Activate
 from actdiag.ops.dense import MOST_UNITS, Dense
 from actdiag.ops.entry import Op
+from actdiag.options import StackOptions
 from actdiag.streams import Stream
 
 MOST_LAYERS = 1_000_000
@@ -33,6 +35,8 @@ _BLOCKS_WANTED = 4
 @dataclass(frozen=True, slots=True)
 class Stack:
     """A deep network as a recipe: equal layers z = a @ w + b, a = f(z), or the ops of `arch`.
+
+    Two are equal where all their fields are, data included, which are compared by digest and are not to be changed.
 
     Attributes:
         act: The activation of every layer, of `arch` where an op names none.
@@ -61,12 +65,13 @@ class Stack:
     gain: float = 1.0
     bias_mean: float | None = None
     bias_std: float | None = None
-    dtype: str = "float32"
-    seed: int = 0
+    dtype: str = StackOptions.dtype
+    seed: int = StackOptions.seed
     data: Array | None = field(default=None, compare=False, repr=False)
     target_gain: float | None = None
     arch: tuple[Op, ...] | None = None
     _nodes: tuple[Node, ...] | None = field(default=None, init=False, repr=False, compare=False)
+    _digest: str | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check every field.
@@ -78,7 +83,8 @@ class Stack:
             self._lay_out_arch()
         check_integer("depth", len(self.widths), 1, MOST_LAYERS)
         field = "widths" if len(set(self.widths)) > 1 else "width"
-        checked = {
+        checked: dict[str, object] = {
+            "dtype": arithmetic_format(self.dtype).name,
             "widths": tuple(check_integer(field, width, 1, MOST_UNITS) for width in self.widths),
             "input_width": check_integer("input_width", self.input_width, 1, MOST_UNITS),
             "batch": check_integer("batch", self.batch, 1, MOST_ROWS),
@@ -95,7 +101,7 @@ class Stack:
         for name, value in checked.items():  # numpy's numbers become Python's, which JSON knows
             object.__setattr__(self, name, value)
         if self.data is None:
-            check_choice("input", self.input, RANDOM_INPUTS)
+            object.__setattr__(self, "input", check_choice("input", self.input, RANDOM_INPUTS))
         elif self.data.shape != (self.batch, self.input_width):
             problem = f"must have shape ({self.batch}, {self.input_width}), got {self.data.shape}"
             raise InvalidField(field="input", problem=problem)
@@ -103,6 +109,39 @@ class Stack:
         if any(self.weight_std(layer) > largest / 10 for layer in self.weight_layers[:2]):
             problem = f"must keep the weights within {self.dtype} (std under {largest / 10:.1g}), got {gain:g}"
             raise InvalidField(field="gain", problem=problem)
+
+    @property
+    def data_digest(self) -> str | None:
+        """A SHA-256 of the data's dtype, shape and entries; None without data."""
+        if self._digest is None and self.data is not None:
+            object.__setattr__(self, "_digest", digest(self.data))
+        return self._digest
+
+    def __eq__(self, other: object) -> bool:
+        """Whether another stack holds the same."""
+        if not isinstance(other, Stack):
+            return NotImplemented
+        return self._compared() == other._compared() and (
+            self.data is other.data or self.data_digest == other.data_digest
+        )
+
+    def __hash__(self) -> int:
+        """The hash of all that is compared."""
+        return hash((*self._compared(), self.data_digest))
+
+    def _compared(self) -> tuple[object, ...]:
+        return tuple(getattr(self, one.name) for one in fields(self) if one.compare)
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256, in hexadecimal, of all that determines a run of the stack.
+
+        Equal stacks have equal fingerprints, in every process and on every machine. Entries count by their name, those
+        of one's own by what they give on fixed points besides; data count by what they hold. What a stack does not hold
+        is not in it: the loss, the number of bins, the version of actdiag.
+        """
+        held = {one.name: getattr(self, one.name) for one in fields(self) if one.compare}
+        held["data"] = self.data_digest
+        return sha256(repr(sorted((name, _told(value)) for name, value in held.items())).encode()).hexdigest()
 
     @property
     def format(self) -> NumberFormat:
@@ -225,3 +264,14 @@ class Stack:
         least = max(_LEAST_ENTRIES // widest, _FEWEST_ROWS)
         rows = min(most, max(least, -(-self.batch // _BLOCKS_WANTED)))
         return list(cut(self.batch, rows))
+
+
+def _told(value: object) -> object:
+    """Return a value of which equal ones print alike in every process."""
+    if isinstance(value, Activation | Initializer):
+        return value.fingerprint()
+    if isinstance(value, Op):
+        return value.kind, [_told(getattr(value, one.name)) for one in fields(value)]  # type: ignore[arg-type]
+    if isinstance(value, tuple):
+        return [_told(one) for one in value]
+    return value + 0.0 if isinstance(value, float) else value  # a zero has two signs and one meaning

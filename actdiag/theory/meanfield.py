@@ -147,8 +147,8 @@ def _crossing(growth: Callable[[float], float], x: float, side: int, limits: tup
         if walked[-1][1] <= -_CROSSED:
             return _root_between(height, walked[-2], walked[-1])
         if len(walked) > 2 and walked[-2][1] < min(walked[-3][1], walked[-1][1]):
-            before = walked[-3][0]  # two crossings may lie between two steps
-            lowest = find_minimum(height, min(before, at), max(before, at), _TANGENT)
+            ends = walked[-3][0], at
+            lowest = find_minimum(height, min(ends), max(ends), _TANGENT)  # two crossings may lie between two steps
             if height(lowest) <= -_CROSSED:
                 return _root_between(height, walked[-3], (lowest, height(lowest)))
         step *= 1.5

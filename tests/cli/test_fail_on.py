@@ -7,7 +7,7 @@ import sys
 
 import builders
 import pytest
-from command import ENVIRONMENT, SMALL
+from command import ENVIRONMENT, POSIX, SMALL
 
 from actdiag.cli import run
 from actdiag.cli.gate import EXIT_TRIPPED, Gate, taken_from
@@ -169,6 +169,7 @@ def test_limits_of_a_file_change_what_trips(capfd, tmp_path):
     assert run([*saturated, "--rules", str(path)]) == 0
 
 
+@POSIX
 @pytest.mark.parametrize("unbuffered", ["1", ""], ids=["fails when written", "fails when flushed"])
 def test_a_closed_pipe_does_not_hide_that_a_gate_tripped(unbuffered):
     reader, writer = os.pipe()

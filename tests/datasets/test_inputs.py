@@ -1,6 +1,8 @@
 """Inputs and labels from files and arrays, and every file that is refused."""
 
+import os
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -254,6 +256,17 @@ def test_a_zip_that_holds_no_arrays_is_refused(tmp_path):
         for load in (lambda path: load_input(path, None), load_labels):
             with pytest.raises(InvalidField):
                 load(str(tmp_path / spec))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="writes files with a colon in their names")
+def test_a_drive_letter_is_no_key(tmp_path, monkeypatch, saved):
+    monkeypatch.chdir(tmp_path)
+    Path("C:x.npz").write_bytes(Path(saved(train=ROWS, test=2 * ROWS)).read_bytes())
+    Path("C:x.npy").write_bytes(npy_bytes(ROWS, tmp_path))
+    np.testing.assert_allclose(load_input("C:x.npz:test", None), 2 * ROWS, rtol=1e-6)
+    np.testing.assert_allclose(load_input("C:x.npy", None), ROWS, rtol=1e-6)
+    with pytest.raises(InvalidField, match="got no key"):
+        load_input("C:x.npz", None)
 
 
 def test_keys_must_be_named(saved):

@@ -182,13 +182,15 @@ def peaks():
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
+@pytest.mark.slow
 @linux
-def test_forward_memory_does_not_grow_with_depth(peaks):  # slow: 2000 layers
+def test_forward_memory_does_not_grow_with_depth(peaks):
     assert abs(peaks["deep"] - peaks["shallow"]) < 16 * MIB
 
 
+@pytest.mark.slow
 @linux
-def test_backward_memory_keeps_to_its_budget(peaks):  # slow: 2000 layers, up and down and up again
+def test_backward_memory_keeps_to_its_budget(peaks):
     # 2000 layers of pre-activations alone are 500 MiB.
     assert peaks["backward"] < 350 * MIB
     assert peaks["backward"] < peaks["shallow"] + 64 * MIB

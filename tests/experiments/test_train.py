@@ -271,10 +271,10 @@ def test_the_verdict_is_on_what_was_measured_before(monkeypatch):
 
     def judge(run):
         judged.append(run)
-        return judge_run(run)
+        return diagnose(run)
 
-    judge_run = module.judge_run
-    monkeypatch.setattr(module, "judge_run", judge)
+    diagnose = module.diagnose
+    monkeypatch.setattr(module, "diagnose", judge)
     data = dataset(dtype="float32")
     (run,) = train("relu", "he", data=data, lr=0.3, iterations=2, batch=BATCH, **SMALL)
     (seen,) = judged
@@ -287,7 +287,7 @@ def test_the_verdict_is_on_what_was_measured_before(monkeypatch):
     directions = inputs / np.linalg.norm(inputs, axis=1, keepdims=True)
     cosines = directions @ directions.T
     assert seen.input.cosine == pytest.approx((cosines.sum() - ROWS) / (ROWS * (ROWS - 1)))
-    assert run.verdict == judge_run(seen)
+    assert run.verdict == diagnose(seen)
 
 
 def test_progress_counts_over_all_runs():

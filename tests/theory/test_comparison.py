@@ -227,9 +227,8 @@ def test_inputs_of_a_layer_that_are_not_what_was_seen_show(monkeypatch):
 
 @pytest.mark.parametrize("loss", ["random", "mse", "cross-entropy"])
 @pytest.mark.parametrize(("act", "init"), [("relu", "he"), ("tanh", "xavier"), ("selu", "lecun")])
-def test_a_gradient_that_is_not_the_weights_shows_where_it_arrives(act, init, loss, tamper, monkeypatch):
+def test_a_gradient_that_is_not_the_weights_shows_where_it_arrives(act, init, loss, tamper):
     """Layer 4's weights bring dL/dz of layer 4 down to layer 3."""
-    monkeypatch.setattr("actdiag.engine.memory.DEFAULT_BUDGET", 1)
     tamper(down=1.5)
     flags = flags_of(grad_flow(act, init, loss=loss, memory=HEALTHY["depth"] * 4 * 100 * 60 - 1, **HEALTHY))
     tampered_forward = {number for number, names in flags.items() if set(names) - {"gradient.rms"}}

@@ -5,6 +5,7 @@ from itertools import pairwise
 from math import log2
 
 import numpy as np
+import pytest
 
 from actdiag.activations import ACTIVATIONS
 from actdiag.activations import resolve as activation
@@ -19,6 +20,8 @@ NEED_VALUES = {
 }
 ACTS = [name for name in ACTIVATIONS if activation(name).derivative]
 INITS = [spec for name in INITIALIZERS for spec in NEED_VALUES.get(name, (name,)) if initializer(spec).mean_field]
+
+pytestmark = pytest.mark.slow
 
 MOST_FLAGGED = MOST_DISAGREEING = 0.01
 MOST_WORK = 2e8  # multiplications of one run, which bound the batch of a large one

@@ -323,6 +323,7 @@ def test_what_is_beyond_all_numbers_has_no_gain():
 GOOD = [spec for spec in ELEMENTWISE if gains(resolve(spec)).recommended.good]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", GOOD)
 def test_a_good_gain_holds_in_a_deep_stack(spec):
     take = gains(resolve(spec)).recommended

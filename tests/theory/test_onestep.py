@@ -93,6 +93,7 @@ def scores(recipe, name):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["mean", "std", "rms", "pre_activation.mean", "pre_activation.std", "pre_activation.rms"]
 )
@@ -106,6 +107,7 @@ def test_statistics_stray_as_far_as_theory_says(recipe, name):
     assert (0.5 if safe else 0.8) < z.std() < 1.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["relu", "relu, one input"])
 def test_zero_fractions_stray_as_far_as_theory_says(recipe):
     z = scores(recipe, "zero_fraction")
@@ -113,12 +115,14 @@ def test_zero_fractions_stray_as_far_as_theory_says(recipe):
     assert 0.8 < z.std() < 1.2
 
 
+@pytest.mark.slow
 def test_saturated_fractions_stray_as_far_as_theory_says():
     z = scores("tanh, chaotic", "saturated_fraction")
     assert abs(z.mean()) < 4 * z.std() / sqrt(z.size)
     assert 0.8 < z.std() < 1.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [name for name, (_, _, options) in RECIPES.items() if options.get("batch") != 1])
 def test_cosines_stray_no_further_than_theory_says(recipe):
     """Their sd is on the safe side: for inputs at right angles, and where all are nearly parallel (sigmoid)."""

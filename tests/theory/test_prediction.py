@@ -269,6 +269,7 @@ def runs(case):
     return [one(seed) for seed in range(SEEDS)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mean", "std", "rms", "pre_activation.rms", "gradient.ratio"])
 @pytest.mark.parametrize("case", SIMULATED)
 def test_the_sd_is_that_of_runs(case, name):
@@ -278,12 +279,14 @@ def test_the_sd_is_that_of_runs(case, name):
     assert np.all((spread > 0.6) & (spread < most)), spread
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in SIMULATED if "one input" not in case])
 def test_the_sd_of_the_cosine_is_not_underrated(case):
     spread = scores(case, "cosine").std(axis=0, ddof=1)
     assert np.all((spread > 0.3) & (spread < 1.5)), spread
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mean", "std", "rms", "pre_activation.rms", "gradient.ratio"])
 @pytest.mark.parametrize("case", SIMULATED)
 def test_runs_scatter_about_what_is_predicted(case, name):
@@ -291,6 +294,7 @@ def test_runs_scatter_about_what_is_predicted(case, name):
     assert np.all(np.abs(scores(case, name).mean(axis=0)) < 0.75), scores(case, name).mean(axis=0)
 
 
+@pytest.mark.slow
 def test_the_last_gradient_strays_too():
     """The rms of dL/dz under a random loss is not known: dL/da of it is, f' is not."""
     assert np.all(scores("relu he", "gradient.rms").std(axis=0, ddof=1) < 1.5)

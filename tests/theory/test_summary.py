@@ -224,6 +224,7 @@ def lasting(stack_depth, init, width, dtype):
     return ends
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("init", "width", "float32", "float16"),
     [("0.01", 100, 40, 8), ("1", 500, 32, None)],

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from actdiag.arrays import Array, Counts
 from actdiag.engine.backward import BackwardLayer
@@ -22,12 +23,12 @@ class Snapshot:
     Attributes:
         layers: Statistics of the activations and of the gradients of the cross-entropy, layer 1 first.
         change_per_layer: The factor from layer to layer.
-        loss: The cross-entropy of the rows that were measured.
+        loss: The cross-entropy of the rows that were measured; None where it is not finite.
     """
 
     layers: tuple[LayerStats, ...]
     change_per_layer: ChangePerLayer
-    loss: float
+    loss: float | None
 
 
 def snapshot(network: Network, inputs: Array, labels: Counts, workers: Workers) -> Snapshot:
@@ -48,7 +49,7 @@ def snapshot(network: Network, inputs: Array, labels: Counts, workers: Workers) 
             layer = BackwardLayer(number, node.op, inputs_of, own.weights, z, d_z, blocks)
             weighed = gradients.weigh(layer, workers)
             layers[number - 1] = gradients.summarize(layer, weighed, layers[number - 1])
-    return Snapshot(tuple(layers), change_per_layer(layers), loss)
+    return Snapshot(tuple(layers), change_per_layer(layers), loss if isfinite(loss) else None)
 
 
 def _sites(network: Network, rows: int) -> list[Site]:
