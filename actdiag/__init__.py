@@ -11,14 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actdiag.activations import ACTIVATIONS, Activation
-    from actdiag.api import compare, gain, grad_flow, make_stack, propagate, train
-    from actdiag.datasets.catalogue import load_dataset
-    from actdiag.diagnosis import Finding, Verdict
+    from actdiag.api.compare import compare
+    from actdiag.api.explain import explain
+    from actdiag.api.fix import fix
+    from actdiag.api.gain import gain
+    from actdiag.api.grad_flow import grad_flow
+    from actdiag.api.judge import judge
+    from actdiag.api.propagate import propagate
+    from actdiag.api.stack import make_stack
+    from actdiag.api.train import train
+    from actdiag.api.verify import verify
+    from actdiag.datasets.catalogue import Dataset, load_dataset
+    from actdiag.diagnosis import RULES, Finding, Rule, Verdict
     from actdiag.errors import InvalidField
     from actdiag.experiments.train import TrainingRun
     from actdiag.initializers import INITIALIZERS, Initializer
     from actdiag.measure.statistics import GradientStats, LayerStats
     from actdiag.model.stack import Stack
+    from actdiag.options import RunOptions, StackOptions, TrainOptions
     from actdiag.report import Report
     from actdiag.theory.prediction import predict
 
@@ -27,48 +37,68 @@ __version__ = "0.1.0"
 _HOMES = {
     "ACTIVATIONS": "activations",
     "Activation": "activations",
+    "Dataset": "datasets.catalogue",
     "Finding": "diagnosis",
     "GradientStats": "measure.statistics",
     "INITIALIZERS": "initializers",
     "Initializer": "initializers",
     "InvalidField": "errors",
     "LayerStats": "measure.statistics",
+    "RULES": "diagnosis",
     "Report": "report",
+    "Rule": "diagnosis",
+    "RunOptions": "options",
     "Stack": "model.stack",
+    "StackOptions": "options",
+    "TrainOptions": "options",
     "TrainingRun": "experiments.train",
     "Verdict": "diagnosis",
     "compare": "api",
+    "explain": "api",
+    "fix": "api",
     "gain": "api",
     "grad_flow": "api",
+    "judge": "api",
     "load_dataset": "datasets.catalogue",
     "make_stack": "api",
     "predict": "theory.prediction",
     "propagate": "api",
     "train": "api",
+    "verify": "api",
 }
 
 __all__ = [
     "ACTIVATIONS",
     "INITIALIZERS",
+    "RULES",
     "Activation",
+    "Dataset",
     "Finding",
     "GradientStats",
     "Initializer",
     "InvalidField",
     "LayerStats",
     "Report",
+    "Rule",
+    "RunOptions",
     "Stack",
+    "StackOptions",
+    "TrainOptions",
     "TrainingRun",
     "Verdict",
     "__version__",
     "compare",
+    "explain",
+    "fix",
     "gain",
     "grad_flow",
+    "judge",
     "load_dataset",
     "make_stack",
     "predict",
     "propagate",
     "train",
+    "verify",
 ]
 
 

@@ -1,6 +1,7 @@
 """The names that annotations use for arrays, and how their rows are cut."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,15 @@ Counts = NDArray[np.int64]
 
 Numbers = NDArray[Any]
 """Whatever a file or a caller holds, before it is judged."""
+
+
+def digest(array: Numbers) -> str:
+    """Return a SHA-256 of what an array holds: its dtype, its shape and its entries, whatever their order in memory."""
+    entries = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    found = sha256(f"{entries.dtype.str} {entries.shape} ".encode())
+    # Python objects, which no stack runs on, have no bytes of their own.
+    found.update(repr(entries.tolist()).encode() if entries.dtype.hasobject else np.ascontiguousarray(entries).data)
+    return found.hexdigest()
 
 
 def cut(total: int, size: int) -> Iterator[slice]:

@@ -53,9 +53,9 @@ def check_real(field: str, value: object, least: float, most: float, *, open_bel
 
 
 def check_choice(field: str, value: object, choices: Sequence[str]) -> str:
-    """Return `value` if it is one of `choices`, or raise InvalidField with the nearest of them."""
-    if isinstance(value, str) and value in choices:
-        return value
+    """Return the one of `choices`, words in lower case, that `value` is in any case, or raise with the nearest ones."""
+    if isinstance(value, str) and value.lower() in choices:
+        return value.lower()
     raise InvalidField(field, f"must be one of {', '.join(choices)}, got {value!r}{did_you_mean(value, choices)}")
 
 

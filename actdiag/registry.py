@@ -2,17 +2,23 @@
 
 import functools
 import inspect
+import pickle
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from numbers import Real
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
+from hashlib import sha256
+from numbers import Integral, Real
 from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
+
+import numpy as np
 
 from actdiag.errors import InvalidField, did_you_mean
 
 Entry = TypeVar("Entry")
 Builder = Callable[..., Entry]
 
+_NAME_ENDS = re.compile("[:=]")
 _NUMBER = re.compile(r"[+-]?(\d|\.\d)")
 
 
@@ -38,6 +44,10 @@ class Registry(Generic[Entry]):
         self._aliases: dict[str, str] = {}
         # One entry for one text, so that what is derived from an entry is derived once.
         self._named = functools.lru_cache(maxsize=256)(self._build)
+        # One entry for one name as long as it is in use, so that entries of one name are equal.
+        self._known: WeakValueDictionary[str, Entry] = WeakValueDictionary()
+        self._makers: dict[str, Callable[[str], Entry]] = {}
+        self._changing: set[str] = set()
 
     def register(self, *aliases: str, name: str | None = None) -> Callable[[Builder[Entry]], Builder[Entry]]:
         """Register the decorated builder under `name` (the function's own by default) and `aliases`."""
@@ -50,9 +60,11 @@ class Registry(Generic[Entry]):
                 entry = build(*args, **kwargs)
                 signature = inspect.signature(build)
                 full_name = _full_name(own_name, signature, signature.bind(*args, **kwargs))
-                return replace(entry, name=full_name)  # type: ignore[type-var]
+                return self._kept(full_name, lambda: replace(entry, name=full_name))  # type: ignore[type-var]
 
             self._builders[own_name] = named
+            for known in [known for known in self._known if _NAME_ENDS.split(known)[0] in (own_name, *aliases)]:
+                del self._known[known]
             self._aliases.update(dict.fromkeys(aliases, own_name))
             self._named.cache_clear()
             return named
@@ -98,6 +110,52 @@ class Registry(Generic[Entry]):
             return spec
         return self._named(spec)
 
+    def keep(
+        self, name: str, build: Callable[[], Entry], maker: Callable[[str], Entry], *, says_all: bool = True
+    ) -> Entry:
+        """Return the entry of a name that is not in the catalogue: the one in use, else a new one.
+
+        Args:
+            name: Its name.
+            build: Makes it.
+            maker: A function of a module that makes it from its name, in any process.
+            says_all: Whether the name says what the entry does; it does not where it names code that may change.
+        """
+        self._makers[name] = maker
+        if not says_all:
+            self._changing.add(name)
+        return self._kept(name, build)
+
+    def knows(self, entry: Entry) -> bool:
+        """Whether an entry is what its name says: from the catalogue, or kept; not one of a user's own."""
+        return bool(self._known.get(entry.name) == entry)  # type: ignore[attr-defined]
+
+    def says_all(self, entry: Entry) -> bool:
+        """Whether an entry's name says what it does, in every process."""
+        return self.knows(entry) and entry.name not in self._changing  # type: ignore[attr-defined]
+
+    def reduced(self, entry: Entry, maker: Callable[[str], Entry]) -> tuple[Callable[..., Entry], tuple[Any, ...]]:
+        """Return what a pickle of an entry holds: its name where that says all, else its fields.
+
+        Args:
+            entry: The entry, a dataclass.
+            maker: A function of a module that makes an entry of the catalogue from its name.
+
+        Raises:
+            PicklingError: One of its functions has no name in a module, so that no other process finds it.
+        """
+        name: str = entry.name  # type: ignore[attr-defined]
+        if self.knows(entry):
+            return self._makers.get(name, maker), (name,)
+        values = {field.name: getattr(entry, field.name) for field in fields(entry)}  # type: ignore[arg-type]
+        for field, value in values.items():
+            if callable(value) and not _picklable(value):
+                what = getattr(value, "__qualname__", type(value).__name__)
+                problem = f"its {field} is {what}, which is no function of a module"
+                message = f"the {self.kind} {name!r} does not pickle: {problem}"
+                raise pickle.PicklingError(message)
+        return type(entry), tuple(values.values())
+
     def _build(self, spec: str) -> Entry:
         name, *values = [part.strip() for part in spec.strip().split(":")]
         if self._bare and _NUMBER.match(name):
@@ -119,8 +177,15 @@ class Registry(Generic[Entry]):
             raise InvalidField(self.field, f"{spec!r}: {error.field} {error.problem}") from None
         if name not in self._aliases:
             return entry
-        parameters = entry.name.removeprefix(self._aliases[name])  # type: ignore[attr-defined]
-        return replace(entry, name=name + parameters)  # type: ignore[type-var]
+        full_name = name + entry.name.removeprefix(self._aliases[name])  # type: ignore[attr-defined]
+        return self._kept(full_name, lambda: replace(entry, name=full_name))  # type: ignore[type-var]
+
+    def _kept(self, name: str, build: Callable[[], Entry]) -> Entry:
+        """Return the entry of a name that is in use, or build it."""
+        found = self._known.get(name)
+        if found is None:
+            found = self._known[name] = build()
+        return found
 
     def _arguments(self, spec: str, name: str, values: list[str]) -> dict[str, Any]:
         parameters = inspect.signature(self[name], eval_str=True).parameters
@@ -139,6 +204,28 @@ class Registry(Generic[Entry]):
         return arguments
 
 
+def digest_of(entry: Any, given: Sequence[Any]) -> str:
+    """Return a SHA-256 of what an entry holds beside functions, and of what these give.
+
+    Args:
+        entry: The entry, a dataclass.
+        given: Numbers and arrays, which count to ten digits: what is behind them differs between machines.
+    """
+    held = [(field.name, getattr(entry, field.name)) for field in fields(entry)]
+    found = sha256(repr([(name, value) for name, value in held if not callable(value)]).encode())
+    for numbers in given:
+        found.update(" ".join(f"{number:.9e}" for number in np.ravel(numbers).tolist()).encode())
+    return found.hexdigest()
+
+
+def _picklable(function: Callable[..., Any]) -> bool:
+    try:
+        pickle.dumps(function)
+    except Exception:  # what pickle raises differs between kinds of functions
+        return False
+    return True
+
+
 def _full_name(name: str, signature: inspect.Signature, bound: inspect.BoundArguments) -> str:
     given = {
         key: value
@@ -152,7 +239,9 @@ def _full_name(name: str, signature: inspect.Signature, bound: inspect.BoundArgu
 
 
 def _written(value: object) -> str:
-    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)
+    if isinstance(value, Real) and not isinstance(value, Integral):
+        return repr(float(value)).removesuffix(".0")
+    return str(value)
 
 
 def _converted(field: str, spec: str, key: str, value: str, annotation: type) -> Any:

@@ -3,44 +3,36 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, replace
-from math import exp, floor, log, sqrt
+from math import exp, log, sqrt
 from typing import Any
 
-from actdiag.diagnosis import RULES, Rules, Run, judge_run
-from actdiag.engine.losses import DEFAULT_CLASSES
+from actdiag.diagnosis import RULES, Rules, diagnose
 from actdiag.measure.forward import change_per_layer
 from actdiag.measure.histograms import Histogram
-from actdiag.measure.statistics import LayerStats
-from actdiag.report import Repeats, Report
+from actdiag.measure.statistics import InputStats, LayerStats
+from actdiag.report import Repeats, Report, runs_that_count
 from actdiag.theory.types import LayerEstimates, LayerTheory
 
 AS_LOGS = frozenset({"std", "rms", "ratio", "norm", "weight_ratio"})
 """The numbers whose logarithms are averaged: at finite width a second moment is nearly log-normal, so that a few seeds
 carry its arithmetic mean while nearly all lie under it."""
 
-_BY_CHANCE = 0.05
-
 _NESTED = ("pre_activation", "gradient", "weight_gradient", "bias_gradient")
-_APART = (*_NESTED, "layer", "width", "histogram", "magnitude")
+_NOT_AVERAGED = (*_NESTED, "layer", "width", "histogram", "magnitude")
 _NO_ENTRIES = Histogram((), (), 0, 0, 0, 0, 0)
-
-
-def runs_that_count(runs: int) -> int:
-    """Return how many of `runs` must stray from theory before all are said to: two, and more than 5 %."""
-    return max(1, floor(_BY_CHANCE * runs)) + 1
 
 
 def average(reports: Iterable[Report], rules: Rules = RULES) -> Report:
     """Return the means of several runs of one stack under different seeds, and their spread in `repeats`.
 
     Means are arithmetic, but for those that `AS_LOGS` names: exp of the mean logarithm. A run that has no value at a
-    layer (None) is left out there, and where logarithms are averaged one that has zero; with no value in any run the
-    mean is None, with zeros only it is zero. Histograms are summed. The verdict is that on the means. What theory
-    predicts is that of the first run; a number is flagged where more than one run and more than 5 % of them flag it.
+    layer (None) is left out there, and where logarithms are averaged so is one that has zero; with no value in any run
+    the mean is None, with zeros only it is zero. Histograms are summed. The verdict is that on the means. The
+    predictions of theory are those of the first run; a number is flagged where more than one run and more than 5 % of
+    them flag it.
 
     Args:
-        reports: The runs, at least one, their histograms of activations on one axis; each may be gone before the next
-            is made.
+        reports: The runs, at least one, their histograms of activations on one axis; one at a time is held.
         rules: The rules that the means are judged by.
     """
     runs = iter(reports)
@@ -63,35 +55,21 @@ def average(reports: Iterable[Report], rules: Rules = RULES) -> Report:
         disagreeing += report.theory is not None and report.theory.disagrees
     enough = runs_that_count(len(seeds))
     means = tuple(layer.mean() for layer in layers)
-    change = change_per_layer(means)
-    theory = first.theory and first.theory._replace(disagrees=disagreeing >= enough)
-    judged = Run(
-        first.stack,
-        means,
-        change,
-        cosine.mean,
-        theory=theory,
-        loss=None if first.loss is None else first.loss.name,
-        classes=(first.loss and first.loss.classes) or DEFAULT_CLASSES,
-        input_rms=input_rms.mean,
-    )
-    return replace(
-        first,
+    measurements = replace(
+        first.measurements,
         layers=means,
-        change_per_layer=change,
-        verdict=judge_run(judged, rules),
+        input=InputStats(cosine.mean, input_rms.mean),
+        change=change_per_layer(means),
         loss=first.loss and replace(first.loss, value=loss.mean),
-        theory=theory,
+        theory=first.theory and first.theory._replace(disagrees=disagreeing >= enough),
         layer_theory=tuple(
             LayerTheory(said.predicted, LayerEstimates(), tuple(name for name in flagged if flagged[name] >= enough))
             for said, flagged in zip(first.layer_theory, flags, strict=False)
         ),
-        repeats=Repeats(
-            len(seeds), tuple(seeds), tuple(layer.spread() for layer in layers), tuple(verdicts.most_common())
-        ),
-        input_cosine=cosine.mean,
-        input_rms=input_rms.mean,
     )
+    spread = tuple(layer.spread() for layer in layers)
+    repeats = Repeats(len(seeds), tuple(seeds), spread, tuple(verdicts.most_common()))
+    return Report(first.command, measurements, diagnose(measurements, rules), repeats)
 
 
 def _chain(first: Report, others: Iterator[Report]) -> Iterator[Report]:
@@ -100,7 +78,7 @@ def _chain(first: Report, others: Iterator[Report]) -> Iterator[Report]:
 
 
 class _Number:
-    """The mean and sd of one number over the runs, taken in as they come (Welford 1962)."""
+    """The mean and sd of one number over the runs, updated run by run (Welford 1962)."""
 
     __slots__ = ("as_log", "centre", "count", "squares", "zeros")
 
@@ -110,7 +88,7 @@ class _Number:
         self.centre = self.squares = 0.0
 
     def add(self, value: float | None) -> None:
-        """Take a run's value in; None is left out, and under a logarithm zero too."""
+        """Add a run's value; None is left out, and under a logarithm zero too."""
         if value is None:
             return
         if self.as_log:
@@ -140,7 +118,7 @@ class _Number:
 
 
 class _Layer:
-    """What is measured of one layer, over the runs."""
+    """The statistics of one layer over the runs."""
 
     def __init__(self, first: LayerStats) -> None:
         self._first = first
@@ -152,7 +130,7 @@ class _Layer:
         self._magnitudes: dict[str, Histogram] = {}
 
     def add(self, stats: LayerStats) -> None:
-        """Take a run's layer in."""
+        """Add a run's layer."""
         for (group, name), number in self._numbers.items():
             number.add(getattr(getattr(stats, group) if group else stats, name))
         self._histogram = (
@@ -166,7 +144,7 @@ class _Layer:
                 )
 
     def mean(self) -> LayerStats:
-        """Return the means, and the histograms of all runs together."""
+        """Return the means, with the histograms of all runs summed."""
         assert self._histogram is not None
         return self._each(lambda number: number.mean, self._histogram, self._magnitudes)
 
@@ -187,11 +165,11 @@ class _Layer:
 
 
 def _names_of(stats: Any) -> list[str]:
-    return [field.name for field in fields(stats) if field.name not in _APART]
+    return [field.name for field in fields(stats) if field.name not in _NOT_AVERAGED]
 
 
 def add_histograms(one: Histogram, other: Histogram) -> Histogram:
-    """Return the counts of two histograms over the same edges together.
+    """Return the sum of two histograms over the same edges.
 
     Raises:
         ValueError: Their edges differ.
@@ -203,7 +181,7 @@ def add_histograms(one: Histogram, other: Histogram) -> Histogram:
 
 
 def add_decades(one: Histogram, other: Histogram) -> Histogram:
-    """Return the counts of two histograms of log10 |x| together, over the decades that either reaches."""
+    """Return the sum of two histograms of log10 |x|, over the decades that either reaches."""
     reached = [part for part in (one, other) if any(part.counts)] or [one]
     low, high = min(part.edges[0] for part in reached), max(part.edges[-1] for part in reached)
     counts = [0] * int(high - low)

@@ -1,15 +1,16 @@
-"""The Report: all that one run found, as typed fields, as a dict, as JSON and as rows."""
+"""The Report: the measurements of a run and the verdict on them, as typed fields, as a dict, as JSON and as rows."""
 
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from math import isfinite
+from math import floor, isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from actdiag.diagnosis.findings import Finding, Outlook, Verdict
-from actdiag.measure.statistics import ChangePerLayer, LayerStats
+from actdiag.measure.statistics import ChangePerLayer, LayerStats, LossValue
+from actdiag.measurements import Measurements
 from actdiag.model.stack import Stack
 from actdiag.theory.types import LayerEstimates, LayerTheory, StackTheory
 
@@ -21,33 +22,19 @@ SCHEMA = "actdiag/1"
 """Names the layout of the JSON; the number grows when a key changes its meaning or goes."""
 
 _OF_BACKWARD = ("gradient", "weight_gradient", "bias_gradient", "slope_gradient")
+_BY_CHANCE = 0.05
 _HISTOGRAMS = ("histogram", "magnitude")
 
 
-@dataclass(frozen=True, slots=True)
-class LossValue:
-    """The loss that the backward pass started from.
-
-    Attributes:
-        name: `random`, `mse` or `cross-entropy`.
-        classes: Of the readout; None for `random`, which has none.
-        value: The loss over the batch; None where it is not finite.
-    """
-
-    name: str
-    classes: int | None
-    value: float | None
-
-
 class Repeats(NamedTuple):
-    """What several runs that differ in their seed alone say beyond their means.
+    """The spread of several runs that differ in their seed alone.
 
     Attributes:
-        n: How many runs.
-        seeds: Of each.
-        sd: How far the runs spread, a value for each that was measured (ddof 1; None where under two runs have one);
-            the histograms in it are empty.
-        verdicts: How many runs have which outlook, most frequent first.
+        n: Number of runs.
+        seeds: Their seeds.
+        sd: Standard deviation over the runs of every measured number (ddof 1; None where under two runs have one); the
+            histograms in it are empty.
+        verdicts: Number of runs with each severity, most frequent first.
     """
 
     n: int
@@ -55,40 +42,77 @@ class Repeats(NamedTuple):
     sd: tuple[LayerStats, ...]
     verdicts: tuple[tuple[Outlook, int], ...]
 
+    @property
+    def enough(self) -> int:
+        """How many of the runs must disagree with theory before all are said to."""
+        return runs_that_count(self.n)
+
+
+def runs_that_count(runs: int) -> int:
+    """Return how many of `runs` must disagree with theory before all are said to: two, and more than 5 %."""
+    return max(1, floor(_BY_CHANCE * runs)) + 1
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that one run found, or the means of several.
+    """What one run measured, or the means of several, with the verdict on it.
 
     Attributes:
         command: `propagate`, `grad-flow` or `compare`.
-        stack: What was run.
-        layers: What was measured, layer 1 first.
-        change_per_layer: The factor from layer to layer.
+        measurements: What was measured.
         verdict: The outlook for training, with its findings.
-        loss: What the backward pass started from; None without one.
-        theory: What theory says of the stack; None where it was not asked.
-        layer_theory: What it says of each layer; empty where it was not asked or does not apply.
         repeats: The spread over several seeds, where `layers` holds their means; None for a single run.
-        input_cosine: The mean cosine between different inputs; None where there is none.
-        input_rms: The rms of the inputs' entries; None where it is not known.
     """
 
     command: str
-    stack: Stack
-    layers: tuple[LayerStats, ...]
-    change_per_layer: ChangePerLayer
+    measurements: Measurements
     verdict: Verdict
-    loss: LossValue | None = None
-    theory: StackTheory | None = None
-    layer_theory: tuple[LayerTheory, ...] = ()
     repeats: Repeats | None = None
-    input_cosine: float | None = None
-    input_rms: float | None = None
+
+    @property
+    def stack(self) -> Stack:
+        """What was run."""
+        assert self.measurements.recipe is not None  # every command runs a stack
+        return self.measurements.recipe
+
+    @property
+    def layers(self) -> tuple[LayerStats, ...]:
+        """The statistics of each layer, layer 1 first."""
+        return self.measurements.layers
+
+    @property
+    def change_per_layer(self) -> ChangePerLayer:
+        """The factor from layer to layer."""
+        return self.measurements.change
+
+    @property
+    def loss(self) -> LossValue | None:
+        """What the backward pass started from; None without one."""
+        return self.measurements.loss
+
+    @property
+    def theory(self) -> StackTheory | None:
+        """What theory predicts of the stack; None where it was not asked."""
+        return self.measurements.theory
+
+    @property
+    def layer_theory(self) -> tuple[LayerTheory, ...]:
+        """What theory predicts of each layer; empty where it was not asked or does not apply."""
+        return self.measurements.layer_theory
+
+    @property
+    def input_cosine(self) -> float | None:
+        """The mean cosine between different inputs; None where there is none."""
+        return self.measurements.input.cosine
+
+    @property
+    def input_rms(self) -> float | None:
+        """The rms of the inputs' entries; None where it is not known."""
+        return self.measurements.input.rms
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What the rules found, most severe first: the verdict's."""
+        """The verdict's findings, most severe first."""
         return self.verdict.findings
 
     def to_dict(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _outputs(_ctx: click.Context, _param: click.Parameter, name: str | None) -> 
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--rounds", type=click.IntRange(min=1), default=7, show_default=True, help="Rounds that count.")
+@click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True, help="Rounds that count.")
 @click.option("--only", "rows", multiple=True, metavar="NAME", callback=_chosen, help="A row; may repeat.  [all]")
 @click.option(
     "--json",
@@ -66,18 +66,19 @@ def engine(rounds: int, rows: list[Row], outputs: Outputs, listed: bool) -> None
     """Measure the engine's time and memory beside what the same work costs elsewhere.
 
     Both sides take turns in every round. The ratio is the median of the rounds' ratios, ours over theirs, the spread
-    their quartiles; under the rows stands where the time of one thread goes.
+    their quartiles. A row whose quartiles are 10 % of the median apart or more is unsteady and does not count. Under
+    the rows stands where the time of one thread goes.
     """
     if listed:
         for row in rows:
-            click.echo(f"{row.name:18}{row.work}; against {row.against}")
+            click.echo(f"{row.name:21}{row.work}; against {row.against}")
         return
-    outcomes = []
+    outcomes, load_before = [], machine.load_average()
     for outcome in run_rows(rows, rounds):
         outcomes.append(outcome)
         if sys.stderr.isatty():
             click.echo(f"{outcome.row.name}: {outcome.verdict}", err=True)
-    described = machine.describe()
+    described = {**machine.describe(), "load average": f"{load_before} before, {machine.load_average()} after"}
     answer = {"rounds": rounds, "machine": described, "rows": [outcome.to_dict() for outcome in outcomes]}
     outputs.write(json=lambda: json.dumps(answer, indent=1, allow_nan=False) + "\n")
     if not outputs.on_stdout:

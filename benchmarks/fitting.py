@@ -16,13 +16,16 @@ from scipy.optimize import minimize
 import actdiag
 from actdiag.diagnosis.calibration.signals import Signals, signals
 from actdiag.diagnosis.calibration.trainability import Features, features
-from benchmarks.labels import SETS, Draw, Labelled, Outcome, load, read
-from benchmarks.observed import Observed, observed, run_of
+from benchmarks.labels import SETS, Draw, Labelled, Outcome, digest, load, read
+from benchmarks.observed import Observed, observed
 from benchmarks.rates import HALF_DECADE
 from benchmarks.rates import known as known_outcomes
 from benchmarks.scores import Floats
 
 FITTED = Path(actdiag.__file__).parent / "diagnosis" / "calibration" / "fitted.py"
+
+LABELS = ("fit", "fit_rates")
+"""The files of labels that the fit is made from."""
 
 _THE_SAME = 0.12
 """How near two learning rates are, as ln of their ratio, that one stands for the other."""
@@ -100,7 +103,7 @@ def main() -> None:
     for one in observed("fit"):
         # Both with a backward pass and without: the same numbers serve either.
         for report in (one.measured, one.estimated):
-            found = signals(run_of(report))
+            found = signals(report.measurements)
             if found is not None:
                 known.append((one, found, features(found, report.stack.depth)))
     rows = np.array([row for _, _, row in known])
@@ -112,16 +115,28 @@ def main() -> None:
         outcomes[draw][at] = outcome
     trained = [(found.curvature, outcomes[one.labelled.draw]) for one, found, _ in known if one.labelled.trains]
     rate = fit_rate(np.array([curvature for curvature, _ in trained]), [of for _, of in trained])
-    FITTED.write_text(_module(intercept, weights, typical, rate))
+    FITTED.write_text(module(intercept, weights, typical, rate))
     print(FITTED.read_text())
-    print(f"{len(read('fit'))} stacks, {len(rows)} runs whose signal arrives")
+    print(f"{len(read('fit'))} stacks, {len(rows)} runs whose signal is not lost")
 
 
-def _module(intercept: float, weights: Floats, typical: Floats, rate: tuple[float, float, float]) -> str:
+def module(intercept: float, weights: Floats, typical: Floats, rate: tuple[float, float, float]) -> str:
+    """Return the source of fitted.py.
+
+    Args:
+        intercept: Of the log odds.
+        weights: Of the features.
+        typical: The mean features of the stacks that train.
+        rate: Intercept, slope and largest value of the recommended learning rate.
+    """
+
     def named(values: Floats) -> str:
         return ", ".join(f'"{name}": {value:.4g}' for name, value in zip(Features._fields, values, strict=True))
 
     return f'''"""The numbers of the fit, written by `python -m benchmarks.fitting`."""
+
+LABELS_SHA256 = "{digest(*LABELS)}"
+"""Of the labels that they were fitted to: {", ".join(f"benchmarks/labels/{name}.jsonl" for name in LABELS)}."""
 
 INTERCEPT = {intercept:.4g}
 WEIGHTS = {{{named(weights)}}}

@@ -5,6 +5,7 @@ stack a line, and what is there already is not trained again.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import multiprocessing
@@ -22,7 +23,7 @@ from actdiag.arrays import Array
 from actdiag.datasets.catalogue import Dataset, load_dataset
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train.loop import Recipe, last_mean, steps
-from actdiag.experiments.train.network import climb, draw_network
+from actdiag.experiments.train.network import draw_network, forward
 from actdiag.model.stack import Stack
 
 FOLDER = Path(__file__).parent / "labels"
@@ -170,7 +171,7 @@ def outcome_of(stack: Stack, data: Dataset, chosen: Set, rate: float) -> Outcome
         for step in steps(network, data.train_inputs, data.train_labels, recipe, rate):
             losses.append(step.loss)
             if step.iteration in (_FIRST_LOOK, _NEXT_LOOK):
-                spreads.append(_spread(climb(network, data.train_inputs[:_LOOKED_AT]).logits))
+                spreads.append(_spread(forward(network, data.train_inputs[:_LOOKED_AT]).logits))
             if len(losses) >= _OVER and _decided(losses, spreads, chosen.iterations):
                 break
     if not math.isfinite(losses[-1]):
@@ -233,6 +234,12 @@ def read(name: str) -> list[Labelled]:
     """Return the stored labels of a set."""
     path = FOLDER / f"{name}.jsonl"
     return [_parsed(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def digest(*names: str) -> str:
+    """Return the sha256 of files of labels, one after the other, with line ends as on Linux."""
+    contents = b"".join((FOLDER / f"{name}.jsonl").read_bytes() for name in names)
+    return hashlib.sha256(contents.replace(b"\r\n", b"\n")).hexdigest()
 
 
 def _parsed(line: dict[str, Any]) -> Labelled:

@@ -27,6 +27,13 @@ def describe() -> dict[str, str]:
     }
 
 
+def load_average() -> str:
+    """Return the processes that ran or waited, averaged over the last 1, 5 and 15 minutes."""
+    if not hasattr(os, "getloadavg"):
+        return "unknown"
+    return " ".join(f"{load:.2f}" for load in os.getloadavg())
+
+
 def _cpu() -> str:
     try:
         found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)

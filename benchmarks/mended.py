@@ -12,10 +12,10 @@ from math import inf
 from typing import NamedTuple
 
 from actdiag.engine.losses import Loss
-from actdiag.engine.memory import DEFAULT_BUDGET
-from actdiag.experiments.fix import mend
+from actdiag.experiments.fix import find_fix
 from actdiag.experiments.run import run_grad_flow, run_settings
 from actdiag.model.stack import Stack
+from actdiag.options import DEFAULT_BUDGET
 from actdiag.report import Report
 from benchmarks.labels import FOLDER, SEEN, SETS, Draw, Labelled, Outcome, data_of, load, outcome_of, plain, read
 
@@ -50,7 +50,7 @@ def rerun(stack: Stack) -> Report:
 def heal(labelled: Labelled) -> Healed:
     """Mend a stack by its statistics at initialization, and train what came of it."""
     chosen, data = SETS["held_out"], data_of("held_out")
-    mended = mend(rerun(labelled.draw.stack(data)), rerun)
+    mended = find_fix(rerun(labelled.draw.stack(data)), rerun)
     if mended is None:
         return Healed(labelled.draw, None, ())
     recommended = mended.report.verdict.learning_rate

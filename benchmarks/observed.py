@@ -3,10 +3,9 @@
 from typing import NamedTuple
 
 from actdiag.datasets.catalogue import Dataset
-from actdiag.diagnosis import Run
 from actdiag.engine.losses import Loss
-from actdiag.engine.memory import DEFAULT_BUDGET
 from actdiag.experiments.run import run_grad_flow, run_propagate, run_settings
+from actdiag.options import DEFAULT_BUDGET
 from actdiag.report import Report
 from benchmarks.labels import SEEN, Labelled, data_of, read
 
@@ -31,18 +30,6 @@ def observe(labelled: Labelled, data: Dataset) -> Observed:
     settings = run_settings(threads=1, theory=False)
     loss = Loss("cross-entropy", data.classes, data.train_labels[:SEEN])
     return Observed(labelled, run_grad_flow(stack, loss, DEFAULT_BUDGET, settings), run_propagate(stack, settings))
-
-
-def run_of(report: Report) -> Run:
-    """Return what the rules looked at."""
-    return Run(
-        report.stack,
-        report.layers,
-        report.change_per_layer,
-        report.input_cosine,
-        loss=None if report.loss is None else report.loss.name,
-        input_rms=report.input_rms,
-    )
 
 
 def observed(name: str) -> list[Observed]:

@@ -23,13 +23,15 @@ PHASES: dict[str, tuple[str, ...]] = {
         "actdiag.initializers.draws.draw_normal",
     ),
     "multiply": (
-        "actdiag.engine.propagation.multiply",
+        "actdiag.ops.dense.Dense.forward",
         "numpy.matmul",
     ),
-    "activate": ("actdiag.engine.propagation._activate", "actdiag.engine.propagation._pull_back"),
+    "activate": ("actdiag.ops.activation.apply", "actdiag.ops.activation.pull_back"),
     "reduce": (
         "actdiag.measure.moments.block_moments",
-        "actdiag.measure.moments.unit_range",
+        "actdiag.measure.moments.unit_highest",
+        "actdiag.measure.pooled.entry_moments",
+        "actdiag.measure.pooled.value_range",
         "actdiag.measure.moments.column_sums",
         "actdiag.measure.moments.directions",
         "actdiag.measure.moments.Directions.add",
@@ -43,6 +45,7 @@ PHASES: dict[str, tuple[str, ...]] = {
     "bin": (
         "actdiag.measure.histograms.count_entries",
         "actdiag.measure.histograms.Ladder.tally",
+        "actdiag.measure.histograms.Ladder.tally_ordered",
         "actdiag.engine.blocks.in_order",
         "numpy.sort",
     ),

@@ -7,7 +7,7 @@ from functools import partial
 from benchmarks import memory, peers, theory, timing
 from benchmarks.processes import python
 from benchmarks.runs import Run
-from benchmarks.timing import Result
+from benchmarks.timing import Result, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,28 @@ def timed(
 ) -> Row:
     """Return the row of a run beside a peer that is given its depth, its width and its batch."""
     theirs = partial(peer, run.depth, run.width, run.batch)
-    measure = partial(timing.compare, run, [theirs], repeats=repeats)
+    measure = partial(timing.compare, run, [theirs], repeats=repeats, layers=run.depth)
     return Row(name, str(run), against, target, hoped, measure, profiled=run, needs=needs)
+
+
+def bare(name: str, run: Run, target: float, hoped: float, repeats: int = 1) -> Row:
+    """Return the row of a run beside its draws and matrix products alone, in both variants: BLAS on one thread or all.
+
+    Up to width 512 the variant that counts is the one thread.
+    """
+    backward = run.command == "grad_flow"
+    work: Work = partial(peers.bare_backward if backward else peers.bare_forward, run.depth, run.width, run.batch)
+    variants: dict[str, Work] = {ONE_THREAD: timing.on_one_thread(work), ALL_CORES: work}
+    counted = ONE_THREAD if run.width <= _WIDEST_ON_ONE_THREAD else ALL_CORES
+    measure = partial(timing.compare_variants, run, variants, counted, repeats=repeats, layers=run.depth)
+    against = f"{'3 matmuls' if backward else 'matmul'} + draw, BLAS on {counted}"
+    return Row(name, str(run), against, target, hoped, measure, profiled=run)
+
+
+def theory_share(name: str, run: Run, repeats: int = 1) -> Row:
+    """Return the row of the share of theory in the time of a run."""
+    measure = partial(timing.share, run, partial(run, theory=False), repeats=repeats)
+    return Row(name, f"share of theory in {run}", "theory=False", 0.10, 0.05, measure)
 
 
 def elementwise(act: str, init: str, target: float) -> Row:
@@ -83,7 +103,6 @@ def with_theory(act: str) -> Row:
 
 FORWARD = Run("propagate", "relu", "he", depth=20, width=1024, batch=1024)
 BACKWARD = replace(FORWARD, command="grad_flow")
-HALF = replace(FORWARD, width=512)
 BOOK = Run("propagate", "relu", "he", depth=5, width=100, batch=1000)
 DEEP = Run("propagate", "relu", "he", depth=10_000, width=256, batch=256)
 SHALLOW = replace(DEEP, depth=10)
@@ -96,13 +115,41 @@ BOUNDED_HOLDS = 256
 _FIXED = "1500 products of 64x64, a tanh of each"
 _IMPORTS = "import click, numpy, rich.table"
 
+ONE_THREAD, ALL_CORES = "one thread", "all cores"
+_WIDEST_ON_ONE_THREAD = 512
+
+
+def _of_width(run: Run, width: int) -> Run:
+    return replace(run, width=width)
+
+
+def _against_torch(name: str, run: Run, target: float, hoped: float, repeats: int = 1) -> Row:
+    peer, what = {
+        "propagate": (peers.torch_forward, "PyTorch, hooks"),
+        "grad_flow": (peers.torch_backward, "PyTorch autograd, hooks"),
+    }[run.command]
+    return timed(name, run, peer, what, target, hoped, needs="torch", repeats=repeats)
+
+
 _ROWS = (
-    timed("propagate-1024", FORWARD, peers.bare_forward, "bare matmul + draw", 1.10, 0.95),
-    timed("propagate-512", HALF, peers.bare_forward, "bare matmul + draw", 1.25, 1.10),
-    timed("book", BOOK, peers.book, "textbook script", 0.50, 0.30, repeats=10),
-    timed("torch-forward", FORWARD, peers.torch_forward, "PyTorch, hooks", 0.75, 0.60, needs="torch"),
-    timed("grad-flow-1024", BACKWARD, peers.bare_backward, "3 bare matmuls + draw", 1.15, 1.00),
-    timed("torch-backward", BACKWARD, peers.torch_backward, "PyTorch autograd, hooks", 0.75, 0.60, needs="torch"),
+    bare("propagate-100", _of_width(FORWARD, 100), 4.0, 2.5, repeats=3),
+    bare("propagate-256", _of_width(FORWARD, 256), 1.6, 1.3),
+    bare("propagate-512", _of_width(FORWARD, 512), 0.95, 0.85),
+    bare("propagate-1024", FORWARD, 1.00, 0.90),
+    bare("grad-flow-1024", BACKWARD, 1.10, 1.00),
+    timed("book", BOOK, peers.book, "textbook script", 0.70, 0.50, repeats=10),
+    _against_torch("torch-forward-book", BOOK, 1.20, 0.90, repeats=10),
+    _against_torch("torch-forward-256", _of_width(FORWARD, 256), 0.80, 0.60),
+    _against_torch("torch-forward-512", _of_width(FORWARD, 512), 0.65, 0.60),
+    _against_torch("torch-forward-1024", FORWARD, 0.70, 0.60),
+    _against_torch("torch-backward-book", replace(BOOK, command="grad_flow"), 1.20, 0.60, repeats=10),
+    _against_torch("torch-backward-256", _of_width(BACKWARD, 256), 0.75, 0.60),
+    _against_torch("torch-backward-512", _of_width(BACKWARD, 512), 0.70, 0.60),
+    _against_torch("torch-backward-1024", BACKWARD, 0.70, 0.60),
+    theory_share("theory-share-book", BOOK, repeats=10),
+    theory_share("theory-share-256", _of_width(FORWARD, 256)),
+    theory_share("theory-share-512", _of_width(FORWARD, 512)),
+    theory_share("theory-share-1024", FORWARD),
     elementwise("gelu", "he", 1.15),
     elementwise("tanh", "xavier", 1.15),
     elementwise("sigmoid", "xavier", 1.15),

@@ -1,6 +1,6 @@
 """The answer in words: the table of rows, where their time goes, how memory grows, and the machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -14,7 +14,9 @@ from benchmarks.phases import OTHER, PHASES, Profile
 from benchmarks.rows import Row
 from benchmarks.timing import Result
 
-_STYLES = {"met": "green", "missed": "red bold", "skipped": "yellow"}
+_STYLES = {"met": "green", "missed": "red bold", "skipped": "yellow", "unsteady": "yellow"}
+_WIDEST_SPREAD = 0.10
+"""The spread of a row's ratios from which on it does not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Outcome:
         """Whether the target was met, in a word."""
         if self.result is None:
             return "skipped"
+        if (self.result.spread or 0.0) >= _WIDEST_SPREAD:
+            return "unsteady"
         return "met" if self.result.measured <= self.row.target else "missed"
 
     def to_dict(self) -> dict[str, Any]:
@@ -54,6 +58,7 @@ class Outcome:
             "skipped": self.skipped,
             "measured": _finite(result.measured) if result else None,
             "quartiles": result.quartiles if result else None,
+            "spread": result.spread if result else None,
             "ratio": result.ratio if result else None,
             "details": {name: _finite(value) for name, value in result.details.items()} if result else None,
             "seconds_of_phases": profile.seconds if profile else None,
@@ -86,6 +91,8 @@ def rows_table(outcomes: Sequence[Outcome], ascii_only: bool) -> Table:
     for outcome in outcomes:
         row, result = outcome.row, outcome.result
         what = Text.assemble(row.work, (f"\nvs {row.against}", "dim"))
+        for line in _notes(result) if result else ():
+            what.append(f"\n{line}", "dim")
         if outcome.skipped:
             what.append(f"\nskipped: {outcome.skipped}", _STYLES["skipped"])
         table.add_row(
@@ -98,6 +105,14 @@ def rows_table(outcomes: Sequence[Outcome], ascii_only: bool) -> Table:
             Text(outcome.verdict, _STYLES[outcome.verdict]),
         )
     return table
+
+
+def _notes(result: Result) -> Iterator[str]:
+    """Yield the time of a layer and, for each variant of the other side, its time and the ratio to it."""
+    if "milliseconds a layer" in result.details:
+        yield f"{result.details['milliseconds a layer']:.2f} ms a layer"
+    for name, variant in result.details.get("variants", {}).items():
+        yield f"{name}: {variant['milliseconds a layer']:.2f} ms a layer, {variant['ratio']:.2f} x"
 
 
 def profile_table(profiles: Sequence[Profile], ascii_only: bool) -> Table:

@@ -7,7 +7,7 @@ from typing import Any
 
 from actdiag.activations import resolve
 from actdiag.api import make_stack
-from actdiag.theory.flow import seen_input
+from actdiag.theory.flow import sample_of_input
 from actdiag.theory.gains import gains
 from actdiag.theory.prediction import predict
 from benchmarks import peers, timing
@@ -26,8 +26,8 @@ def prediction(run: Run, rounds: int) -> Result:
     """Return the milliseconds that the prediction of every layer of a run takes, its input given."""
     options = run.options()
     stack = make_stack(options.pop("act"), options.pop("init"), **options)
-    seen = seen_input(stack)
-    return timing.milliseconds(forgetful(partial(predict, stack, seen)), peers.fixed_work, rounds)
+    sample = sample_of_input(stack)
+    return timing.milliseconds(forgetful(partial(predict, stack, sample)), peers.fixed_work, rounds)
 
 
 def beside(run: Run, rounds: int) -> Result:

@@ -16,7 +16,7 @@ from actdiag.engine.losses import Loss
 from actdiag.external import JUDGES, judge
 from actdiag.report import Report
 from benchmarks.labels import SEEN, SETS, data_of, load
-from benchmarks.observed import Observed, observed, run_of
+from benchmarks.observed import Observed, observed
 from benchmarks.rates import grid, known, rounded
 from benchmarks.scores import Score, area_under_curve, balanced_accuracy, brier, scored
 
@@ -40,10 +40,10 @@ def verdict_row(name: str, stacks: Sequence[Observed], report: Callable[[Observe
     clear = [one for one in stacks if one.labelled.trains is not None]
     trains = [bool(one.labelled.trains) for one in clear]
     verdicts = [report(one).verdict for one in clear]
-    probability = [verdict.probability for verdict in verdicts]
+    probability = [verdict.probability or 0.0 for verdict in verdicts]
     return Row(
         name,
-        scored(balanced_accuracy, [verdict.trainable for verdict in verdicts], trains),
+        scored(balanced_accuracy, [bool(verdict.trainable) for verdict in verdicts], trains),
         scored(area_under_curve, probability, trains),
         scored(brier, probability, trains),
     )
@@ -64,7 +64,7 @@ def one_number_row(stacks: Sequence[Observed]) -> Row:
 
 def gradient_of(report: Report) -> float:
     """Return ln of the rms of dL/dz at layer 1 over that at the last layer; inf where there is none."""
-    rms = gradient_rms(run_of(report))
+    rms = gradient_rms(report.measurements)
     return log(rms[1]) if rms and rms[1] else inf
 
 
@@ -94,7 +94,7 @@ def calibration(stacks: Sequence[Observed]) -> list[tuple[float, float, int, flo
         held = [
             0.5 if one.labelled.trains is None else float(one.labelled.trains)
             for one in stacks
-            if low <= one.measured.verdict.probability < high or one.measured.verdict.probability == high == 1
+            if low <= (probability := one.measured.verdict.probability or 0.0) < high or probability == high == 1
         ]
         rows.append((low, high, len(held), sum(held) / len(held) if held else 0.0))
     return rows

@@ -2,15 +2,28 @@
 
 from dataclasses import replace
 
-from actdiag.diagnosis import Run
 from actdiag.measure.forward import change_per_layer
+from actdiag.measure.statistics import LossValue
 
 
 def run_of(report, **changes):
-    """What the rules look at, of a report."""
-    loss = None if report.loss is None else report.loss.name
-    run = Run(report.stack, report.layers, report.change_per_layer, report.input_cosine, loss=loss)
-    return run._replace(input_rms=report.input_rms, **changes)
+    """What was measured of a run, with some of it altered."""
+    return replace(report.measurements, **changes)
+
+
+def with_recipe(run, **changes):
+    """The same measurements as of another stack."""
+    recipe = replace(run.recipe, **changes)
+    return replace(run, recipe=recipe, sites=recipe.sites())
+
+
+def with_input(run, **changes):
+    return replace(run, input=replace(run.input, **changes))
+
+
+def with_loss(run, name, **changes):
+    loss = None if name is None else LossValue(name, None if name == "random" else 10, 1.0)
+    return replace(run, loss=loss, **changes)
 
 
 def altered(run, **by_layer):
@@ -22,7 +35,7 @@ def altered(run, **by_layer):
             new = value(stats.layer) if callable(value) else value
             stats = replace(stats, **{part: replace(getattr(stats, part), **{inner: new}) if inner else new})
         layers.append(stats)
-    return run._replace(layers=tuple(layers), change=change_per_layer(layers))
+    return replace(run, layers=tuple(layers), change=change_per_layer(layers))
 
 
 def between(fold):

@@ -10,12 +10,15 @@ from actdiag.measure.statistics import (
     BiasGradientStats,
     ChangePerLayer,
     GradientStats,
+    InputStats,
     LayerStats,
+    LossValue,
     PreActivationStats,
     WeightGradientStats,
 )
+from actdiag.measurements import Measurements
 from actdiag.model.stack import Stack
-from actdiag.report import LossValue, Repeats, Report
+from actdiag.report import Repeats, Report
 from actdiag.theory.types import (
     Estimate,
     GradientEstimates,
@@ -116,14 +119,16 @@ def verdict(severity="healthy", findings=(), **changes):
 
 def report(layers=None, findings=(), severity="healthy", loss=None, change=(0.98, None), **changes):
     layers = tuple(layers if layers is not None else [layer(number) for number in range(1, 5)])
-    return Report(
-        "grad-flow" if loss else "propagate",
-        stack(len(layers), **changes),
-        layers,
-        ChangePerLayer(*change),
-        verdict(severity, findings),
-        loss,
-    )
+    recipe = stack(len(layers), **changes)
+    measured = Measurements(recipe.sites(), layers, InputStats(), ChangePerLayer(*change), loss, recipe=recipe)
+    return Report("grad-flow" if loss else "propagate", measured, verdict(severity, findings))
+
+
+def changed(base, *, stack=None, **changes):
+    """A report with some of its measurements replaced; `stack` is another recipe, with its sites."""
+    if stack is not None:
+        changes |= {"recipe": stack, "sites": stack.sites()}
+    return replace(base, measurements=replace(base.measurements, **changes))
 
 
 def sick():
@@ -201,7 +206,7 @@ def with_theory(base=None, flags=None, **changes):
             LayerTheory(one.predicted._replace(gradient=of), one.expected._replace(gradient=of), one.flagged)
             for one, of in zip(said, gradients, strict=True)
         ]
-    return replace(base, theory=ORDERED._replace(**changes), layer_theory=tuple(said))
+    return changed(base, theory=ORDERED._replace(**changes), layer_theory=tuple(said))
 
 
 def surprising():
@@ -240,4 +245,4 @@ def repeated(base=None, runs=20):
     verdicts = (("healthy", runs - 1), ("at-risk", 1))
     spreads = tuple(spread(stats) for stats in base.layers)
     said = tuple(one._replace(expected=LayerEstimates()) for one in base.layer_theory)
-    return replace(base, layer_theory=said, repeats=Repeats(runs, tuple(range(runs)), spreads, verdicts))
+    return replace(changed(base, layer_theory=said), repeats=Repeats(runs, tuple(range(runs)), spreads, verdicts))

@@ -22,14 +22,18 @@ ORDER = {
         registry
         arrays
         formats
+        numerals
+        options
         streams
         activations
         initializers
         datasets
+        ops
         model
         engine
         measure
         theory
+        measurements
         external
         diagnosis
         report
@@ -77,20 +81,32 @@ ORDER = {
         numpy_files
         catalogue
     """,
+    "ops": """
+        entry
+        dense
+        activation
+        residual
+    """,
     "model": """
         site
+        blocks
         stack
     """,
     "engine": """
         blocks
         workers
+        values
         memory
+        tape
         parameters
-        propagation
+        forward
+        backward
         losses
     """,
     "measure": """
+        pooled
         moments
+        bins
         histograms
         statistics
         forward
@@ -98,40 +114,44 @@ ORDER = {
     """,
     "theory": """
         types
+        roots
+        grids
         gaussian
         tables
         pairs
         regions
         fluctuations
-        seen
+        sampling
         onestep
+        maps
         flow
         prediction
         meanfield
         summary
-        beside
+        comparison
         critical
         recommendation
         gains
         automatic
     """,
     "external": """
-        charges
-        evidence
+        violations
+        step
         sagemaker
         deepdiagnosis
         autotrainer
         torchmortem
-        collecting
-        panel
+        measuring
+        judges
     """,
     "diagnosis": """
         findings
-        run
-        expectations
-        wording
         calibration
+        words
+        lost_signal
+        needs
         rule
+        finite_width
         scale
         units
         dead
@@ -141,12 +161,17 @@ ORDER = {
         steps
         outlook
         rules
+        advice
         verdict
     """,
     "diagnosis/calibration": """
         fitted
         signals
         trainability
+    """,
+    "diagnosis/advice": """
+        scale
+        by_rule
     """,
     "experiments": """
         run
@@ -166,6 +191,7 @@ ORDER = {
     "view": """
         selection
         words
+        summary
         training
     """,
     "render": """
@@ -193,13 +219,26 @@ ORDER = {
         watching
     """,
     "api": """
-        verbs
+        door
+        stack
+        running
+        propagate
+        grad_flow
+        compare
+        train
+        gain
+        fix
+        judge
+        verify
+        explain
     """,
     "cli": """
         output
         gate
+        types
         options
         extras
+        report
         watching
         propagate
         grad_flow
@@ -410,7 +449,8 @@ def loaded_by(*arguments):
 
 
 def test_help_loads_neither_numpy_nor_tables():
-    for arguments in (["--help"], ["propagate", "--help"], ["compare", "--help"], ["--version"]):
+    commands = ("propagate", "grad-flow", "compare", "train", "gain", "activations", "initializers", "explain")
+    for arguments in (["--help"], ["--version"], *([command, "--help"] for command in commands)):
         assert not {"numpy", "rich.table", "scipy", "matplotlib"} & loaded_by(*arguments)
 
 

@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 import actdiag
@@ -168,3 +169,26 @@ def test_a_bare_number_means_nothing_without_a_name_for_it():
     registry = Registry(field="fruit", kind="orchard")
     with pytest.raises(InvalidField, match="must name an orchard, got '4'"):
         registry.resolve("4")
+
+
+def test_one_name_is_one_entry(fruits):
+    apple = fruits.resolve("apple")
+    assert fruits.resolve("apple:1.5") is fruits.resolve(" Apple:count=2 ") is fruits["apple"](1.5) is apple
+    assert fruits["apple"](2.5) is fruits.resolve("apple:2.5") is not apple
+
+
+def test_a_name_says_a_number_of_numpy_exactly(fruits):
+    value = np.float32(0.1)
+    entry = fruits["apple"](value)
+    assert entry.name == "apple:0.10000000149011612"
+    assert fruits.resolve(entry.name).weight == entry.weight
+
+
+def test_a_builder_that_is_registered_anew_replaces_the_entries_of_the_old(fruits):
+    assert fruits.resolve("kaki").weight == 0
+
+    @fruits.register()
+    def kaki() -> Fruit:
+        return Fruit("", 5.0)
+
+    assert fruits.resolve("kaki").weight == fruits["kaki"]().weight == 5

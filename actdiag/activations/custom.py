@@ -54,7 +54,10 @@ def from_path(path: str) -> Activation:
             warnings.simplefilter("ignore")
             return _called(slope, x)
 
-    return derive(name=path, formula=path, source=f"{path}, by autograd", value=value, derivative=derivative)
+    def build() -> Activation:
+        return derive(name=path, formula=path, source=f"{path}, by autograd", value=value, derivative=derivative)
+
+    return ACTIVATIONS.keep(path, build, from_path, says_all=False)
 
 
 def _refused(path: str, problem: str) -> InvalidField:

@@ -9,7 +9,7 @@ import numpy as np
 
 from actdiag.activations.deriving import derive
 from actdiag.activations.dual import Dual
-from actdiag.activations.entry import Activation
+from actdiag.activations.entry import ACTIVATIONS, Activation
 from actdiag.activations.terms import ACCEPTED, Refused, Term, refused, term_of, too_deep
 from actdiag.arrays import Array
 from actdiag.errors import InvalidField
@@ -36,14 +36,18 @@ def from_text(text: str) -> Activation:
     except Refused as refusal:
         shown = text if len(text) <= 60 else f"{text[:57]}..."
         raise InvalidField(field="act", problem=f"{shown!r}: {refusal}") from None
-    return derive(
-        name=text,
-        formula=text,
-        source="an expression",
-        value=lambda x: _evaluated(term, x, sloped=False),
-        derivative=lambda x: _evaluated(term, x, sloped=True),
-        switches=term.switches,
-    )
+
+    def build() -> Activation:
+        return derive(
+            name=text,
+            formula=text,
+            source="an expression",
+            value=lambda x: _evaluated(term, x, sloped=False),
+            derivative=lambda x: _evaluated(term, x, sloped=True),
+            switches=term.switches,
+        )
+
+    return ACTIVATIONS.keep(text, build, from_text)
 
 
 def parse(text: str) -> Term:

@@ -1,5 +1,6 @@
 """What follows from an activation's value and derivative: the suprema and regions that the statistics refer to."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import lru_cache
 
@@ -138,10 +139,29 @@ def _edge(activation: Activation, outward: Array, limit: float) -> float | None:
     if not len(steep) or steep[-1] + 1 >= len(outward):
         return None
     inside, outside = float(outward[steep[-1]]), float(outward[steep[-1] + 1])
-    for _ in range(80):
+
+    def steeper(z: float) -> bool:
+        assert activation.derivative is not None
+        return abs(float(activation.derivative(np.array([z]))[0])) > limit
+
+    return boundary(steeper, inside, outside, 80)[1]
+
+
+def boundary(holds: Callable[[float], bool], inside: float, outside: float, halvings: int = 200) -> tuple[float, float]:
+    """Return the last point found at which a condition holds, and the first at which it does not, by bisection.
+
+    Args:
+        holds: The condition.
+        inside: A point where it holds.
+        outside: A point where it does not.
+        halvings: How often the interval between them is halved at most.
+    """
+    for _ in range(halvings):
         middle = (inside + outside) / 2
-        if abs(float(activation.derivative(np.array([middle]))[0])) > limit:
+        if middle in (inside, outside):
+            break
+        if holds(middle):
             inside = middle
         else:
             outside = middle
-    return outside
+    return float(inside), float(outside)

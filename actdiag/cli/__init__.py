@@ -25,7 +25,7 @@ EXIT_INTERRUPTED = 130
 
 
 class _Group(click.Group):
-    """A group at whose door the library's errors become options', and a closed or full output an orderly end."""
+    """The group of commands: turns errors of the library into usage errors, and handles a closed or full output."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Parse the arguments."""
@@ -59,8 +59,8 @@ class _Group(click.Group):
 def actdiag(ctx: click.Context) -> None:
     """Activation statistics for deep networks.
 
-    Pushes data through a deep stack with the activation and initializer you name, and tells layer by layer what
-    becomes of the signal and of the gradient, what is wrong, why, and the smallest change that mends it.
+    Runs a deep stack with the activation and initializer you name, and reports layer by layer what happens to the
+    signal and to the gradient, what is wrong, why, and the smallest change that fixes it.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
@@ -92,7 +92,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _output_failures() -> Iterator[None]:
-    """End quietly where a reader has closed the pipe, and with a usage error where the output is full."""
+    """Exit quietly if the reader has closed the pipe, and with a usage error if the output is full."""
     try:
         yield
     except OSError as error:

@@ -3,10 +3,11 @@
 import click
 
 from actdiag.cli import options
+from actdiag.cli.types import Registered
 
 
 @click.command(short_help="List the activations, or show one.")
-@click.argument("act", metavar="NAME", required=False, type=options.Registered("act"))
+@click.argument("act", metavar="NAME", required=False, type=Registered("act"))
 @options.png_option
 def activations(act: str | None, png: str | None) -> None:
     """List the activations, or show one: its formula, its traits and its curves.

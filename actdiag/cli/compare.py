@@ -5,20 +5,18 @@ from typing import Any
 import click
 
 from actdiag.cli import options
+from actdiag.options import BackwardOptions, CompareOptions, RunOptions
 
 
 @click.command(short_help="Many activations with many initializers.")
-@options.acts_option("relu,tanh,sigmoid")
-@options.many_inits
-@options.stack_options
-@options.loss_options
-@options.run_options
+@options.options_of(CompareOptions, BackwardOptions, RunOptions)
+@options.fail_on_option
 @options.output_options
 def compare(act: tuple[str, ...], init: tuple[str, ...], **given: Any) -> None:
     """Run every activation with every initializer, forward and backward.
 
-    One cell a stack: the rms of the last layer, the change per layer of the signal on the way up and of the gradient
-    on the way down, and the verdict.
+    One cell per stack: the rms of the last layer, the change per layer of the signal going forward and of the gradient
+    going backward, and the verdict.
 
     \b
       actdiag compare --act relu,tanh,sigmoid --init std=0.01,xavier,he --png grid.png

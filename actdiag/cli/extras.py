@@ -1,19 +1,16 @@
-"""What `--judge` and `--fix` add to the answer of a report."""
+"""What `--judge` and `--fix` add to the answer."""
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from actdiag.cli.output import Extra
-from actdiag.engine.losses import Loss
 from actdiag.errors import check_choice
-from actdiag.experiments.fix import Mended, mend
-from actdiag.experiments.run import RunSettings
-from actdiag.external import JUDGES, Judgement, judge
-from actdiag.model.stack import Stack
+from actdiag.experiments.fix import Fix
+from actdiag.external import JUDGES, Judgement
 from actdiag.report import Report, as_plain
 
 if TYPE_CHECKING:
@@ -60,9 +57,8 @@ def judges_from(names: str | None) -> tuple[str, ...]:
     return tuple(check_choice("judge", name, JUDGES) for name in listed)
 
 
-def judgements(stack: Stack, loss: Loss, judges: Sequence[str], settings: RunSettings) -> Extra:
-    """Return what other tools say of a stack, as the answer has it."""
-    said = judge(stack, loss, judges, threads=settings.threads)
+def judgements(said: Sequence[Judgement]) -> Extra:
+    """Return the judgements of other tools as a part of the answer."""
 
     def view(width: int, ascii_only: bool) -> "RenderableType":
         from actdiag.render.terminal.judging import judgements_view
@@ -73,31 +69,34 @@ def judgements(stack: Stack, loss: Loss, judges: Sequence[str], settings: RunSet
 
 
 def _judgement_to_dict(said: Judgement) -> dict[str, Any]:
-    plain: dict[str, Any] = as_plain(said)
-    return plain
+    violations = [as_plain(violation) for violation in said.violations]
+    return {"judge": said.judge, "healthy": said.healthy, "charges": violations, "source": said.source}
 
 
-def fixed(report: Report, rerun: Callable[[Stack], Report]) -> Extra:
-    """Return what mends the stack of a report, as the answer has it."""
-    context = click.get_current_context()
-    healthy = report.verdict.severity == "healthy"
-    mended = None if healthy else mend(report, rerun)
-    command = [] if mended is None else command_line(context, mended.change.options)
+def fixed(context: click.Context, report: Report, found: Fix | None) -> Extra:
+    """Return the fix of a stack as a part of the answer, with the command line that runs it.
+
+    Args:
+        context: The context of the command that was run.
+        report: The report of the stack.
+        found: Its fix; None where it needs none, or where there is none.
+    """
+    command = [] if found is None else command_line(context, found.change.options)
 
     def view(width: int, ascii_only: bool) -> "RenderableType":
         from actdiag.render.terminal.mending import mended_view
 
-        return mended_view(report, mended, command, width=width, ascii_only=ascii_only)
+        return mended_view(report, found, command, width=width, ascii_only=ascii_only)
 
-    return Extra("fix", None if mended is None else _fix_to_dict(mended, " ".join(command)), view)
+    return Extra("fix", None if found is None else _fix_to_dict(found, " ".join(command)), view)
 
 
-def _fix_to_dict(mended: Mended, command: str) -> dict[str, Any]:
-    change = mended.change
+def _fix_to_dict(found: Fix, command: str) -> dict[str, Any]:
+    change = found.change
     return {
         "what": change.what,
         "options": dict(change.options),
-        "tried": mended.tried,
+        "tried": found.tried,
         "command": command,
-        "after": mended.report.to_dict(),
+        "after": found.report.to_dict(),
     }

@@ -1,4 +1,4 @@
-"""--fail-on: an exit code for scripts, after the answer was given."""
+"""--fail-on: the exit code for scripts, once the answer is written."""
 
 import contextlib
 import sys
@@ -16,15 +16,15 @@ from actdiag.report import Report
 EXIT_TRIPPED = 3
 
 VERDICTS = ("at-risk", "untrainable")
-"""From mild to grave: the first includes the second."""
+"""From mild to severe: the first includes the second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What trips it, checked before anything is run.
+    """The verdicts and rules that make a command fail, checked before anything is run.
 
     Attributes:
-        names: Verdicts and rules; none for no gate.
+        names: Verdicts and rules; empty for a command that never fails.
         rules: The rules that are applied.
     """
 
@@ -32,10 +32,10 @@ class Gate:
     rules: Rules
 
     def __post_init__(self) -> None:
-        """Refuse what nothing can trip.
+        """Check the names.
 
         Raises:
-            InvalidField: A name is none, or that of a rule that is switched off.
+            InvalidField: A name is neither a verdict nor a rule, or that of a rule that is disabled.
         """
         for name in self.names:
             if name not in VERDICTS and name not in self.rules:
@@ -48,7 +48,7 @@ class Gate:
 
     @contextlib.contextmanager
     def after(self, reports: Sequence[Report]) -> Iterator[None]:
-        """Check reports once they were answered, also where the reader of the answer has seen enough of it."""
+        """Check reports after the block that writes the answer, also if the reader closes the pipe early."""
         try:
             yield
         except BrokenPipeError:
@@ -57,7 +57,7 @@ class Gate:
         self.check(reports)
 
     def check(self, reports: Sequence[Report]) -> None:
-        """Say on standard error what trips it, a line each, and exit with 3 if anything does."""
+        """Print the findings that make the command fail to standard error, a line each; exit with 3 if any do."""
         lines = [
             f"{report.stack.act.name}, {report.stack.init.name}: {said}"
             for report in reports
@@ -69,7 +69,7 @@ class Gate:
             raise click.exceptions.Exit(EXIT_TRIPPED)
 
     def tripped_by(self, verdict: Verdict) -> list[str]:
-        """Return a line for each finding that trips it: those that decided the verdict, and those of named rules."""
+        """Return a line for each finding that fails a named verdict (those that decided it) or a named rule."""
         severity = verdict.severity
         bad = severity in self.names or (severity == "untrainable" and "at-risk" in self.names)
         found = [
@@ -81,13 +81,19 @@ class Gate:
         return lines or ([f"{severity}: probability {verdict.probability:.2g}"] if bad else [])
 
     def _names(self, finding: Finding) -> bool:
-        """Return whether a finding is of a named rule and no milder: dead units that are explained are only told."""
+        """Return whether a finding is of a named rule and as severe as it: some findings of a rule are only notes."""
         if finding.rule not in self.names:
             return False
         return SEVERITIES.index(finding.severity) >= SEVERITIES.index(self.rules[finding.rule].severity)
 
 
 def taken_from(given: dict[str, Any]) -> Gate:
-    """Take the gate out of a command's options, and read the rules in them."""
+    """Return the gate of a command's options, taken out of them, and replace the rules in them by what they name."""
     names, given["rules"] = given.pop("fail_on"), rules_from(given["rules"])
-    return Gate(() if names is None else tuple(name.strip() for name in names.split(",")), given["rules"])
+    listed = () if names is None else tuple(_named(name.strip(), given["rules"]) for name in names.split(","))
+    return Gate(listed, given["rules"])
+
+
+def _named(name: str, rules: Rules) -> str:
+    """Return a verdict or a rule, written in any case, by its own name; anything else unchanged."""
+    return name.lower() if name.lower() in (*VERDICTS, *rules) else name

@@ -2,15 +2,15 @@
 
 import click
 
-from actdiag.cli import options
+from actdiag.cli.types import Registered, Whole
 
 _MOST_FANS = 10_000
 
 
 @click.command(short_help="List the initializers, or show one.")
-@click.argument("init", metavar="NAME", required=False, type=options.Registered("init"))
-@click.option("--fan-in", type=options.Whole(), default=100, show_default=True, help="Inputs of a unit.")
-@click.option("--fan-out", type=options.Whole(), default=100, show_default=True, help="Units that an input feeds.")
+@click.argument("init", metavar="NAME", required=False, type=Registered("init"))
+@click.option("--fan-in", type=Whole(), default=100, show_default=True, help="Inputs of a unit.")
+@click.option("--fan-out", type=Whole(), default=100, show_default=True, help="Units that an input feeds.")
 def initializers(init: str | None, fan_in: int, fan_out: int) -> None:
     """List the initializers with their std at the fans given, or show one with a sample of it.
 

@@ -1,106 +1,74 @@
-"""Options that commands share, and how their text is read."""
+"""The options of commands: those of the library from their fields, and those of the command line alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import Field
 from typing import Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
+
+from actdiag.cli.types import Rates, Real, RealOrAuto, Registered, Whole, Wholes
+from actdiag.options import JudgeOptions, default_text, fields_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+_TYPES: dict[object, click.ParamType[Any]] = {
+    int: Whole(),
+    int | None: Whole(),
+    float: Real(),
+    float | None: Real(),
+    tuple[float, float] | None: Real(),
+    float | str: RealOrAuto(),
+    Sequence[int] | None: Wholes(),
+    float | str | Sequence[float | str]: Rates(),
+}
+"""How values are read, by the type of the field; what is not here is text."""
+
+_ENTRIES = {"act": Registered("act"), "init": Registered("init")}
+
+_TABLE = "- for standard output instead of the table."
 
 
-class Whole(click.ParamType[int]):
-    """A whole number; its range is the library's to judge."""
+def options_of(*kinds: type[Any], without: Sequence[str] = ()) -> Decorator[Any]:
+    """Return a decorator that gives a command an option for each field of some kinds of options.
 
-    name = "N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the number, or fail with what is accepted."""
-        try:
-            return int(value)
-        except ValueError:
-            self.fail(f"must be a whole number, got {value!r}", param, ctx)
+    Args:
+        kinds: The classes of options.
+        without: Fields that the command does not take.
+    """
+    return _together(*(_from_field(one) for one in fields_of(*kinds) if one.name not in without))
 
 
-class Real(click.ParamType[float]):
-    """A number; its range is the library's to judge."""
-
-    name = "X"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number, or fail with what is accepted."""
-        try:
-            return float(value)
-        except ValueError:
-            self.fail(f"must be a number, got {value!r}", param, ctx)
-
-
-class RealOrAuto(Real):
-    """A number, or `auto`."""
-
-    name = "X|auto"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number or `auto`, or fail with what is accepted."""
-        if value == "auto":
-            return value
-        try:
-            return float(value)
-        except ValueError:
-            self.fail(f"must be a number or auto, got {value!r}", param, ctx)
+def _from_field(one: Field[Any]) -> Decorator[Any]:
+    """Return the option of a field: its name, type, default and help."""
+    flag = one.name.replace("_", "-")
+    if one.type is bool:
+        name = f"--{flag}/--no-{flag}" if one.default else f"--{flag}"
+        return _option(name, one.metadata["help"], is_flag=True, default=one.default, show_default=one.default)
+    type_ = _ENTRIES.get(one.name) or _TYPES.get(one.type, click.STRING)
+    default, text = one.default, default_text(one)
+    attributes: dict[str, Any] = {"type": type_, "metavar": one.metadata["metavar"], "default": default}
+    if one.metadata["several"]:
+        attributes |= {"multiple": True, "default": (text,)}
+    elif one.type == tuple[float, float] | None:
+        attributes["nargs"] = 2
+    help = one.metadata["help"]
+    if one.metadata["several"]:
+        help += " Separated by commas; may be repeated."
+    return _option(f"--{flag}", help if text is None else f"{help}  [default: {text}]", **attributes)
 
 
-class Rates(click.ParamType[tuple[Any, ...]]):
-    """Numbers or `auto`, with commas between."""
+def _together(*options: Decorator[Any]) -> Decorator[Any]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
 
-    name = "X,...|auto"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Any, ...]:
-        """Return the numbers, `auto` as it stands, or fail with what is accepted."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(part.strip() if part.strip() == "auto" else float(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"must be numbers with commas between, or auto, got {value!r}", param, ctx)
+    return decorate
 
 
-class Wholes(click.ParamType[tuple[int, ...]]):
-    """Whole numbers with commas between."""
-
-    name = "N,N,..."
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Return the numbers, or fail with what is accepted."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(int(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"must be whole numbers with commas between, such as 512,256,64, got {value!r}", param, ctx)
-
-
-class Registered(click.ParamType[str]):
-    """A name of a registry, offered by shell completion; resolved by the library."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.name = kind.upper()
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the registered names that begin like the last of a list."""
-        before, comma, start = incomplete.rpartition(",")
-        return [CompletionItem(before + comma + name) for name in _names(self.kind) if name.startswith(start)]
-
-
-def _names(kind: str) -> list[str]:
-    from actdiag.activations import ACTIVATIONS
-    from actdiag.cli.gate import VERDICTS
-    from actdiag.diagnosis import RULES
-    from actdiag.initializers import INITIALIZERS
-
-    names = {"act": sorted(ACTIVATIONS), "init": sorted(INITIALIZERS), "rule": [*RULES], "gate": [*VERDICTS, *RULES]}
-    return names[kind]
+def _option(name: str, help: str, **attributes: Any) -> Decorator[Any]:
+    return click.option(name, help=help, **attributes)
 
 
 def split_list(values: tuple[str, ...]) -> list[str]:
@@ -117,149 +85,23 @@ def split_list(values: tuple[str, ...]) -> list[str]:
     return names
 
 
-def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return decorate
-
-
-_ACT_HELP, _INIT_HELP = "Activation, NAME[:value].", "Initializer, NAME[:value]; auto fits lecun to the activation."
-_MANY = "s, with commas between; may repeat."
-_TABLE = "- for standard output instead of the table."
-
-
-def _option(name: str, help: str, **attributes: Any) -> Callable[[Command], Command]:
-    attributes.setdefault("show_default", "default" in attributes)
-    return click.option(name, help=help, **attributes)
-
-
-one_act = _option("--act", _ACT_HELP, type=Registered("act"), default="relu")
-one_init = _option("--init", _INIT_HELP, type=Registered("init"), default="he")
-
-
-def acts_option(default: str) -> Callable[[Command], Command]:
-    """Return the option of several activations."""
-    return _option("--act", f"Activation{_MANY}", type=Registered("act"), multiple=True, default=(default,))
-
-
-many_inits = _option(
-    "--init", f"Initializer{_MANY}", type=Registered("init"), multiple=True, default=("std=0.01,xavier,he",)
+fail_on_option = _option(
+    "--fail-on",
+    "Exit with status 3 if the verdict is this bad or worse, or if a rule finds something.",
+    type=Registered("gate"),
+    metavar="at-risk|untrainable|RULE,...",
 )
-
-shape_options = _together(
-    _option("--depth", "Number of layers.  [default: 5]", type=Whole()),
-    _option("--width", "Units of each layer.  [default: 100]", type=Whole()),
-    _option("--widths", "Units of layers 1 to L, instead of --depth and --width.", type=Wholes()),
-)
-input_options = _together(
-    _option("--batch", "Number of inputs.  [default: 1000, or a file's rows up to that]", type=Whole()),
-    _option(
-        "--input",
-        "N(0, 1), U(-sqrt 3, sqrt 3), a .npy file, or a .npz file with a key after a colon.",
-        default="normal",
-        metavar="normal|uniform|FILE",
-    ),
-    _option("--input-width", "Features of an input.  [default: the file's, else the first width]", type=Whole()),
-    _option("--standardize", "Bring every feature of a file to mean 0 and std 1.", is_flag=True, show_default=False),
-)
-parameter_options = _together(
-    _option("--bias-mean", "Mean of normal biases.  [default: the initializer's biases]", type=Real()),
-    _option("--bias-std", "Std of normal biases.  [default: the initializer's biases]", type=Real()),
-    _option(
-        "--gain",
-        "Multiplies the sampled weights; auto: to what the activation needs, biases too.",
-        type=RealOrAuto(),
-        default=1.0,
-    ),
-    _option("--dtype", "Arithmetic of the stack.", default="float32", metavar="float32|float64"),
-    _option("--seed", "What all random numbers follow from.", type=Whole(), default=0),
-)
-stack_options = _together(shape_options, input_options, parameter_options)
-
-training_options = _together(
-    _option(
-        "--data",
-        "What to train on: a name, NPZ with x_train and y_train, a folder of IDX files, X.npy,Y.npy.",
-        default="synthetic",
-        metavar="NAME|FILE",
-    ),
-    _option(
-        "--scale",
-        "Inputs to mean 0 and std 1 over all entries, to at most 1, or as they are.",
-        default="standard",
-        metavar="standard|unit|raw",
-    ),
-    _option("--optimizer", "How parameters are updated.", default="sgd", metavar="sgd|momentum|adam"),
-    _option(
-        "--lr",
-        "Learning rates, with commas between; auto: the best of a small grid.",
-        type=Rates(),
-        multiple=True,
-        default=("0.01",),
-    ),
-    _option("--iterations", "Updates of each run.", type=Whole(), default=2000),
-    _option("--batch", "Rows of an update.", type=Whole(), default=128),
-    _option("--clip-norm", "Bound on the norm of all gradients together.", type=Real()),
-    _option("--clip-value", "Bound on every entry of a gradient.", type=Real()),
-)
-
-loss_options = _together(
-    _option(
-        "--loss",
-        "What the gradient starts from; random is a random direction at the last layer.",
-        default="random",
-        metavar="random|mse|cross-entropy",
-    ),
-    _option("--classes", "Classes of the readout of mse and cross-entropy.", type=Whole(), default=10),
-    _option("--labels", "Labels 0 to classes-1, .npy or .npz:KEY.  [default: random]", metavar="FILE"),
-    _option(
-        "--memory",
-        "Bound on what is kept for the way down; the numbers do not depend on it.",
-        default="1GiB",
-        metavar="SIZE",
-    ),
-)
-
-rules_option = _option("--rules", "Limits other than the rules' own: a table for each rule.", metavar="FILE.toml")
-
-run_options = _together(
-    _option(
-        "--range",
-        "Range of the histograms.  [default: the activation's bounds or layer 1's reach]",
-        type=Real(),
-        nargs=2,
-        metavar="LO HI",
-    ),
-    _option("--bins", "Bins of the histograms.", type=Whole(), default=30),
-    _option("--threads", "Threads; the numbers do not depend on it.  [default: all]", type=Whole()),
-    _option("--repeats", "Runs, under the seeds from --seed on: means and spread.", type=Whole(), default=1),
-    _option("--theory/--no-theory", "Mean-field theory beside what is measured.", default=True),
-    rules_option,
-    _option(
-        "--fail-on",
-        "Exit with 3 where the verdict is so bad, or worse, or a rule finds something.",
-        type=Registered("gate"),
-        metavar="at-risk|untrainable|RULE,...",
-    ),
-)
-
 judge_option = _option(
     "--judge",
-    "Also what other tools' published rules say of the run; names with commas between.",
-    metavar="sagemaker|deepdiagnosis|autotrainer|torchmortem",
+    "Also report what the published rules of other tools say; names separated by commas.",
+    metavar=next(one.metadata["metavar"] for one in fields_of(JudgeOptions) if one.name == "judges"),
 )
-fix_option = _option(
-    "--fix", "Find the smallest change that makes the stack healthy, and run it.", is_flag=True, show_default=False
-)
-
-layers_option = _option("--layers", "Layers in the table.  [default: up to 20, evenly chosen]", metavar="all|1-10,50")
-png_option = _option("--png", "Write a picture: PNG, SVG or PDF by suffix.", metavar="FILE")
+fix_option = _option("--fix", "Find the smallest change that makes the stack healthy, and run it.", is_flag=True)
+layers_option = _option("--layers", "Layers in the table.  [default: up to 20, evenly spaced]", metavar="all|1-10,50")
+png_option = _option("--png", "Write a figure: PNG, SVG or PDF by suffix.", metavar="FILE")
 
 
-def outputs_option(row: str) -> Callable[[Command], Command]:
+def outputs_option(row: str) -> Decorator[Any]:
     """Return the options of where answers go.
 
     Args:
@@ -268,8 +110,9 @@ def outputs_option(row: str) -> Callable[[Command], Command]:
     return _together(
         png_option,
         _option("--json", f"Write JSON; {_TABLE}", metavar="FILE|-"),
-        _option("--csv", f"Write a row per {row}; {_TABLE}", metavar="FILE|-"),
+        _option("--csv", f"Write one row per {row}; {_TABLE}", metavar="FILE|-"),
     )
 
 
 output_options = outputs_option("layer")
+report_options = _together(judge_option, fix_option, layers_option, output_options)

@@ -1,4 +1,4 @@
-"""Where answers go: the terminal, and files that are whole or not there."""
+"""Where answers go: the terminal, and files that are written whole or not at all."""
 
 import contextlib
 import io
@@ -43,7 +43,7 @@ class Outputs:
         """Refuse what cannot be written.
 
         Raises:
-            InvalidField: A suffix is unknown, a folder is missing or cannot be written to, or two answers meet.
+            InvalidField: A suffix is unknown, a folder is missing or cannot be written to, or two files are the same.
         """
         if self.png is not None and Path(self.png).suffix.lower() not in PICTURE_SUFFIXES:
             raise InvalidField(field="png", problem=f"must end in .png, .svg or .pdf, got {self.png!r}")
@@ -102,18 +102,13 @@ def _file_of(spec: str) -> str:
     return path if colon and path.endswith(".npz") else spec
 
 
-def settings_from(given: dict[str, Any]) -> dict[str, Any]:
-    """Take the options of how to run out of a command's options."""
-    return {name: given.pop(name) for name in ("bins", "range", "threads", "theory", "rules")}
-
-
 class Extra(NamedTuple):
     """What an option adds to the answer of one report.
 
     Attributes:
-        key: Its key in the JSON.
-        document: What stands there.
-        view: Columns of the terminal and whether to do without characters beyond ASCII, to what is shown under it.
+        key: The key in the JSON.
+        document: The value there.
+        view: Takes the columns of the terminal and whether to use ASCII only; returns what is shown below the report.
     """
 
     key: str

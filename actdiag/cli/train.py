@@ -6,23 +6,20 @@ from typing import Any
 import click
 
 from actdiag.cli import options
+from actdiag.options import TrainOptions
 
 
-@click.command(short_help="Does it learn? Train it and see.")
-@options.acts_option("relu")
-@options.many_inits
-@options.shape_options
-@options.training_options
-@options.parameter_options
-@click.option("--watch", is_flag=True, help="Show the run while it goes: loss, gradients, dead units, updates.")
+@click.command(short_help="Train stacks and see whether they learn.")
+@options.options_of(TrainOptions)
+@click.option("--watch", is_flag=True, help="Show progress: loss, gradients, dead units, updates.")
 @options.outputs_option("run and iteration")
 def train(
     act: tuple[str, ...], init: tuple[str, ...], lr: tuple[tuple[Any, ...], ...], watch: bool, **given: Any
 ) -> None:
     """Train every activation with every initializer at every learning rate.
 
-    A softmax cross-entropy readout on top, batches in a seeded order. One row a run: the curve of its loss, accuracy,
-    what became of the statistics, and what the verdict at initialization had promised beside what happened.
+    A softmax cross-entropy readout on top, batches in a seeded order. One row per run: the loss curve, the accuracy,
+    the statistics after training, and the verdict at initialization next to the outcome.
 
     \b
       actdiag train --act relu --init std=0.01,xavier,he --png loss.png
@@ -47,7 +44,7 @@ def train(
 
 
 def _files(data: str) -> list[str]:
-    """Return the files that data may be read from: those named, and of MNIST's own all that lie beside each other."""
+    """Return the files that data may be read from: those named, and all IDX files in their folders."""
     from actdiag.datasets.idx import is_idx
 
     named = [part.strip() for part in data.split(",") if part.strip()]

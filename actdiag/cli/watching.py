@@ -1,4 +1,4 @@
-"""`train --watch`: a live table on a terminal, elsewhere a line now and then, both on standard error."""
+"""`train --watch`: a live table on a terminal, else a line for each tenth of a run, on standard error."""
 
 import contextlib
 import sys
@@ -10,34 +10,34 @@ from actdiag.arrays import Array
 from actdiag.cli import output
 from actdiag.experiments.train import Look, Watch
 from actdiag.experiments.train.snapshot import relative_changes
+from actdiag.numerals import brief
 from actdiag.render.terminal.watching import Watched, watch_line, watch_view
-from actdiag.view import words
 
 SECONDS, REST = 0.3, 4.0
-"""The live table is drawn anew after so long, and after so many times what the statistics took: of a deep stack they
-take longer than many iterations."""
+"""Seconds between updates of the live table, and the least ratio of that time to the time the statistics took, which
+in a deep stack is that of many iterations."""
 
 LINES = 10
-"""Lines that a run gets where there is no terminal."""
+"""Lines per run without a terminal."""
 
 _OVER = 25
 
 
 class Watcher:
-    """Follows runs, and shows one whenever it is due, before its first update and after its last.
+    """Shows runs: each before its first update, after its last, and whenever it is due.
 
-    An update is measured between two iterations: the weights are copied before the one at which a run is shown.
+    An update is measured between two iterations: the weights are copied one iteration before a run is shown.
 
     Attributes:
-        seconds: What it took to show a run the last time, its statistics included.
+        seconds: The seconds that the last update of the view took, statistics included.
     """
 
     def __init__(self, show: Callable[[Sequence[Watched]], None], due: Callable[[int, int], bool]) -> None:
-        """Follow runs.
+        """Prepare to show runs.
 
         Args:
-            show: Takes all runs so far, the one under way last.
-            due: Says of (the next iteration, all iterations) whether the run is to be shown there.
+            show: Takes all runs so far, the current one last.
+            due: Takes (next iteration, all iterations) and returns whether to show the run there.
         """
         self.seconds = 0.0
         self._show, self._due = show, due
@@ -47,7 +47,7 @@ class Watcher:
         self._weights: list[Array] | None = None
 
     def __call__(self, look: Look) -> None:
-        """Take in an iteration."""
+        """Record an iteration, and show the run if it is due."""
         step, first = look.step, look.step.iteration == 1
         if first:
             self._losses, self._accuracies, self._weights = [], [], None
@@ -70,7 +70,7 @@ class Watcher:
             updates = relative_changes(self._weights, look.weights)
         finite = isfinite(step.loss)
         return Watched(
-            name=f"{stack.act.name}, {stack.init.name}, lr {words.brief(look.learning_rate)}",
+            name=f"{stack.act.name}, {stack.init.name}, lr {brief(look.learning_rate)}",
             iteration=step.iteration,
             iterations=look.iterations,
             loss=sum(loss / len(self._losses) for loss in self._losses) if finite else None,
@@ -82,7 +82,7 @@ class Watcher:
 
 @contextlib.contextmanager
 def watching() -> Iterator[Watch]:
-    """Give what watches a training: drawn on standard error where that is a terminal, else told in lines."""
+    """Give a callback for `train` that shows runs on standard error: a live table on a terminal, else lines."""
     if not sys.stderr.isatty():
         yield Watcher(lambda runs: print(watch_line(runs[-1]), file=sys.stderr, flush=True), _tenth)
         return
@@ -102,10 +102,10 @@ def watching() -> Iterator[Watch]:
 
 
 def rested(pause: float, took: float) -> bool:
-    """Return whether, so long after a run was shown, which took so long, it may be shown again."""
+    """Return whether `pause` seconds after a run was shown, which took `took` seconds, it may be shown again."""
     return pause > max(SECONDS, REST * took)
 
 
 def _tenth(iteration: int, iterations: int) -> bool:
-    """Return whether another tenth of the iterations is done."""
+    """Return whether an iteration completes another tenth of them."""
     return iteration * LINES // iterations > (iteration - 1) * LINES // iterations

@@ -10,6 +10,7 @@ from actdiag.datasets.numpy_files import read_npy, read_npz
 from actdiag.datasets.parts import Raw, split
 from actdiag.datasets.scaling import SCALES, find_scaling, scaled
 from actdiag.errors import InvalidField, check_choice, check_integer, did_you_mean
+from actdiag.options import TrainOptions
 
 __all__ = ["SCALES", "SOURCES", "Dataset", "load_dataset"]
 
@@ -17,7 +18,9 @@ _ACCEPTED = f"must be {', '.join(SOURCES)}, a .npz file, a folder of MNIST's IDX
 _MOST_SEED = 2**63 - 1
 
 
-def load_dataset(spec: str | Path | Dataset, *, scale: str = "standard", seed: int = 0) -> Dataset:
+def load_dataset(
+    spec: str | Path | Dataset, *, scale: str = TrainOptions.scale, seed: int = TrainOptions.seed
+) -> Dataset:
     """Return the data that a name or a path stands for, scaled, with something held out to test on.
 
     Inputs are flattened to (rows, features) and kept in float32, whatever they came in: MNIST takes 220 MB, and half as
@@ -48,7 +51,7 @@ def load_dataset(spec: str | Path | Dataset, *, scale: str = "standard", seed: i
         >>> data.train_inputs.shape, data.test_inputs.shape, data.classes
         ((800, 64), (200, 64), 10)
     """
-    check_choice("scale", scale, SCALES)
+    scale = check_choice("scale", scale, SCALES)
     check_integer("seed", seed, 0, _MOST_SEED)
     if isinstance(spec, Dataset):
         return spec

@@ -2,19 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
-from actdiag.arrays import Array, Counts
+from actdiag.arrays import Array, Counts, digest
 from actdiag.datasets.parts import MOST_CLASSES, Part, Raw, check_features, checked
 from actdiag.errors import InvalidField
 from actdiag.registry import Registry
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """Labelled rows to train on and to test on.
+
+    Two are equal where their names, classes and rows are; rows are compared by digest and are not to be changed.
 
     Attributes:
         name: How the user named it, for headings.
@@ -34,6 +37,7 @@ class Dataset:
     test_inputs: Array = field(repr=False)
     test_labels: Counts = field(repr=False)
     classes: int
+    _digest: str | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check every field."""
@@ -48,8 +52,28 @@ class Dataset:
             problem = f"must have labels under its {self.classes} classes, got {largest} in {self.name!r}"
             raise InvalidField(field="data", problem=problem)
 
+    @property
+    def digest(self) -> str:
+        """A SHA-256 of the dtype, shape and entries of all rows and labels."""
+        if self._digest is None:
+            arrays = self.train_inputs, self.train_labels, self.test_inputs, self.test_labels
+            object.__setattr__(self, "_digest", sha256("".join(map(digest, arrays)).encode()).hexdigest())
+        assert self._digest is not None
+        return self._digest
 
-@dataclass(frozen=True, slots=True)
+    def __eq__(self, other: object) -> bool:
+        """Whether another data set holds the same."""
+        if not isinstance(other, Dataset):
+            return NotImplemented
+        same = (self.name, self.classes) == (other.name, other.classes)
+        return same and (self is other or self.digest == other.digest)
+
+    def __hash__(self) -> int:
+        """The hash of all that is compared."""
+        return hash((self.name, self.classes, self.digest))
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Source:
     """Data that are called by a name.
 

@@ -7,8 +7,7 @@ import numpy as np
 from actdiag.arrays import Array, Counts, Numbers
 from actdiag.datasets.files import load_array
 from actdiag.errors import InvalidField
-
-DEFAULT_ROWS = 1000
+from actdiag.options import DEFAULT_ROWS
 
 
 def load_input(spec: str | Path, rows: int | None) -> Numbers:

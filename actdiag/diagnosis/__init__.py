@@ -1,9 +1,8 @@
-"""The verdict on a stack at initialization: rules over what was measured, what they found, and whether it trains."""
+"""The verdict on a network at initialization: rules over what was measured, and whether it trains."""
 
 from actdiag.diagnosis.findings import Finding, Verdict
-from actdiag.diagnosis.rule import Rule
-from actdiag.diagnosis.rules import RULES, Rules, rules_from
-from actdiag.diagnosis.run import Run
-from actdiag.diagnosis.verdict import judge_run
+from actdiag.diagnosis.rule import Rule, Rules
+from actdiag.diagnosis.rules import RULES, rules_from
+from actdiag.diagnosis.verdict import diagnose, findings, not_applicable
 
-__all__ = ["RULES", "Finding", "Rule", "Rules", "Run", "Verdict", "judge_run", "rules_from"]
+__all__ = ["RULES", "Finding", "Rule", "Rules", "Verdict", "diagnose", "findings", "not_applicable", "rules_from"]

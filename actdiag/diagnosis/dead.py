@@ -1,159 +1,157 @@
-"""Rules on dead units: explained by depth and batch, not counted."""
+"""Rules on dead units: how many depth and batch size explain, and how many they do not."""
 
 from collections.abc import Iterable
 from math import sqrt
 
 from actdiag.activations import traits
-from actdiag.diagnosis.rule import Found, Measured, Rule
-from actdiag.diagnosis.run import Run, dead_layers
-from actdiag.diagnosis.wording import name_layers, rescale, revive, share
+from actdiag.diagnosis.lost_signal import dead_layers
+from actdiag.diagnosis.rule import Found, Measured, Rule, Rules
+from actdiag.diagnosis.words import name_layers
 from actdiag.measure.statistics import LayerStats
+from actdiag.measurements import Measurements, Place
+from actdiag.numerals import brief_percent
 from actdiag.theory.regions import expected_dead_fraction
 
-DEAD = 0.1
-"""A layer may have this share of dead units, and so much more than depth and batch explain."""
+_DEAD = 0.1
 
-SPREADS = 6.0
-"""Dead units may be this many binomial stds more than expected: all pairs of inputs are taken to be equally alike,
-which they are not, so that the worst layer of a healthy ReLU stack of 30 layers of 64 reaches 3 and sometimes 6."""
+_STDS = 6.0
+"""Dead units may be this many binomial stds more than expected: all pairs of inputs are taken to have the same cosine,
+which they have not, so that the worst layer of a healthy ReLU stack of 30 layers of 64 reaches 3 and sometimes 6."""
 
 TREND = (10, 100)
-"""So many times the batch are looked ahead."""
+"""The expected share is also given for so many times the batch."""
 
 _LASTS = 0.25
-"""Units of which this share would stay dead on the largest of those are dead because inputs have aligned."""
+"""Where this share of the expected dead units stays dead on the largest of those, they are dead because inputs have
+aligned."""
 
 UNDERFLOWED, NEGATIVE, ALIGNED = "everything underflowed", "biases too negative", "inputs have aligned"
 DEAD_FOR_GOOD, TOO_FEW = "these units are dead", "too few inputs"
 
 _BY_CHANCE, _WAKES = 1e-3, 0.5
-"""A layer that was likelier than the first to be dead by chance is not called born dead where more inputs would leave
-it so with under the second of that chance."""
+"""A layer with a higher probability than the first to be dead by chance is not called born dead where, on more inputs,
+that probability falls under the second share of it."""
 
 _LEAST_RMS, _MOST_RMS = 1e-12, 1e150
-"""Beyond these no activation tells numbers apart, and a square may leave what is reckoned with."""
+"""Beyond these no activation tells numbers apart, and a square may leave float64."""
 
 
-def _dead(run: Run) -> Iterable[Measured]:
-    born = dead_layers(run)
-    for stats in run.layers:
-        # Where every pre-activation is zero the signal is gone, and what became of it is another rule's to say.
+def _dead(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    born = dead_layers(measurements)
+    for stats in measurements.layers:
+        # Where every pre-activation is zero the signal is lost, which other rules report.
         if stats.dead_fraction is not None and stats.pre_activation.rms and stats.layer not in born:
             yield Measured((stats.layer,), stats.dead_fraction)
 
 
-def dead_by_chance(run: Run, layer: int, times: int = 1) -> float:
-    """Return the share of a layer's units that depth and batch leave dead, on `times` as many inputs.
+def expected_dead(measurements: Measurements, number: int, times: int = 1) -> float:
+    """Return the share of a layer's units that are expected to be dead by chance, on `times` as many inputs.
 
-    Each unit's pre-activations have the measured second moment, and the correlation that follows from the cosine
-    below; the mean of the biases is left out, for what it kills is a fault.
+    Each unit's pre-activations have the measured second moment, and the correlation that follows from the cosine of the
+    layer below; the mean of the biases is left out, for the units that it kills are a fault.
     """
-    stack, stats = run.stack, run.layers[layer - 1]
+    site, stats = measurements.place(number).site, measurements.place(number).stats
     rms = stats.pre_activation.rms
-    if not rms:
+    if not rms or site.act is None:
         return 0.0
-    below = run.layers[layer - 2] if layer > 1 else None
-    cosine = run.input_cosine if below is None else below.cosine
+    below = measurements.below(number)
+    cosine = measurements.input.cosine if below is None else below.stats.cosine
     second_moment = min(max(rms, _LEAST_RMS), _MOST_RMS) ** 2
-    from_bias = min(stack.bias_spread(layer)[1] ** 2, second_moment)
+    bias_std = 0.0 if measurements.recipe is None else measurements.recipe.bias_spread(number)[1]
+    from_bias = min(bias_std**2, second_moment)
     correlation = ((second_moment - from_bias) * (cosine or 0.0) + from_bias) / second_moment
-    chance = expected_dead_fraction(stack.act, second_moment, correlation, times * stack.batch)
-    edges = traits(stack.act)
-    asleep = (below.dead_fraction or 0.0) if below is not None and times == 1 else 0.0  # more inputs may wake any
-    awake = 0 if below is None else round(below.width * (1 - asleep))
-    if awake and (edges.dead_below is None) != (edges.dead_above is None):
-        # Few inputs, all of one sign: a unit is dead as soon as all its weights have the other.
-        chance = max(chance, 2.0**-awake)
-    return chance
+    chance = expected_dead_fraction(site.act, second_moment, correlation, times * site.batch)
+    return max(chance, _all_weights_of_one_sign(measurements, number, times))
 
 
-def _allowed_dead(run: Run, stats: LayerStats) -> float:
-    """Return the share of dead units that depth and batch explain, with its spread in whole units."""
-    chance = dead_by_chance(run, stats.layer)
-    spread = (SPREADS * sqrt(stats.width * chance * (1 - chance)) + 2) / stats.width
-    return min(chance + max(DEAD, spread), 1 - 0.5 / stats.width)
+def _all_weights_of_one_sign(measurements: Measurements, number: int, times: int) -> float:
+    """Return the probability that all weights of a unit over active units below have the sign that kills it.
+
+    Over inputs that are all of one sign, such as those of a ReLU, it is then dead.
+    """
+    act, below = measurements.place(number).site.act, measurements.below(number)
+    if act is None or below is None:
+        return 0.0
+    dead = (below.stats.dead_fraction or 0.0) if times == 1 else 0.0  # more inputs may activate any unit
+    active = round(below.stats.width * (1 - dead))
+    edges = traits(act)
+    return 2.0**-active if active and (edges.dead_below is None) != (edges.dead_above is None) else 0.0
 
 
-def _dead_is_explained(run: Run, measured: Measured) -> bool:
-    return measured.value <= _allowed_dead(run, run.layers[measured.layers[0] - 1])
+def _allowed(measurements: Measurements, stats: LayerStats, rules: Rules) -> float:
+    """Return the share of dead units that depth and batch size explain, and as much more as the limit allows."""
+    chance = expected_dead(measurements, stats.layer)
+    spread = (_STDS * sqrt(stats.width * chance * (1 - chance)) + 2) / stats.width
+    return min(chance + max(rules[DEAD_UNITS.name].high, spread), 1 - 0.5 / stats.width)
 
 
-def _dead_said(found: Found) -> str:
-    run, stats = found.run, _deadest(found)
-    batch, layer = run.stack.batch, stats.layer
-    later = (f"{share(dead_by_chance(run, layer, times))} on {times * batch}" for times in TREND)
-    facts = [f"{share(dead_by_chance(run, layer))} expected", *later]
+def _is_explained(measurements: Measurements, measured: Measured, rules: Rules) -> bool:
+    return measured.value <= _allowed(measurements, measurements.place(measured.layers[0]).stats, rules)
+
+
+def _dead_summary(found: Found) -> str:
+    measurements, place = found.measurements, deadest(found)
+    batch, stats, number = place.site.batch, place.stats, place.number
+    later = (f"{brief_percent(expected_dead(measurements, number, times))} on {times * batch}" for times in TREND)
+    facts = [f"{brief_percent(expected_dead(measurements, number))} expected", *later]
     facts += [] if stats.cosine is None else [f"cosine {stats.cosine:.3g}"]
+    dead = brief_percent(stats.dead_fraction or 0.0)
     return (
-        f"{share(stats.dead_fraction or 0.0)} of the units of layer {layer} are dead on every input of {batch} "
-        f"({', '.join(facts)}): {why_dead(run, stats)}"
+        f"{dead} of the units of layer {number} are dead on every input of {batch} "
+        f"({', '.join(facts)}): {cause_of_death(measurements, stats, found.rules)}"
     )
 
 
-def _deadest(found: Found) -> LayerStats:
-    layers = (found.run.layers[layer - 1] for layer in found.layers)
-    return max(layers, key=lambda stats: stats.dead_fraction or 0.0)
+def deadest(found: Found) -> Place:
+    """Return the layer with the most dead units of those that were found."""
+    places = (found.measurements.place(layer) for layer in found.layers)
+    return max(places, key=lambda place: place.stats.dead_fraction or 0.0)
 
 
-def why_dead(run: Run, stats: LayerStats) -> str:
-    """Return what became of a layer's dead units, in a few words."""
-    bias_mean, _ = run.stack.bias_spread(stats.layer)
-    chance, measured = dead_by_chance(run, stats.layer), stats.dead_fraction or 0.0
+def cause_of_death(measurements: Measurements, stats: LayerStats, rules: Rules) -> str:
+    """Return why a layer's units are dead, in a few words."""
+    bias_mean = 0.0 if measurements.recipe is None else measurements.recipe.bias_spread(stats.layer)[0]
+    chance, measured = expected_dead(measurements, stats.layer), stats.dead_fraction or 0.0
     if stats.subnormal_fraction:
         return UNDERFLOWED
     if bias_mean < 0 and chance < measured / 2:
         return NEGATIVE
-    if measured > _allowed_dead(run, stats):
+    if measured > _allowed(measurements, stats, rules):
         return DEAD_FOR_GOOD
-    return ALIGNED if dead_by_chance(run, stats.layer, TREND[-1]) > _LASTS * chance else TOO_FEW
+    return ALIGNED if expected_dead(measurements, stats.layer, TREND[-1]) > _LASTS * chance else TOO_FEW
 
 
-def _revive(found: Found) -> str:
-    run, stats = found.run, _deadest(found)
-    why = why_dead(run, stats)
-    if why == UNDERFLOWED:
-        return rescale(run.stack, run.layers, run.change.forward) or "use larger weights"
-    if why == ALIGNED:
-        return "nothing to mend in the units: with fewer layers inputs align less"
-    return "take a larger --batch to tell" if why == TOO_FEW else revive(run.stack)
-
-
-def _born_dead(run: Run) -> Iterable[Measured]:
-    layers = dead_layers(run)
+def _born_dead(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    layers = dead_layers(measurements)
     if not layers:
         return
-    width = run.layers[layers[0] - 1].width
-    here, later = (dead_by_chance(run, layers[0], times) ** width for times in (1, TREND[-1]))
+    width = measurements.place(layers[0]).stats.width
+    here, later = (expected_dead(measurements, layers[0], times) ** width for times in (1, TREND[-1]))
     if here < _BY_CHANCE or later >= _WAKES * here:
         yield Measured(layers, float(len(layers)))
 
 
-def _born_dead_said(found: Found) -> str:
-    run = found.run
-    why = why_dead(run, run.layers[found.layers[0] - 1])
+def _born_dead_summary(found: Found) -> str:
+    why = cause_of_death(found.measurements, found.measurements.place(found.layers[0]).stats, found.rules)
     return f"every unit of {name_layers(found.layers)} is dead on every input: {why}"
-
-
-def _revive_layer(found: Found) -> str:
-    return revive(found.run.stack)
 
 
 DEAD_UNITS = Rule(
     name="dead_units",
     title="Units are dead",
     quantity="share of a layer's units without slope on any input of the batch",
-    high=DEAD,
+    high=_DEAD,
     measure=_dead,
-    harmless=_dead_is_explained,
-    summary=_dead_said,
-    advice=_revive,
+    harmless=_is_explained,
+    summary=_dead_summary,
     explanation=(
         "A unit without slope on any input learns nothing from the batch. Some are expected: as inputs align with "
         "depth, a ReLU is on the same side for nearly all of them, and many units stay below zero on the whole batch "
-        "by chance alone. Such units are told as info, with what is expected here and on 10 and 100 times as many "
-        "inputs: where that falls, there were too few inputs; where it stays, inputs have aligned. More than that (10 "
-        "% of the units, or six standard deviations) is a fault: biases too negative, an underflow, or units that "
-        "are dead."
+        "by chance alone. Such units are reported as info, with the share that is expected here and on "
+        f"{TREND[0]} and {TREND[1]} times as many inputs: where that falls, there were too few inputs; where it stays, "
+        f"inputs have aligned. More than the limit over the expected share (by default {_DEAD:.0%} of the units), and "
+        f"more than {_STDS:.0f} standard deviations over it, is a fault: biases too negative, an underflow, or units "
+        "that are dead."
     ),
     remedy=(
         "Biases of mean zero; wider layers; an activation with a slope on both sides, such as leaky_relu; where "
@@ -170,12 +168,11 @@ BORN_DEAD = Rule(
     severity="error",
     high=0.0,
     measure=_born_dead,
-    summary=_born_dead_said,
-    advice=_revive_layer,
+    summary=_born_dead_summary,
     explanation=(
-        "No gradient passes the layer and nothing of the input does: everything below it never learns, and what is "
-        "above sees the same for all inputs. Deep and narrow ReLU stacks are born so by chance, the likelier the "
-        "deeper."
+        "Neither the gradient nor anything of the input passes the layer: everything below it never learns, and the "
+        "layers above get the same for all inputs. Deep and narrow ReLU stacks are born dead by chance, the likelier "
+        "the deeper."
     ),
     remedy="Biases of mean zero, wider layers, or an activation with a slope on both sides, such as leaky_relu.",
     source="Lu et al. 2019, arXiv:1903.06733",

@@ -1,27 +1,27 @@
-"""What a diagnosis says: findings, and the verdict that they add up to."""
+"""The result of a diagnosis: findings, and the verdict that follows from them."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["info", "warning", "error"]
-Outlook = Literal["healthy", "at-risk", "untrainable"]
+Outlook = Literal["healthy", "at-risk", "untrainable", "unknown"]
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
-"""From mild to grave."""
+"""In rising order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that a rule found.
+    """What a rule found.
 
     Attributes:
         rule: The rule's name.
-        severity: `info`, `warning` (training may fail) or `error` (training will).
-        layers: The layers that it concerns, from 1, in order; none where it concerns the stack as a whole.
-        value: The number that led to it.
-        limit: The number that `value` passed.
-        summary: What was seen, in a sentence.
-        advice: The smallest change that mends it.
+        severity: `info`, `warning` (training may fail) or `error` (training will fail).
+        layers: The layers concerned, from 1, in order; empty where the finding concerns the network as a whole.
+        value: The measured number that is farthest beyond its limit.
+        limit: That limit.
+        summary: What was measured, in a sentence.
+        advice: The smallest change that fixes it.
     """
 
     rule: str
@@ -34,29 +34,31 @@ class Finding:
 
     @property
     def counts(self) -> bool:
-        """Whether it stands in the way of `healthy`."""
+        """Whether the finding rules out `healthy`."""
         return self.severity != "info"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outlook for training, and what it rests on.
+    """The outlook for training, and the reasons for it.
 
     Attributes:
-        severity: `untrainable` where a rule is certain or the probability is small, `healthy` where it is large and
-            nothing but `info` was found, else `at-risk`.
-        trainable: Whether plain SGD is more likely to train the stack than not.
-        probability: That plain SGD trains it, at the best learning rate; 0 where a rule is certain that it cannot.
-        learning_rate: The rate to take; None where none is known to work.
-        learning_rates: The least and the greatest that should work; likewise.
-        estimated: Whether the gradient was estimated, because no backward pass was run.
-        decided_by: The rules that tipped the scales, the strongest first; none of a healthy stack.
+        severity: `untrainable` where a rule is certain or the probability is small, `healthy` where it is large and no
+            rule found more than `info`, else `at-risk`; `unknown` where nothing was found in a network without a
+            recipe, of which no probability is known.
+        trainable: Whether plain SGD is more likely to train the network than not; None where that is not known.
+        probability: The probability that plain SGD trains it at the best learning rate; 0 where a rule is certain that
+            it does not; None where it is not known.
+        learning_rate: The recommended learning rate; None where none is known to work.
+        learning_rates: The lowest and the highest that should work; likewise.
+        estimated: Whether the gradient was estimated because no backward pass was run.
+        decided_by: The rules that decided, the strongest first; empty for a healthy network.
         findings: Most severe first.
     """
 
     severity: Outlook
-    trainable: bool
-    probability: float
+    trainable: bool | None
+    probability: float | None
     learning_rate: float | None
     learning_rates: tuple[float, float] | None
     estimated: bool

@@ -1,96 +1,73 @@
-"""Rules on inputs: whether they come in at a scale to train on, and whether the layers still tell them apart."""
+"""Rules on inputs: whether they come at a scale to train on, and whether the layers still tell them apart."""
 
 from collections.abc import Iterable
 
-from actdiag.diagnosis.rule import Found, Measured, Rule
-from actdiag.diagnosis.run import Run
-from actdiag.diagnosis.wording import STANDARDIZE, centre, name_layers, share
-from actdiag.measure.statistics import LayerStats
+from actdiag.diagnosis.rule import Found, Measured, Rule, Rules
+from actdiag.diagnosis.words import name_layers
+from actdiag.measurements import Measurements
+from actdiag.numerals import brief_percent
 
-ALIGNED = 0.999
-"""Inputs whose activations have a greater mean cosine can hardly be told apart."""
-
-COLLAPSED = 1e-3
-"""A unit's std over the inputs under this share of the pooled std says that units differ but inputs do not."""
-
-SHIFTED = 0.5
-"""All entries may have this share of their second moment in common; a healthy ReLU has 1/pi."""
-
-NEARLY_ALIGNED = 0.99
-"""Over this mean cosine a shared mean has taken the place of what tells inputs apart."""
-
-SMALL_INPUT, LARGE_INPUT = 0.1, 10.0
-"""The rms that inputs may have; initializers are made for 1."""
+_NEARLY_ALIGNED = 0.99
+"""Over this mean cosine a shared mean is taken for what makes inputs alike."""
 
 
-def _cosines(run: Run) -> Iterable[Measured]:
-    for stats in run.layers:
+def _cosines(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    for stats in measurements.layers:
         if stats.cosine is not None:
             yield Measured((stats.layer,), stats.cosine)
 
 
-def _aligned_said(found: Found) -> str:
+def _aligned_summary(found: Found) -> str:
     where = name_layers(found.layers)
     return f"different inputs give parallel activations in {where} (cosine {found.value:.6f})"
 
 
-def _spread_left(run: Run) -> Iterable[Measured]:
-    for stats in run.layers:
+def _spread_left(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    for stats in measurements.layers:
         if stats.rms and stats.unit_std is not None:
             yield Measured((stats.layer,), stats.unit_std / stats.std if stats.std else 0.0)
 
 
-def _collapsed_said(found: Found) -> str:
+def _collapsed_summary(found: Found) -> str:
     where = name_layers(found.layers)
     return f"units hardly depend on the input in {where}: unit_std is {found.value:.2g} of std"
 
 
-def _common(run: Run) -> Iterable[Measured]:
-    """The share of each layer's second moment that the mean over all entries makes."""
-    for stats in run.layers:
+def _common_share(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    """Yield the share of each layer's second moment that is the square of the mean over all entries."""
+    for stats in measurements.layers:
         if stats.rms and stats.mean is not None:
             yield Measured((stats.layer,), min((stats.mean / stats.rms) ** 2, 1.0))
 
 
-def _apart(run: Run, measured: Measured) -> bool:
-    return (_layer(run, measured).cosine or 0.0) <= NEARLY_ALIGNED
+def _tells_inputs_apart(measurements: Measurements, measured: Measured, rules: Rules) -> bool:
+    cosine = measurements.place(measured.layers[0]).stats.cosine or 0.0
+    return cosine <= min(_NEARLY_ALIGNED, rules[ALIGNED_INPUTS.name].high)
 
 
-def _layer(run: Run, measured: Measured) -> LayerStats:
-    return run.layers[measured.layers[0] - 1]
+def _common_summary(found: Found) -> str:
+    last = found.layers[-1]
+    at = f"mean {found.measurements.place(last).stats.mean:.3g} at layer {last}"
+    where = name_layers(found.layers)
+    return f"up to {brief_percent(found.value)} of the second moment is one mean that all share in {where} ({at})"
 
 
-def _common_said(found: Found) -> str:
-    where, mean = name_layers(found.layers), found.run.layers[found.layers[-1] - 1].mean
-    at = f"mean {mean:.3g} at layer {found.layers[-1]}"
-    return f"up to {share(found.value)} of the second moment is one mean that all share in {where} ({at})"
+def _scale_of_inputs(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    if measurements.input.rms is not None:
+        yield Measured((), measurements.input.rms)
 
 
-def _centre(found: Found) -> str:
-    return centre(found.run.stack, found.run.layers[found.layers[0] - 1])
-
-
-def _scale_of_input(run: Run) -> Iterable[Measured]:
-    if run.input_rms is not None:
-        yield Measured((), run.input_rms)
-
-
-def _input_said(found: Found) -> str:
+def _scale_summary(found: Found) -> str:
     return f"the inputs have an rms of {found.value:.3g}, for which no initializer is made (limit {found.limit:g})"
-
-
-def _standardize(found: Found) -> str:
-    return STANDARDIZE
 
 
 ALIGNED_INPUTS = Rule(
     name="aligned_inputs",
     title="Different inputs look alike",
     quantity="mean cosine between the activations of different inputs",
-    high=ALIGNED,
+    high=0.999,
     measure=_cosines,
-    summary=_aligned_said,
-    advice=_centre,
+    summary=_aligned_summary,
     explanation=(
         "The activations of any two inputs point the same way: the layers above get one vector, and small differences "
         "from it, for everything. In the ordered phase cosines go to 1 exponentially with depth; under a critical "
@@ -107,12 +84,11 @@ COLLAPSED_INPUTS = Rule(
     name="collapsed_inputs",
     title="Units ignore the input",
     quantity="each unit's std over the inputs, averaged over the units, over the std of all entries",
-    low=COLLAPSED,
+    low=1e-3,
     measure=_spread_left,
-    summary=_collapsed_said,
-    advice=_centre,
+    summary=_collapsed_summary,
     explanation=(
-        "The activations still spread, but from unit to unit and not from input to input: what a layer says of an "
+        "The activations still spread, but from unit to unit and not from input to input: what a layer tells of an "
         "input is a constant. The std of all entries together hides it."
     ),
     remedy=(
@@ -126,15 +102,15 @@ SHIFTED_MEAN = Rule(
     name="shifted_mean",
     title="Activations share a mean",
     quantity="mean^2 over rms^2: the share of the second moment that is one common mean",
-    high=SHIFTED,
-    measure=_common,
-    harmless=_apart,
-    summary=_common_said,
-    advice=_centre,
+    high=0.5,
+    measure=_common_share,
+    harmless=_tells_inputs_apart,
+    summary=_common_summary,
     explanation=(
         "A mean that all units and inputs share adds the same vector to every pre-activation of the next layer. It "
-        "makes inputs alike and gives the loss one steep direction, which limits the learning rate. Told as info "
-        "unless inputs have nearly aligned (cosine over 0.99)."
+        "makes inputs alike and gives the loss one steep direction, which limits the learning rate. Reported "
+        "as info unless inputs have nearly aligned: over a cosine of "
+        f"{_NEARLY_ALIGNED:g}, or over the limit of aligned_inputs where that is lower."
     ),
     remedy=(
         "An activation centred on zero, such as tanh, elu or selu in place of sigmoid or softplus; biases of mean zero."
@@ -147,13 +123,12 @@ INPUT_SCALE = Rule(
     name="input_scale",
     title="Inputs are off scale",
     quantity="rms of the inputs",
-    low=SMALL_INPUT,
-    high=LARGE_INPUT,
-    measure=_scale_of_input,
-    summary=_input_said,
-    advice=_standardize,
+    low=0.1,
+    high=10.0,
+    measure=_scale_of_inputs,
+    summary=_scale_summary,
     explanation=(
-        "Initializers keep the scale that inputs come with. Pixels from 0 to 255 start the loss in the hundreds and "
+        "Initializers preserve the scale of the inputs. Pixels from 0 to 255 start the loss in the hundreds and "
         "saturate what can saturate; tiny inputs drown in biases and give tiny gradients."
     ),
     remedy="Inputs of mean 0 and std 1 (--standardize).",

@@ -1,78 +1,68 @@
-"""Rules on what the dtype loses: overflow, underflow, digits."""
+"""Rules on what the number format loses: overflow, underflow, digits."""
 
 from collections.abc import Iterable
 from math import floor, log10
 
-from actdiag.diagnosis.rule import Found, Measured, Rule
-from actdiag.diagnosis.run import Run, dead_layers, zero_layers
-from actdiag.diagnosis.wording import mend_scale, name_layers, rescale
+from actdiag.diagnosis.lost_signal import dead_layers, zero_layers
+from actdiag.diagnosis.rule import Found, Measured, Rule, Rules
+from actdiag.diagnosis.words import name_layers
 from actdiag.measure.histograms import Histogram
-from actdiag.measure.statistics import LayerStats
+from actdiag.measurements import Measurements, Place
+from actdiag.numerals import whole_percent
 from actdiag.theory.regions import zero_intervals
 
-LOST = 0.01
-"""A layer may have this share of entries that the dtype holds with fewer digits, or not at all."""
-
 _NEAR = 1e6
-"""Zeros are suspect where the rms is within this factor of the dtype's smallest normal number."""
+"""Zeros may be underflows where the rms is within this factor of the format's smallest normal number."""
 
 
-def _nonfinite(run: Run) -> Iterable[Measured]:
-    for stats in run.layers:
+def _nonfinite(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    for stats in measurements.layers:
         gradient = stats.gradient.nonfinite_fraction if stats.gradient else 0.0
         yield Measured((stats.layer,), max(stats.nonfinite_fraction, stats.pre_activation.nonfinite_fraction, gradient))
 
 
-def _nonfinite_said(found: Found) -> str:
-    where = name_layers(found.layers)
-    return f"NaN or inf in {where}, up to {found.value:.0%} of the entries: beyond {found.run.stack.dtype}"
+def _nonfinite_summary(found: Found) -> str:
+    where, name = name_layers(found.layers), found.measurements.place(found.layers[0]).site.format.name
+    return f"NaN or inf in {where}, up to {whole_percent(found.value)} of the entries: beyond {name}"
 
 
-def _mend_nonfinite(found: Found) -> str:
-    run = found.run
-    further = "use smaller weights; --dtype float64 reaches further"
-    return rescale(run.stack, run.layers, run.change.forward) or further
-
-
-def _all_zero(run: Run) -> Iterable[Measured]:
-    """Layers of zeros that no dead layer below accounts for."""
-    zero, dead = zero_layers(run), dead_layers(run)
+def _all_zero(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    """Yield the layers of zeros, unless a dead layer below them is the cause."""
+    zero, dead = zero_layers(measurements), dead_layers(measurements)
     if zero and not (dead and dead[0] <= zero[0]):
         yield Measured(zero, float(len(zero)))
 
 
-def _zeros_said(found: Found) -> str:
-    run, first = found.run, found.layers[0]
-    below = run.layers[first - 2].rms if first > 1 else run.input_rms
-    why = "the inputs are zero" if below == 0 else "everything underflowed"
-    if not run.stack.init.mean_field and run.stack.weight_std(first) == 0:
+def _zeros_summary(found: Found) -> str:
+    measurements, first = found.measurements, found.layers[0]
+    below = measurements.below(first)
+    rms = measurements.input.rms if below is None else below.stats.rms
+    why = "the inputs are zero" if rms == 0 else "everything underflowed"
+    recipe = measurements.recipe
+    if recipe is not None and not recipe.init.mean_field and recipe.weight_std(first) == 0:
         why = "the weights are zero"
-    under = f", over an rms of {below:.3g} below" if below else ""
+    under = f", over an rms of {rms:.3g} below" if rms else ""
     return f"all activations are exactly zero in {name_layers(found.layers)}{under}: {why}"
 
 
-def _mend_zeros(found: Found) -> str:
-    return mend_scale(found.run.stack, found.run.layers, found.run.change.forward, "signal", exploding=False)
-
-
-def _lost(run: Run) -> Iterable[Measured]:
-    """The share of each layer's entries, or of those of dL/dz, that are subnormal or that underflowed."""
-    tiny = run.stack.format.normal
-    for stats in run.layers:
+def _lost(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    """Yield the share of each layer's entries, or of those of dL/dz, that are subnormal or that underflowed."""
+    for place in measurements.places():
+        stats, least = place.stats, place.site.format.normal
         if not stats.rms:
-            continue  # where all is zero, zero_signal says so
-        share = stats.subnormal_fraction + _underflowed(run, stats, tiny)
+            continue  # where all is zero, zero_signal reports it
+        share = stats.subnormal_fraction + _underflowed(place)
         if stats.gradient is not None and stats.gradient.rms:
-            share = max(share, _share_under(stats.gradient.magnitude, floor(log10(tiny))))
-        yield Measured((stats.layer,), share)
+            share = max(share, _share_under(stats.gradient.magnitude, floor(log10(least))))
+        yield Measured((place.number,), share)
 
 
-def _underflowed(run: Run, stats: LayerStats, tiny: float) -> float:
-    """Return the share of zeros that are none of the activation's: it has none elsewhere, and the rest is as small."""
-    act = run.stack.act
-    if (stats.rms or 0.0) >= _NEAR * tiny or act.derivative is None:
+def _underflowed(place: Place) -> float:
+    """Return the share of zeros that are not the activation's own, where the other entries are nearly as small."""
+    act, stats = place.site.act, place.stats
+    if (stats.rms or 0.0) >= _NEAR * place.site.format.normal or act is None or act.derivative is None:
         return 0.0
-    return 0.0 if zero_intervals(act, run.stack.dtype) else stats.zero_fraction
+    return 0.0 if zero_intervals(act, place.site.format.name) else stats.zero_fraction
 
 
 def _share_under(magnitude: Histogram, decade: int) -> float:
@@ -82,15 +72,9 @@ def _share_under(magnitude: Histogram, decade: int) -> float:
     return under / entries if entries else 0.0
 
 
-def _lost_said(found: Found) -> str:
-    dtype, where = found.run.stack.dtype, name_layers(found.layers)
-    return f"up to {found.value:.0%} of the entries are too small for all digits of {dtype} in {where}"
-
-
-def _mend_lost(found: Found) -> str:
-    run = found.run
-    further = "use larger weights; --dtype float64 reaches further"
-    return rescale(run.stack, run.layers, run.change.forward) or further
+def _lost_summary(found: Found) -> str:
+    where, name = name_layers(found.layers), found.measurements.place(found.layers[0]).site.format.name
+    return f"up to {whole_percent(found.value)} of the entries are too small for all digits of {name} in {where}"
 
 
 NONFINITE = Rule(
@@ -100,11 +84,10 @@ NONFINITE = Rule(
     severity="error",
     high=0.0,
     measure=_nonfinite,
-    summary=_nonfinite_said,
-    advice=_mend_nonfinite,
+    summary=_nonfinite_summary,
     explanation=(
-        "Numbers left the range of the dtype. One of them makes the loss NaN, the gradient of every weight with it, "
-        "and the first step the weights."
+        "Numbers are beyond the range of the dtype. One of them makes the loss NaN, with it the gradient of every "
+        "weight, and the first step the weights."
     ),
     remedy="Smaller weights; --dtype float64 only moves the layer at which it happens.",
     source="IEEE 754: float32 ends at 3.4e38, float64 at 1.8e308",
@@ -118,12 +101,11 @@ ZERO_SIGNAL = Rule(
     severity="error",
     high=0.0,
     measure=_all_zero,
-    summary=_zeros_said,
-    advice=_mend_zeros,
+    summary=_zeros_summary,
     explanation=(
         "The activations fell under the smallest number of the dtype, or the weights are zero. Nothing of the input "
         "reaches the output, and dL/dW, a product with the activations, is zero too: no step changes it. Where units "
-        "are dead instead, born_dead says so."
+        "are dead instead, born_dead reports it."
     ),
     remedy="Larger weights, such as --init he; --dtype float64 only moves the layer at which it happens.",
     source="IEEE 754: float32 rounds to zero what is under 2^-150, float64 what is under 2^-1075",
@@ -134,15 +116,14 @@ PRECISION_LOST = Rule(
     name="precision_lost",
     title="Digits are lost to underflow",
     quantity="share of a layer's entries (of a or dL/dz) that are subnormal or underflowed to zero",
-    high=LOST,
+    high=0.01,
     measure=_lost,
-    summary=_lost_said,
-    advice=_mend_lost,
+    summary=_lost_summary,
     explanation=(
-        "Under the smallest normal number a float loses digit by digit, and then becomes zero; many accelerators make "
-        "zero of it at once. Zeros that the activation makes of its own, as a ReLU does, do not count."
+        "Under the smallest normal number a float loses digit by digit, and then becomes zero; many accelerators round "
+        "it to zero at once. Zeros that the activation makes of its own, as a ReLU does, do not count."
     ),
-    remedy="A scale that keeps (see vanishing_signal and vanishing_gradient), or --dtype float64.",
+    remedy="A scale that is preserved (see vanishing_signal and vanishing_gradient), or --dtype float64.",
     source=(
         "IEEE 754: the smallest normal number is 1.2e-38 in float32, 2.2e-308 in float64; the limit is a rule of thumb"
     ),

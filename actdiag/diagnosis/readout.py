@@ -1,60 +1,43 @@
-"""Rules on what a readout over the last layer would say."""
+"""Rules on the outputs of a readout over the last layer."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from math import inf
 
 from actdiag.diagnosis.calibration.trainability import output_scale
-from actdiag.diagnosis.inputs import LARGE_INPUT
-from actdiag.diagnosis.rule import Found, Measured, Rule
-from actdiag.diagnosis.run import Run, lost
-from actdiag.diagnosis.scale import SIGNAL_FOLD
-from actdiag.diagnosis.wording import STANDARDIZE, centre, mend_scale
-
-FAINT, LOUD = 1e-4, 1e2
-"""How little and how much a readout's outputs may differ from input to input, as an rms; a softmax looks for 1."""
+from actdiag.diagnosis.lost_signal import is_lost
+from actdiag.diagnosis.rule import Found, Measured, Rule, Rules
+from actdiag.measurements import Measurements
 
 
-def _output(run: Run) -> Iterable[Measured]:
-    scale = None if lost(run) or not run.stack.init.mean_field else output_scale(run)
+def _output(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    recipe = measurements.recipe
+    if recipe is None or not recipe.init.mean_field or is_lost(measurements):
+        return
+    scale = output_scale(measurements)
     if scale is not None:
-        yield Measured((run.stack.depth,), scale)
+        yield Measured((measurements.depth,), scale)
 
 
-def _output_said(found: Found) -> str:
+def _output_summary(found: Found) -> str:
     return f"a readout's outputs differ by {found.value:.3g} from input to input (limit {found.limit:g})"
-
-
-def _raise_output(found: Found) -> str:
-    first, last = found.run.layers[0], found.run.layers[-1]
-    vanishes = (last.rms or 0.0) < (first.rms or 0.0) / SIGNAL_FOLD
-    if not vanishes and (last.unit_std or 0.0) < (last.std or 0.0) / 2:
-        return centre(found.run.stack, last)
-    return mend_scale(found.run.stack, found.run.layers, found.run.change.forward, "signal", exploding=False)
-
-
-def _lower_output(found: Found) -> str:
-    run = found.run
-    if run.input_rms is not None and run.input_rms > LARGE_INPUT:
-        return STANDARDIZE
-    return mend_scale(run.stack, run.layers, run.change.forward, "signal", exploding=True)
 
 
 FAINT_OUTPUT = Rule(
     name="faint_output",
     title="Outputs would hardly differ",
     quantity="rms over inputs of the deviation of a readout's outputs",
-    low=FAINT,
+    low=1e-4,
+    needs=frozenset({"recipe"}),
     measure=_output,
-    summary=_output_said,
-    advice=_raise_output,
+    summary=_output_summary,
     explanation=(
         "Under the stack's initializer, a linear readout gives nearly the same output for every input. The first "
         "steps teach it how frequent the classes are and nothing else; where the gradients are sound it recovers, but "
         "slowly."
     ),
     remedy="Larger weights, such as --init he, or fewer layers where inputs have aligned.",
-    source="the limit is wide on purpose: what a faint output costs is part of the fit behind the verdict",
+    source="the limit is wide on purpose: the cost of a faint output is part of the fit behind the verdict",
 )
 
 LOUD_OUTPUT = replace(
@@ -62,12 +45,12 @@ LOUD_OUTPUT = replace(
     name="loud_output",
     title="Outputs would be too large",
     low=-inf,
-    high=LOUD,
-    advice=_lower_output,
+    high=1e2,
     explanation=(
         "Under the stack's initializer, a linear readout gives outputs so large that a softmax is sure of a class for "
         "every input, mostly the wrong one. The loss starts at their scale, and so does the gradient: only a tiny "
         "learning rate does not diverge."
     ),
     remedy="Smaller weights, or inputs of rms 1 (--standardize).",
+    source="the limit is wide on purpose: the cost of a steep loss is part of the fit behind the verdict",
 )

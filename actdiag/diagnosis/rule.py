@@ -1,14 +1,17 @@
-"""What a rule is: an entry that measures a run and allows an interval, and how that becomes a finding."""
+"""A rule: an entry that measures one number of a run and allows an interval for it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from actdiag.diagnosis.findings import Finding, Severity
-from actdiag.diagnosis.run import Run
+from actdiag.diagnosis.findings import Severity
+from actdiag.diagnosis.needs import MISSING, Need
+from actdiag.measurements import Measurements
 
 Interval = tuple[float, float]
+Rules: TypeAlias = "Mapping[str, Rule]"
+"""Rules by name, in the order in which they are applied."""
 
 
 class Measured(NamedTuple):
@@ -17,8 +20,8 @@ class Measured(NamedTuple):
     Attributes:
         layers: The layers that it was measured on.
         value: The number.
-        path: The number as it was up to each layer, where `value` is what it came to: (layer, number). Then a finding
-            concerns the layers at which the limit had been passed.
+        path: (layer, number) for every layer up to the one that `value` was taken at. A finding then concerns the
+            layers at which the limit had been passed.
     """
 
     layers: tuple[int, ...]
@@ -27,16 +30,22 @@ class Measured(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What passed a limit, for the words about it.
+    """A number beyond a limit, with what its summary and its advice are written from.
 
     Attributes:
-        run: What was looked at.
+        measurements: The run.
+        rules: The rules in force.
+        rule: The rule that found it.
+        severity: That of the finding.
         layers: The layers concerned, in order.
         value: The number farthest beyond its limit.
         limit: That limit.
     """
 
-    run: Run
+    measurements: Measurements
+    rules: Rules
+    rule: "Rule"
+    severity: Severity
     layers: tuple[int, ...]
     value: float
     limit: float
@@ -46,80 +55,89 @@ class Found(NamedTuple):
 class Rule:
     """One thing to look for.
 
+    Its functions get the rules in force, so that a limit stands in its own rule and nowhere else: a rule that asks
+    whether another one's limit is passed reads it there.
+
     Attributes:
         name: As it is written in a file of rules and in a finding.
         title: The name in words.
         quantity: What is measured.
-        measure: Takes it: a number for the stack or one for each layer; none where it has no meaning. A number that is
-            not one (NaN) is no finding.
-        summary: What was seen, in a sentence.
-        advice: The smallest change that mends it.
+        measure: Measures it: one number for the network or one for each layer; none where it has no meaning. NaN is
+            never a finding.
+        summary: What was found, in a sentence.
         explanation: What it means and why it matters.
         remedy: What to do about it, in general.
-        source: Where rule and limits come from.
-        severity: `error` where no stack can train with it, whatever else is measured; `warning` where it may fail;
-            `info` for what is only told.
+        source: Where the rule and its limits come from.
+        severity: `error` where no network trains with it, whatever else is measured; `warning` where training may fail;
+            `info` where it is for information only.
         low: The least value allowed.
         high: The greatest.
-        explained: What finite width explains of a value beyond the limits: the interval that is allowed beside them.
-        harmless: Whether a number beyond the limits is only told, as `info`.
-        mark: The word that marks a layer in a table; the name's first by default.
+        explained: The interval that finite width explains; it is allowed as well.
+        harmless: Whether a number beyond the limits is reported as `info` only.
+        mark: The word that marks a layer in a table; the first word of the name by default.
         enabled: Whether the rule is applied.
+        needs: What the rule needs to know, all of it; without it the rule is not applicable.
+        needs_one_of: Of these it needs any one.
     """
 
     name: str
     title: str
     quantity: str
-    measure: Callable[[Run], Iterable[Measured]]
+    measure: Callable[[Measurements, Rules], Iterable[Measured]]
     summary: Callable[[Found], str]
-    advice: Callable[[Found], str]
     explanation: str
     remedy: str
     source: str
     severity: Severity = "warning"
     low: float = -inf
     high: float = inf
-    explained: Callable[[Run, Measured], Interval] | None = None
-    harmless: Callable[[Run, Measured], bool] | None = None
+    explained: Callable[[Measurements, Measured], Interval] | None = None
+    harmless: Callable[[Measurements, Measured, Rules], bool] | None = None
     mark: str = ""
     enabled: bool = True
+    needs: frozenset[Need] = frozenset()
+    needs_one_of: frozenset[Need] = frozenset()
 
     @property
     def bounds(self) -> dict[str, float]:
         """The limits that the rule has, by name."""
         return {name: bound for name, bound in (("low", self.low), ("high", self.high)) if abs(bound) != inf}
 
-    def find(self, run: Run) -> Iterator[Finding]:
-        """Yield what is found in a run: one finding for all numbers beyond their limits, none where all are within."""
+    def why_not_applicable(self, provided: frozenset[Need]) -> str | None:
+        """Return why the rule is not applicable to a run that provides so much; None where it is applicable."""
+        missing = [MISSING[need] for need in sorted(self.needs - provided)]
+        if self.needs_one_of and not self.needs_one_of & provided:
+            missing.append(", and ".join(MISSING[need] for need in sorted(self.needs_one_of)))
+        return "; ".join(missing) or None
+
+    def find(self, measurements: Measurements, rules: Rules) -> Found | None:
+        """Return what is found in a run: all numbers beyond their limits as one; None where all are within.
+
+        Args:
+            measurements: The run; the rule must be applicable to it.
+            rules: The rules in force, this one among them.
+        """
         beyond = []
-        for measured in self.measure(run):
-            limit = self._passed(run, measured)
+        for measured in self.measure(measurements, rules):
+            limit = self._passed(measurements, measured)
             if limit is not None:
                 beyond.append((measured, limit))
         if not beyond:
-            return
-        grave = [one for one in beyond if self.harmless is None or not self.harmless(run, one[0])]
-        chosen = grave or beyond
+            return None
+        harmful = [one for one in beyond if self.harmless is None or not self.harmless(measurements, one[0], rules)]
+        chosen = harmful or beyond
         worst, limit = max(chosen, key=lambda one: abs(one[0].value - one[1]))
         layers = tuple(sorted({layer for measured, limit in chosen for layer in _concerned(measured, limit)}))
-        found = Found(run, layers, worst.value, limit)
-        yield Finding(
-            rule=self.name,
-            severity=self.severity if grave else "info",
-            layers=layers,
-            value=worst.value,
-            limit=limit,
-            summary=self.summary(found),
-            advice=self.advice(found),
-        )
+        severity = self.severity if harmful else "info"
+        return Found(measurements, rules, self, severity, layers, worst.value, limit)
 
-    def _passed(self, run: Run, measured: Measured) -> float | None:
-        """Return the limit that a number is beyond, with all that is explained; None where it is within."""
+    def _passed(self, measurements: Measurements, measured: Measured) -> float | None:
+        """Return the limit that a number is beyond, what is explained included; None where it is within."""
         low, high = self.low, self.high
         if low <= measured.value <= high:
             return None
         if self.explained is not None:
-            least, most = self.explained(run, measured)
+            least, most = self.explained(measurements, measured)
             low, high = min(low, least), max(high, most)
         return low if measured.value < low else high if measured.value > high else None
 

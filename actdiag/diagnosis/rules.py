@@ -1,4 +1,4 @@
-"""All rules, and how a file changes their limits."""
+"""All rules, and their limits from a file."""
 
 import tomllib
 from collections.abc import Mapping
@@ -11,13 +11,10 @@ from typing import Any
 
 from actdiag.diagnosis import dead, inputs, numerics, outlook, readout, scale, steps, units
 from actdiag.diagnosis.findings import SEVERITIES
-from actdiag.diagnosis.rule import Rule
+from actdiag.diagnosis.rule import Rule, Rules
 from actdiag.errors import InvalidField, did_you_mean
 
 _FIELD = "rules"
-
-Rules = Mapping[str, Rule]
-"""Rules by name, in the order in which they are applied."""
 
 RULES: Rules = MappingProxyType(
     {
@@ -51,7 +48,7 @@ RULES: Rules = MappingProxyType(
 
 
 def rules_from(source: str | Path | Mapping[str, Any] | None) -> Rules:
-    """Return the rules with what a TOML file, or a mapping of the same form, changes of them.
+    """Return the rules with the changes of a TOML file or of a mapping of the same form.
 
     It has a table for each rule to change, with `low` and `high` (the limits that the rule has), `severity` (`info`,
     `warning`, or `error` for a rule that is certain) and `enabled`. A mapping may hold a Rule in place of a table.

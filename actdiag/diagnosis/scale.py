@@ -1,53 +1,49 @@
-"""Rules on scale: how the signal changes on the way up, and the gradient on the way down."""
+"""Rules on scale: how the rms changes over the layers, of the signal forward and of the gradient backward."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from math import exp, inf, isfinite, sqrt
+from math import exp, inf, isfinite
 from typing import Literal
 
 from actdiag.diagnosis.calibration.trainability import gradient_rms
-from actdiag.diagnosis.expectations import degree, log_variance
-from actdiag.diagnosis.rule import Found, Interval, Measured, Rule
-from actdiag.diagnosis.run import Run, lost
-from actdiag.diagnosis.wording import fold_of, mend_scale
+from actdiag.diagnosis.finite_width import STDS, explained_change
+from actdiag.diagnosis.lost_signal import is_lost
+from actdiag.diagnosis.rule import Found, Interval, Measured, Rule, Rules
+from actdiag.diagnosis.words import fold_of
+from actdiag.measurements import Measurements
 
-SIGNAL_FOLD = 100.0
-"""The rms of the activations may change this many times over the whole depth."""
-
-GRADIENT_FOLD = exp(4.75)
-"""So may that of dL/dz, 115.6-fold: no other single limit tells stacks that train from stacks that do not as well."""
-
-SPREADS = 4.0
-"""A log second moment may wander this many of its finite-width stds."""
-
-_LARGEST_EXPONENT = 700.0
-"""exp of more leaves float64."""
+_SIGNAL_FOLD = 100.0
+_GRADIENT_LOG = 4.75
+_GRADIENT_FOLD = exp(_GRADIENT_LOG)
+"""115.6-fold: no other single limit tells stacks that train from stacks that do not as well."""
 
 Way = Literal["signal", "gradient"]
 Path = tuple[tuple[int, float], ...]
 
 
-def signal_path(run: Run) -> Path:
+def signal_path(measurements: Measurements) -> Path:
     """Return the rms of each layer's activations over the first's, without layers that are zero or overflowed."""
-    return _path({stats.layer: stats.rms for stats in run.layers if stats.rms and not stats.nonfinite_fraction})
+    return _path(
+        {stats.layer: stats.rms for stats in measurements.layers if stats.rms and not stats.nonfinite_fraction}
+    )
 
 
-def gradient_path(run: Run) -> Path:
+def gradient_path(measurements: Measurements) -> Path:
     """Return the rms of dL/dz of each layer over the last's, the last first.
 
-    Empty where the signal is lost on the way up: what comes down from there says nothing of its own. So it is without
-    a backward pass where weights are not drawn, for it is their variance that the gradient is estimated by.
+    Empty where the signal is lost on the forward pass, for then the gradient that starts there means nothing. It is
+    empty too without a backward pass where weights are not drawn, for the estimate rests on their variance.
     """
-    if lost(run):
+    if is_lost(measurements):
         return ()
-    if run.layers[-1].gradient is not None:
-        gradients = {stats.layer: stats.gradient for stats in reversed(run.layers)}
+    if measurements.has_gradient:
+        gradients = {stats.layer: stats.gradient for stats in reversed(measurements.layers)}
         known = {layer: one.rms for layer, one in gradients.items() if one and not one.nonfinite_fraction}
         return _path({layer: rms for layer, rms in known.items() if rms is not None})
-    if not run.stack.init.mean_field:
+    if measurements.recipe is None or not measurements.recipe.init.mean_field:
         return ()
-    return _path(dict(sorted((gradient_rms(run) or {}).items(), reverse=True)))
+    return _path(dict(sorted((gradient_rms(measurements) or {}).items(), reverse=True)))
 
 
 def _path(rms: Mapping[int, float]) -> Path:
@@ -55,60 +51,55 @@ def _path(rms: Mapping[int, float]) -> Path:
     return tuple((layer, value / first) for layer, value in rms.items()) if first else ()
 
 
-def _change(run: Run, way: Way) -> Iterable[Measured]:
-    path = signal_path(run) if way == "signal" else gradient_path(run)
-    if len(path) > 1:
-        yield Measured((path[-1][0],), path[-1][1], path)
+def change_of(measurements: Measurements, way: Way) -> Measured | None:
+    """Return how the rms of the signal or of the gradient changes from end to end; None under two layers that have one.
 
-
-def _wandering(run: Run, measured: Measured, way: Way) -> Interval:
-    """Return the changes that finite width alone explains.
-
-    The log second moment gathers K/width of variance a layer, of which a layer passes on what its activation's local
-    degree leaves (never more than all: a scale that runs away is a fault), and its median sinks by half of it.
+    The gradient's change is that from the last layer to the first.
     """
-    variance = 0.0
-    for stats in run.layers[min(layer for layer, _ in measured.path) :]:
-        act, rms = run.stack.act, stats.pre_activation.rms
-        z_rms = None if rms is None else float(f"{rms:.2g}")  # of many layers most are then alike, and reckoned once
-        kept = 1.0 if way == "gradient" else min(degree(act, z_rms) or 1.0, 1.0) ** 2
-        variance = kept * variance + log_variance(act, z_rms, stats.width, backward=way == "gradient")
-    wander = SPREADS * sqrt(variance) / 2  # half of it: an rms is the root of a second moment
-    return exp(-min(wander + variance / 4, _LARGEST_EXPONENT)), exp(min(wander, _LARGEST_EXPONENT))
+    path = signal_path(measurements) if way == "signal" else gradient_path(measurements)
+    return Measured((path[-1][0],), path[-1][1], path) if len(path) > 1 else None
 
 
-def _a_layer(run: Run, measured: Measured, way: Way) -> float | None:
+def is_within(measurements: Measurements, rules: Rules, way: Way) -> bool:
+    """Return whether the change of the signal or of the gradient is within the limits of its rules, or not known."""
+    change = change_of(measurements, way)
+    return change is None or rules[f"vanishing_{way}"].low <= change.value <= rules[f"exploding_{way}"].high
+
+
+def factor_per_layer(measurements: Measurements, measured: Measured, way: Way) -> float | None:
     """Return the factor from layer to layer."""
-    known = run.change.forward if way == "signal" else run.change.backward
+    known = measurements.change.forward if way == "signal" else measurements.change.backward
     if known is None and 0 < measured.value and isfinite(measured.value):
         return float(measured.value ** (1 / (len(measured.path) - 1)))
     return known
 
 
-def _said(found: Found, way: Way) -> str:
-    """Return how an rms changed from end to end."""
-    run = found.run
-    (measured,) = _change(run, way)
-    step = _a_layer(run, measured, way)
-    moved = f"{'falls' if found.value < 1 else 'grows'} {fold_of(found.value)}-fold" if found.value else "falls to zero"
-    what = "activations" if way == "signal" else "dL/dz" if run.layers[-1].gradient else "dL/dz (estimated)"
+def _measure(measurements: Measurements, rules: Rules, way: Way) -> Iterable[Measured]:
+    change = change_of(measurements, way)
+    return () if change is None else (change,)
+
+
+def _explained(measurements: Measurements, measured: Measured, way: Way) -> Interval:
+    lowest = min(layer for layer, _ in measured.path)
+    above = (measurements.place(number) for number in range(lowest + 1, measurements.depth + 1))
+    return explained_change(above, backward=way == "gradient")
+
+
+def _summary(found: Found, way: Way) -> str:
+    measurements = found.measurements
+    (measured,) = _measure(measurements, found.rules, way)
+    factor = factor_per_layer(measurements, measured, way)
+    verb = f"{'falls' if found.value < 1 else 'grows'} {fold_of(found.value)}-fold" if found.value else "falls to zero"
+    what = "activations" if way == "signal" else "dL/dz" if measurements.has_gradient else "dL/dz (estimated)"
     ends = f"from layer {measured.path[0][0]} to {measured.path[-1][0]}"
-    factor = "" if step is None else f", x{step:.3g} a layer"
-    return f"rms of {what} {moved} {ends}{factor} (limit {fold_of(found.limit)}-fold)"
-
-
-def _mend(found: Found, way: Way) -> str:
-    run = found.run
-    signal = next(iter(_change(run, "signal")), None)
-    if way == "gradient" and signal is not None and not 1 / SIGNAL_FOLD <= signal.value <= SIGNAL_FOLD:
-        way = "signal"  # what mends the signal mends its gradient, and one change is less than two
-    (measured,) = _change(run, way)
-    return mend_scale(run.stack, run.layers, _a_layer(run, measured, way), way, measured.value > 1)
+    per_layer = "" if factor is None else f", x{factor:.3g} a layer"
+    return f"rms of {what} {verb} {ends}{per_layer} (limit {fold_of(found.limit)}-fold)"
 
 
 _FINITE_WIDTH = (
-    "What finite width explains is no finding: the log of the second moment wanders by a variance of K/width a layer "
-    "(5/width for a ReLU) and its median sinks by half of that; four standard deviations beyond that are allowed."
+    "What finite width explains is no finding: the variance of the log second moment grows by K/width at every layer "
+    f"(5/width for a ReLU) and its median sinks by half of that; {STDS:.0f} standard deviations beyond that are "
+    "allowed."
 )
 _OF_WIDTH = "of finite width Hanin & Nica 2019, arXiv:1812.05994, and Roberts, Yaida & Hanin 2022, arXiv:2106.10165"
 
@@ -116,14 +107,13 @@ VANISHING_SIGNAL = Rule(
     name="vanishing_signal",
     title="The signal vanishes",
     quantity="rms of the last layer's activations over the first's",
-    low=1 / SIGNAL_FOLD,
-    measure=partial(_change, way="signal"),
-    explained=partial(_wandering, way="signal"),
-    summary=partial(_said, way="signal"),
-    advice=partial(_mend, way="signal"),
+    low=1 / _SIGNAL_FOLD,
+    measure=partial(_measure, way="signal"),
+    explained=partial(_explained, way="signal"),
+    summary=partial(_summary, way="signal"),
     explanation=(
         "Every layer shrinks the activations by about the same factor, so that they fall exponentially with depth. "
-        "The gradients of the weights are products with them and fall too, and so does what a readout sees. "
+        "The gradients of the weights are products with them and fall too, and so does what a readout gets. "
         f"{_FINITE_WIDTH}"
     ),
     remedy=(
@@ -131,8 +121,8 @@ VANISHING_SIGNAL = Rule(
         "--init lsuv where no single gain holds the scale."
     ),
     source=(
-        "Glorot & Bengio 2010; He et al. 2015, arXiv:1502.01852; the limit is a rule of thumb (two decades over the "
-        f"whole depth), {_OF_WIDTH}"
+        "Glorot & Bengio 2010; He et al. 2015, arXiv:1502.01852; the default limit is a rule of thumb "
+        f"({_SIGNAL_FOLD:.0f}-fold over the whole depth), {_OF_WIDTH}"
     ),
 )
 
@@ -141,7 +131,7 @@ EXPLODING_SIGNAL = replace(
     name="exploding_signal",
     title="The signal explodes",
     low=-inf,
-    high=SIGNAL_FOLD,
+    high=_SIGNAL_FOLD,
     explanation=(
         "Every layer enlarges the activations by about the same factor, so that they grow exponentially with depth. "
         f"The loss starts at huge values, and the first steps throw the weights far off. {_FINITE_WIDTH}"
@@ -152,24 +142,24 @@ VANISHING_GRADIENT = Rule(
     name="vanishing_gradient",
     title="The gradient vanishes",
     quantity="rms of dL/dz at the first layer over that at the last",
-    low=1 / GRADIENT_FOLD,
-    measure=partial(_change, way="gradient"),
-    explained=partial(_wandering, way="gradient"),
-    summary=partial(_said, way="gradient"),
-    advice=partial(_mend, way="gradient"),
+    low=1 / _GRADIENT_FOLD,
+    needs_one_of=frozenset({"gradient", "recipe"}),
+    measure=partial(_measure, way="gradient"),
+    explained=partial(_explained, way="gradient"),
+    summary=partial(_summary, way="gradient"),
     explanation=(
-        "The gradient falls exponentially on its way down, so that the lower layers hardly learn. It is judged on "
+        "The gradient falls exponentially on the backward pass, so that the lower layers hardly learn. It is judged on "
         "dL/dz, for in dL/dW the changes of signal and gradient cancel. Where no backward pass was run it is "
         "estimated by the product of fan_out Var(W) mean f'(z)^2 over the layers above. The benchmark of this verdict "
         f"found no other number at initialization that tells as well whether a stack trains. {_FINITE_WIDTH}"
     ),
     remedy=(
-        "The gain at which the gradient keeps (`actdiag gain ACT`; --gain auto takes it), an activation whose slope "
+        "The gain that preserves the gradient (`actdiag gain ACT`; --gain auto takes it), an activation whose slope "
         "reaches 1 such as tanh or relu in place of sigmoid, or fewer layers."
     ),
     source=(
-        "Bengio, Simard & Frasconi 1994; Glorot & Bengio 2010; Schoenholz et al. 2017, arXiv:1611.01232; the limit, "
-        f"exp(4.75), comes from stacks that were trained; {_OF_WIDTH}"
+        "Bengio, Simard & Frasconi 1994; Glorot & Bengio 2010; Schoenholz et al. 2017, arXiv:1611.01232; the default "
+        f"limit, exp({_GRADIENT_LOG:g}), comes from stacks that were trained; {_OF_WIDTH}"
     ),
 )
 
@@ -178,11 +168,11 @@ EXPLODING_GRADIENT = replace(
     name="exploding_gradient",
     title="The gradient explodes",
     low=-inf,
-    high=GRADIENT_FOLD,
+    high=_GRADIENT_FOLD,
     explanation=(
-        "The gradient grows exponentially on its way down, so that a rate at which the upper layers learn throws the "
-        "lower ones off. It is judged, and estimated where it was not measured, as for vanishing_gradient. "
-        f"{_FINITE_WIDTH}"
+        "The gradient grows exponentially on the backward pass, so that a learning rate at which the upper layers "
+        "learn throws the lower ones off. It is judged, and estimated where it was not measured, as for "
+        f"vanishing_gradient. {_FINITE_WIDTH}"
     ),
-    remedy="Smaller weights: the gain at which the gradient keeps (`actdiag gain ACT`; --gain auto takes it).",
+    remedy="Smaller weights: the gain that preserves the gradient (`actdiag gain ACT`; --gain auto takes it).",
 )

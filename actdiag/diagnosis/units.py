@@ -1,60 +1,53 @@
-"""Rules on units: saturated ones, and copies of each other."""
+"""Rules on units: saturated ones, and identical ones."""
 
 from collections.abc import Iterable
 
-from actdiag.diagnosis.rule import Found, Measured, Rule
-from actdiag.diagnosis.run import Run
-from actdiag.diagnosis.wording import DRAW_WEIGHTS, name_layers, unsaturate
-
-SATURATED = 0.5
-"""A layer with more than this share of saturated entries passes little gradient."""
+from actdiag.diagnosis.rule import Found, Measured, Rule, Rules
+from actdiag.diagnosis.words import name_layers
+from actdiag.measurements import Measurements
+from actdiag.numerals import brief_percent, whole_percent
 
 
-def _saturated(run: Run) -> Iterable[Measured]:
-    for stats in run.layers:
+def _saturated(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    for stats in measurements.layers:
         if stats.saturated_fraction is not None:
             yield Measured((stats.layer,), stats.saturated_fraction)
 
 
-def _saturation_said(found: Found) -> str:
+def _saturation_summary(found: Found) -> str:
     where = name_layers(found.layers)
-    return f"up to {found.value:.0%} of the entries saturated in {where} (limit {found.limit:.0%})"
+    up_to, limit = whole_percent(found.value), brief_percent(found.limit)
+    return f"up to {up_to} of the entries saturated in {where} (limit {limit})"
 
 
-def _unsaturate(found: Found) -> str:
-    return unsaturate(found.run.stack, found.layers[0])
-
-
-def _symmetric(run: Run) -> Iterable[Measured]:
+def _identical(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    recipe = measurements.recipe
     layers = tuple(
-        stats.layer
-        for stats in run.layers
-        if stats.width > 1 and run.stack.weight_std(stats.layer) == run.stack.bias_spread(stats.layer)[1] == 0
+        place.number
+        for place in measurements.places()
+        if recipe is not None
+        and place.stats.width > 1
+        and recipe.weight_std(place.number) == recipe.bias_spread(place.number)[1] == 0
     )
     if layers:
         yield Measured(layers, float(len(layers)))
 
 
-def _symmetry_said(found: Found) -> str:
+def _identical_summary(found: Found) -> str:
     return f"all weights are equal in {name_layers(found.layers)} (std 0), so that all units of a layer are one"
-
-
-def _draw_weights(found: Found) -> str:
-    return DRAW_WEIGHTS
 
 
 SATURATION = Rule(
     name="saturation",
     title="Units are saturated",
     quantity="share of a layer's entries on a plateau (slope under 1 % of its largest)",
-    high=SATURATED,
+    high=0.5,
     measure=_saturated,
-    summary=_saturation_said,
-    advice=_unsaturate,
+    summary=_saturation_summary,
     explanation=(
         "On a plateau the slope is next to nothing: the gradient that passes such an entry is lost, and the unit "
-        "answers nearly the same whatever comes in. Few activations have plateaus that count; `actdiag activations` "
-        "says which."
+        "answers nearly the same whatever the input. Few activations have plateaus that count; `actdiag activations` "
+        "lists them."
     ),
     remedy="Smaller weights, such as --init lecun or a smaller --gain; inputs of rms 1 (--standardize).",
     source="Glorot & Bengio 2010; LeCun et al. 1998, Efficient BackProp; the limit is a rule of thumb",
@@ -67,9 +60,9 @@ SYMMETRIC_UNITS = Rule(
     quantity="layers whose weights are all equal, and whose biases are",
     severity="error",
     high=0.0,
-    measure=_symmetric,
-    summary=_symmetry_said,
-    advice=_draw_weights,
+    needs=frozenset({"recipe"}),
+    measure=_identical,
+    summary=_identical_summary,
     explanation=(
         "Units that start equal get equal gradients and stay equal: however wide, the layer is a single unit for good."
     ),

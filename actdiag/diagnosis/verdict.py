@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from actdiag.diagnosis.calibration.trainability import LOW, Reason, trainability
+from actdiag.diagnosis.advice import advise
+from actdiag.diagnosis.calibration.trainability import LOW, Reason, Trainability, trainability
 from actdiag.diagnosis.findings import SEVERITIES, Finding, Outlook, Verdict
-from actdiag.diagnosis.rules import RULES, Rules
-from actdiag.diagnosis.run import Run
+from actdiag.diagnosis.needs import available
+from actdiag.diagnosis.rule import Rule, Rules
+from actdiag.diagnosis.rules import RULES
+from actdiag.measurements import Measurements
 
-_LAST_WORD = "outlook"
+_OUTLOOK = "outlook"
 
 
-def judge_run(run: Run, rules: Rules = RULES) -> Verdict:
+def diagnose(measurements: Measurements, rules: Rules = RULES) -> Verdict:
     """Return the verdict on a run.
 
     A rule of severity `error` that finds something is certain: no stack trains with it. Otherwise the probability
@@ -19,39 +22,61 @@ def judge_run(run: Run, rules: Rules = RULES) -> Verdict:
     untrainable, the warnings that belong to what lowers it become errors.
 
     Args:
-        run: What was measured and predicted.
+        measurements: What was measured and predicted.
         rules: The rules to apply.
     """
-    found = _findings(run, rules)
-    said = trainability(run)
+    found = findings(measurements, rules)
+    promised = trainability(measurements)
     certain = any(finding.severity == "error" for finding in found)
-    probability = 0.0 if certain else said.probability
-    severity: Outlook = "healthy"
-    if certain or probability < LOW:
-        severity = "untrainable"
-    elif any(finding.counts for finding in found):
-        severity = "at-risk"
-    decided = () if severity == "healthy" else _deciding(found, said.reasons)
+    probability = 0.0 if certain else promised.probability
+    severity = _severity(found, promised, certain=certain)
+    decided = _deciding(found, promised.reasons) if severity in ("at-risk", "untrainable") else ()
     if severity == "untrainable":
         found = [replace(one, severity="error") if one.rule in decided else one for one in found]
+    known = not promised.at_most or severity == "untrainable"
     return Verdict(
         severity=severity,
-        trainable=probability >= 0.5,
-        probability=probability,
-        learning_rate=None if certain else said.learning_rate,
-        learning_rates=None if certain else said.learning_rates,
-        estimated=said.estimated,
+        trainable=probability >= 0.5 if known else None,
+        probability=probability if known else None,
+        learning_rate=None if certain else promised.learning_rate,
+        learning_rates=None if certain else promised.learning_rates,
+        estimated=promised.estimated,
         decided_by=decided,
         findings=tuple(sorted(found, key=lambda one: (-SEVERITIES.index(one.severity), _place(one.rule, decided)))),
     )
 
 
-def _findings(run: Run, rules: Rules) -> list[Finding]:
-    last = rules[_LAST_WORD]
-    found = [finding for rule in rules.values() if rule.enabled and rule is not last for finding in rule.find(run)]
-    if last.enabled and not any(finding.counts for finding in found):
-        found += last.find(run)
+def _severity(found: Sequence[Finding], promised: Trainability, *, certain: bool) -> Outlook:
+    if certain or promised.probability < LOW:
+        return "untrainable"
+    if any(finding.counts for finding in found):
+        return "at-risk"
+    return "unknown" if promised.at_most else "healthy"
+
+
+def findings(measurements: Measurements, rules: Rules = RULES) -> list[Finding]:
+    """Return what the rules find in a run, in the order of the rules; `outlook` only where no other finding counts."""
+    provided = available(measurements)
+    applied = [rule for rule in rules.values() if rule.enabled and rule.why_not_applicable(provided) is None]
+    found = [one for rule in applied if rule.name != _OUTLOOK for one in _find(rule, measurements, rules)]
+    if not any(finding.counts for finding in found):
+        found += [one for rule in applied if rule.name == _OUTLOOK for one in _find(rule, measurements, rules)]
     return found
+
+
+def not_applicable(measurements: Measurements, rules: Rules = RULES) -> dict[str, str]:
+    """Return the rules that are enabled but not applicable to a run, each with the reason."""
+    provided = available(measurements)
+    reasons = {name: rule.why_not_applicable(provided) for name, rule in rules.items() if rule.enabled}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _find(rule: Rule, measurements: Measurements, rules: Rules) -> list[Finding]:
+    found = rule.find(measurements, rules)
+    if found is None:
+        return []
+    summary, advice = rule.summary(found), advise(found)
+    return [Finding(rule.name, found.severity, found.layers, found.value, found.limit, summary, advice)]
 
 
 def _deciding(found: Sequence[Finding], reasons: Sequence[Reason]) -> tuple[str, ...]:

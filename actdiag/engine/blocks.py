@@ -3,8 +3,10 @@
 import threading
 from collections.abc import Iterator
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actdiag.arrays import Array, Doubles, cut
 
@@ -24,13 +26,13 @@ _KEPT = 2**20
 
 class _Scratch(threading.local):
     def __init__(self) -> None:
-        self.by_use: dict[tuple[str, np.dtype[np.floating]], Array] = {}
+        self.by_use: dict[tuple[str, np.dtype[Any]], NDArray[Any]] = {}
 
 
 _scratch = _Scratch()
 
 
-def scratch(use: str, shape: tuple[int, ...], dtype: str | np.dtype[np.floating]) -> Array:
+def scratch(use: str, shape: tuple[int, ...], dtype: str | np.dtype[Any]) -> NDArray[Any]:
     """Return an array of any content, which holds until this thread asks again for the same use.
 
     Fresh memory costs more than most of what is done with it: the system clears and maps every page.

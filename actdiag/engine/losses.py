@@ -4,17 +4,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from actdiag.arrays import Array, Counts, Numbers
+from actdiag.arrays import Array, Counts, Numbers, digest
 from actdiag.datasets.inputs import checked_labels
 from actdiag.datasets.random_inputs import random_labels, random_rows
 from actdiag.engine.parameters import fit_scale
 from actdiag.engine.workers import Workers
 from actdiag.errors import InvalidField, check_choice, check_integer
 from actdiag.model.stack import Stack
+from actdiag.options import LossOptions
 from actdiag.streams import Stream, stream
 
 LOSSES = ("random", "mse", "cross-entropy")
-DEFAULT_CLASSES = 10
+DEFAULT_CLASSES = LossOptions.classes
 MOST_CLASSES = 1_000_000
 
 
@@ -29,7 +30,7 @@ class Loss:
         labels: A class for each input, shape (rows,) with rows >= batch; None to draw them from the seed.
     """
 
-    name: str = "random"
+    name: str = LossOptions.loss
     classes: int = DEFAULT_CLASSES
     labels: Numbers | None = field(default=None, compare=False, repr=False)
 
@@ -39,12 +40,28 @@ class Loss:
         Raises:
             InvalidField: A field holds something that is not accepted.
         """
-        check_choice("loss", self.name, LOSSES)
+        object.__setattr__(self, "name", check_choice("loss", self.name, LOSSES))
         # One class has no cross-entropy: the readout is right whatever it says, and the gradient zero.
         least = 2 if self.name == "cross-entropy" else 1
         object.__setattr__(self, "classes", check_integer("classes", self.classes, least, MOST_CLASSES))
         if self.labels is not None and self.name == "random":
             raise InvalidField(field="labels", problem="must come with loss mse or cross-entropy, got loss random")
+
+    @property
+    def labels_digest(self) -> str | None:
+        """A SHA-256 of the labels' dtype, shape and entries; None without labels."""
+        return None if self.labels is None else digest(self.labels)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether another loss holds the same, labels included."""
+        if not isinstance(other, Loss):
+            return NotImplemented
+        same = (self.name, self.classes) == (other.name, other.classes)
+        return same and (self.labels is other.labels or self.labels_digest == other.labels_digest)
+
+    def __hash__(self) -> int:
+        """The hash of all that is compared."""
+        return hash((self.name, self.classes, self.labels_digest))
 
 
 def readout(stack: Stack, loss: Loss, top: Array, workers: Workers) -> tuple[Array, Array | None]:

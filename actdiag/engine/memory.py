@@ -2,16 +2,18 @@
 
 import os
 import re
+from collections.abc import Collection
 from math import ceil, sqrt
 from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
+from actdiag.engine.values import crossing, units_of
 from actdiag.engine.workers import available_threads
 from actdiag.errors import InvalidField
 from actdiag.model.stack import Stack
+from actdiag.options import RunOptions
 
-DEFAULT_BUDGET = 2**30
 MOST_AHEAD = 4
 """How many layers' weights are drawn before their turn, at most."""
 
@@ -94,7 +96,7 @@ def available_memory() -> int | None:
     return max(min(known), 0) if known else None
 
 
-def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = 30) -> None:
+def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = RunOptions.bins) -> None:
     """Refuse a stack whose run would take more memory than there is, before anything is allocated.
 
     Args:
@@ -139,7 +141,7 @@ def useful_threads(stack: Stack) -> int | None:
 
 
 def _widest_shape(stack: Stack) -> tuple[int, int]:
-    return max(set(_shapes(stack)), key=lambda shape: shape[0] * shape[1])
+    return max(set(_shapes(stack)), key=lambda shape: shape[0] * shape[1], default=(stack.input_width, 1))
 
 
 def _rows_at_once(stack: Stack) -> int:
@@ -156,7 +158,7 @@ def plan_backward(stack: Stack, budget: int) -> tuple[Plan, int]:
     """
     item = stack.format.bytes
     shapes = _shapes(stack)
-    pre_activations = [item * stack.batch * columns for _, columns in shapes]
+    pre_activations = [item * stack.batch * stack.columns(layer) for layer in range(1, stack.depth + 1)]
     weights = [item * fan_in * columns for fan_in, columns in shapes]
     if sum(pre_activations) + sum(weights) <= budget:
         return Plan(weights=True, stride=1), sum(pre_activations) + sum(weights)
@@ -164,7 +166,7 @@ def plan_backward(stack: Stack, budget: int) -> tuple[Plan, int]:
         return Plan(weights=False, stride=1), sum(pre_activations)
     stride = ceil(sqrt(stack.depth))
     starts = range(0, stack.depth, stride)
-    checkpoints = sum(item * stack.batch * stack.fan_in(start + 1) for start in starts)
+    checkpoints = sum(item * stack.batch * units_of(stack, value) for value in _kept_at(stack, starts))
     segment = max(sum(pre_activations[start : start + stride]) for start in starts)
     if checkpoints + segment > budget:
         least = min(checkpoints + segment, sum(pre_activations))
@@ -174,4 +176,12 @@ def plan_backward(stack: Stack, budget: int) -> tuple[Plan, int]:
 
 
 def _shapes(stack: Stack) -> list[tuple[int, int]]:
-    return [(stack.fan_in(layer), stack.columns(layer)) for layer in range(1, stack.depth + 1)]
+    """Return the shapes of all weights."""
+    return [(stack.fan_in(layer), stack.columns(layer)) for layer in stack.weight_layers]
+
+
+def _kept_at(stack: Stack, starts: range) -> Collection[int]:
+    """Return the values that are kept where segments start."""
+    if stack.arch is None:
+        return starts
+    return {value for values in crossing(stack.nodes, starts).values() for value in values}

@@ -13,7 +13,7 @@ from actdiag.streams import Stream, stream
 
 def sample_weights(stack: Stack, layer: int) -> Array:
     """Return what the initializer gives `layer`, shape (fan_in, columns): w before any scaling and before the gain."""
-    rng = stream(stack.seed, Stream.WEIGHTS, layer)
+    rng = stream(stack.seed, Stream.WEIGHTS, stack.draw_number(layer))
     return stack.init.sample(rng, stack.fan_in(layer), stack.columns(layer), stack.dtype)
 
 
@@ -44,11 +44,12 @@ def draw_biases(stack: Stack, layer: int) -> Array | None:
         sample = stack.init.sample_bias
         if sample is None:
             return None
-        return sample(stream(stack.seed, Stream.BIASES, layer), stack.fan_in(layer), columns, stack.dtype)
+        rng = stream(stack.seed, Stream.BIASES, stack.draw_number(layer))
+        return sample(rng, stack.fan_in(layer), columns, stack.dtype)
     mean, std = stack.bias_spread(layer)
     if mean == std == 0:
         return None
-    rng = stream(stack.seed, Stream.BIASES, layer)
+    rng = stream(stack.seed, Stream.BIASES, stack.draw_number(layer))
     biases = draw_normal(rng, columns, stack.dtype)
     biases *= std
     biases += mean

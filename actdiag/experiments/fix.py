@@ -1,9 +1,8 @@
-"""The smallest change that mends a stack: changes from small to large, each tried by a run of its own."""
+"""The smallest change that makes a stack healthy: changes from small to large, each tried by a run of its own."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from math import isfinite
-from typing import NamedTuple
 
 from actdiag import activations
 from actdiag.activations import Activation
@@ -14,38 +13,41 @@ from actdiag.report import Report
 from actdiag.theory.automatic import AUTO, resolve_init, scale_fields
 
 INITIALIZERS = ("orthogonal", "lecun", "he", "xavier", AUTO)
-"""What takes the place of an initializer, in this order; the last also sets the biases."""
+"""Initializers that are tried in place of another, in this order; the last also sets the biases."""
 
 ACTIVATIONS = ("tanh", "relu", "leaky_relu:0.2")
-"""What takes the place of an activation, in this order, each with the weights it is critical with."""
+"""Activations that are tried in place of another, in this order, each with the weights it is critical with."""
 
 SOUND = 0.97
 """The probability from which on a change is taken at once: so far over the limit that other seeds are healthy too."""
 
 Value = str | float | bool
-"""What an option of the command line holds."""
+"""A value of an option."""
 
 
-class Change(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Change:
     """A change to a stack.
 
     Attributes:
-        what: What it changes: `gain`, `biases`, `gain and biases`, `initializer` or `activation`.
-        options: The options that it sets; None for one that it leaves out.
+        what: What it changes: `gain`, `biases`, `gain and biases`, `initializer`, `activation` or `activation and
+            initializer`.
+        options: The options that it sets, by name; None for one that goes back to its default.
         stack: The stack with the change.
     """
 
     what: str
-    options: dict[str, Value | None]
+    options: Mapping[str, Value | None]
     stack: Stack
 
 
-class Mended(NamedTuple):
-    """What mended a stack.
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A change that makes a stack healthy.
 
     Attributes:
         change: The change.
-        report: What a run found of the stack with the change.
+        report: The report of the stack with the change.
         tried: How many changes were tried, this one included.
     """
 
@@ -54,28 +56,28 @@ class Mended(NamedTuple):
     tried: int
 
 
-def mend(report: Report, rerun: Callable[[Stack], Report]) -> Mended | None:
+def find_fix(report: Report, rerun: Callable[[Stack], Report]) -> Fix | None:
     """Return the first change, from small to large, that makes a stack soundly healthy, else healthy; None without one.
 
     Args:
-        report: What a run found of the stack.
+        report: The report of the stack.
         rerun: Runs a stack the same way.
     """
-    first: Mended | None = None
+    first: Fix | None = None
     tried = 0
     for tried, change in enumerate(changes(report), 1):
         found = rerun(change.stack)
         if found.verdict.severity == "healthy":
-            first = first or Mended(change, found, tried)
-            if found.verdict.probability >= SOUND:
-                return Mended(change, found, tried)
-    return first and first._replace(tried=tried)
+            first = first or Fix(change, found, tried)
+            if (found.verdict.probability or 0.0) >= SOUND:
+                return Fix(change, found, tried)
+    return None if first is None else replace(first, tried=tried)
 
 
 def changes(report: Report) -> Iterator[Change]:
     """Yield changes to a stack from small to large: its gain, its biases, both, its initializer, its activation."""
     stack = report.stack
-    own = _biased(stack)
+    own = any(stack.bias_spread(1))
     yield from _gains(report)
     if own:
         yield Change("biases", {"bias_mean": None, "bias_std": 0.0}, replace(stack, bias_mean=None, bias_std=0.0))
@@ -93,7 +95,7 @@ def changes(report: Report) -> Iterator[Change]:
 
 
 def _gains(report: Report, bias_std: float | None = None) -> Iterator[Change]:
-    """Yield the gain that is critical under the biases, and those that undo the change per layer."""
+    """Yield changes of the gain: to the critical one under the biases, and to those that undo the change per layer."""
     stack = report.stack
     if bias_std is not None:
         stack = replace(stack, bias_mean=None, bias_std=bias_std)
@@ -121,7 +123,7 @@ def _gains(report: Report, bias_std: float | None = None) -> Iterator[Change]:
 
 
 def _replaced(stack: Stack, act: Activation, name: str) -> Iterator[Change]:
-    """Yield the stack with another activation or initializer, with neither gain nor biases of its own."""
+    """Yield the change to another activation or initializer, at gain 1 and with the biases of the initializer."""
     init = resolve_init(name)
     bare = replace(stack, gain=1.0, target_gain=None, bias_mean=None, bias_std=None)
     changed = _rescaled(bare, act, init, 1.0)
@@ -145,12 +147,8 @@ def _rescaled(
     bias_mean: float | None = None,
     bias_std: float | None = None,
 ) -> Stack | None:
-    """Return the stack with an activation, an initializer and a gain; None where there is no such thing."""
+    """Return the stack with an activation, an initializer and a gain; None where they do not go together."""
     try:
         return replace(stack, act=act, init=init, **scale_fields(act, init, gain, bias_mean, bias_std))
     except InvalidField:
         return None
-
-
-def _biased(stack: Stack) -> bool:
-    return any(stack.bias_spread(1))

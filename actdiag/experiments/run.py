@@ -1,4 +1,4 @@
-"""One run: a Stack in, its Report out."""
+"""One run: a stack is run and measured, and its report returned."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -7,20 +7,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from actdiag.arrays import Array
-from actdiag.diagnosis import RULES, Rules, Run, judge_run, rules_from
+from actdiag.diagnosis import RULES, Rules, diagnose, rules_from
+from actdiag.engine.backward import backward
+from actdiag.engine.forward import forward
 from actdiag.engine.losses import DEFAULT_CLASSES, Loss, labels_of, loss_and_gradient
 from actdiag.engine.memory import check_fits, plan_backward, useful_threads
-from actdiag.engine.propagation import Tape, backward, forward
+from actdiag.engine.tape import Tape
 from actdiag.engine.workers import MOST_THREADS, Workers
 from actdiag.errors import InvalidField, check_integer, check_real
 from actdiag.measure.forward import Axis, ForwardMeasure, change_per_layer, directions_of
 from actdiag.measure.gradients import BackwardMeasure, radial_share
 from actdiag.measure.moments import mean_cosine, squares_of
-from actdiag.measure.statistics import LayerStats
+from actdiag.measure.statistics import InputStats, LayerStats, LossValue
+from actdiag.measurements import Measurements
 from actdiag.model.stack import MOST_SEED, Stack
+from actdiag.options import RunOptions
 from actdiag.repeats import average
-from actdiag.report import LossValue, Report
-from actdiag.theory.beside import Beside
+from actdiag.report import Report
+from actdiag.theory.comparison import TheoryComparison
 
 MOST_BINS = 10_000
 MOST_REPEATS = 10_000
@@ -30,7 +34,15 @@ Progress = Callable[[int, int], None]
 
 
 class RunSettings(NamedTuple):
-    """How to run: none of it changes a statistic but the histogram's axis. Whether theory stands beside; the rules."""
+    """How to run a stack. Only `axis` changes what is measured.
+
+    Attributes:
+        axis: The axis of the histograms of activations.
+        threads: The number of threads; None for as many as help.
+        progress: Called with (steps done, steps in all).
+        theory: Whether predictions of theory are included.
+        rules: The rules that the run is judged by.
+    """
 
     axis: Axis
     threads: int | None
@@ -40,11 +52,11 @@ class RunSettings(NamedTuple):
 
 
 def run_settings(
-    bins: int = 30,
+    bins: int = RunOptions.bins,
     range: tuple[float, float] | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
-    theory: bool = True,
+    theory: bool = RunOptions.theory,
     rules: str | Path | Mapping[str, Any] | None = None,
 ) -> RunSettings:
     """Return checked settings.
@@ -65,7 +77,7 @@ def run_settings(
 
 
 def silent(done: int, total: int) -> None:
-    """Tell nobody."""
+    """Report no progress."""
 
 
 def run_propagate(stack: Stack, settings: RunSettings) -> Report:
@@ -73,47 +85,46 @@ def run_propagate(stack: Stack, settings: RunSettings) -> Report:
     check_fits(stack, bins=settings.axis.bins)
     run = _Run(stack, settings, stack.depth)
     with Workers(settings.threads or useful_threads(stack)) as workers:
-        run.climb(workers)
+        run.forward(workers)
         return run.report("propagate")
 
 
 def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
-    """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the way down."""
+    """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the backward pass."""
     plan, kept = plan_backward(stack, budget)
     check_fits(stack, kept, 0 if loss.name == "random" else loss.classes, settings.axis.bins)
     labels_of(stack, loss)  # labels that do not fit are refused before anything is run
     run = _Run(stack, settings, 2 * stack.depth, loss)
     tape = Tape(plan)
     with Workers(settings.threads or useful_threads(stack)) as workers:
-        top = run.climb(workers, tape)
+        top = run.forward(workers, tape)
         value, d_top = loss_and_gradient(stack, loss, top, workers)
-        run.descend(workers, tape, d_top)
+        run.backward(workers, tape, d_top)
         classes = None if loss.name == "random" else loss.classes
         return run.report(command, LossValue(loss.name, classes, value if isfinite(value) else None))
 
 
 class _Run:
-    """A run while it goes: what was measured so far, and theory beside it."""
+    """A run in progress: what was measured so far, and the predictions of theory."""
 
     def __init__(self, stack: Stack, settings: RunSettings, steps: int, loss: Loss | None = None) -> None:
         self._stack, self._sites = stack, stack.sites()
         self._axis, self._progress, self._rules = settings.axis, settings.progress, settings.rules
         self._steps = steps
-        self._theory = Beside(stack, loss is None or loss.name == "random") if settings.theory else None
+        self._theory = TheoryComparison(stack, loss is None or loss.name == "random") if settings.theory else None
         self._layers: list[LayerStats] = []
-        self._input_cosine: float | None = None
-        self._input_rms: float | None = None
+        self._input = InputStats()
 
-    def climb(self, workers: Workers, tape: Tape | None = None) -> Array:
-        """Measure every layer on the way up and return the activations of the last."""
+    def forward(self, workers: Workers, tape: Tape | None = None) -> Array:
+        """Measure every layer on the forward pass and return the activations of the last."""
         measure = ForwardMeasure(self._sites, self._axis)
         for layer in forward(self._stack, workers, measure.visit, tape):
             if layer.number == 0:
                 found = directions_of(layer.activations, self._stack.row_blocks(), workers)
                 squares = squares_of(found)
-                self._input_cosine, self._input_rms = mean_cosine(found), sqrt(squares.mean() / self._stack.input_width)
+                self._input = InputStats(mean_cosine(found), sqrt(squares.mean() / self._stack.input_width))
                 if self._theory is not None:
-                    self._theory.see_input(layer.activations, squares, self._input_cosine)
+                    self._theory.record_input(layer.activations, squares, self._input.cosine)
                 continue
             stats = measure.summarize(layer.number, layer.blocks)
             self._layers.append(stats)
@@ -123,15 +134,15 @@ class _Run:
             self._progress(len(self._layers), self._steps)
         return layer.activations
 
-    def descend(self, workers: Workers, tape: Tape, d_top: Array) -> None:
-        """Measure every layer's gradients on the way down."""
+    def backward(self, workers: Workers, tape: Tape, d_top: Array) -> None:
+        """Measure every layer's gradients on the backward pass."""
         measure = BackwardMeasure(self._sites)
         held = []
         radial = 0.0
-        for descending in backward(self._stack, workers, tape, d_top, measure.visit):
-            held.append((descending, measure.weigh(descending, workers)))
+        for passed in backward(self._stack, workers, tape, d_top, measure.visit):
+            held.append((passed, measure.weigh(passed, workers)))
             # dL/dW of a layer is left to the threads while the gradient goes on to the next.
-            while len(held) > (descending.number > 1):
+            while len(held) > (passed.number > 1):
                 layer, weighed = held.pop(0)
                 at = layer.number - 1
                 self._layers[at] = measure.summarize(layer, weighed, self._layers[at])
@@ -141,39 +152,28 @@ class _Run:
                 self._progress(self._steps - at, self._steps)
 
     def report(self, command: str, loss: LossValue | None = None) -> Report:
-        """Return the Report of the whole."""
+        """Return the Report of the whole run."""
         layers = tuple(self._layers)
-        change = change_per_layer(layers)
-        theory, said = (None, ()) if self._theory is None else self._theory.report(layers)
-        run = Run(
-            self._stack,
+        theory, layer_theory = (None, ()) if self._theory is None else self._theory.report(layers)
+        measurements = Measurements(
+            self._sites,
             layers,
-            change,
-            self._input_cosine,
-            theory=theory,
-            loss=None if loss is None else loss.name,
+            self._input,
+            change_per_layer(layers),
+            loss=loss,
             classes=(loss and loss.classes) or DEFAULT_CLASSES,
-            input_rms=self._input_rms,
-        )
-        return Report(
-            command,
-            self._stack,
-            layers,
-            change,
-            judge_run(run, self._rules),
-            loss,
             theory=theory,
-            layer_theory=said,
-            input_cosine=self._input_cosine,
-            input_rms=self._input_rms,
+            layer_theory=layer_theory,
+            recipe=self._stack,
         )
+        return Report(command, measurements, diagnose(measurements, self._rules))
 
 
 def check_repeats(stack: Stack, repeats: object) -> int:
-    """Return the number of runs of a stack, the first under the stack's seed and each later one under the next.
+    """Return the number of runs, after checking it. The first has the stack's seed and each later one the next.
 
     Raises:
-        InvalidField: It is no number of runs, or the last seed is beyond the largest.
+        InvalidField: It is not a number of runs, or the last seed is beyond the largest.
     """
     runs = check_integer("repeats", repeats, 1, MOST_REPEATS)
     if stack.seed > MOST_SEED - runs + 1:
@@ -188,13 +188,13 @@ def run_repeatedly(
     """Run a stack under `repeats` seeds and return the Report of their means; of one run, its own.
 
     Args:
-        run: What runs a stack once.
-        stack: What to run; its seed is the first.
-        settings: How; its progress counts the steps of all runs.
-        repeats: How many runs.
+        run: Runs a stack once.
+        stack: The stack; its seed is the first.
+        settings: How to run it; `progress` counts the steps of all runs.
+        repeats: The number of runs.
 
     Raises:
-        InvalidField: It is no number of runs, or the last seed is beyond the largest.
+        InvalidField: `repeats` is not a number of runs, or the last seed is beyond the largest.
     """
     runs = check_repeats(stack, repeats)
     return run(stack, settings) if runs == 1 else average(_runs(run, stack, settings, runs), settings.rules)

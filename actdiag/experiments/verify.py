@@ -1,4 +1,4 @@
-"""Whether a recommended gain does what theory promises: stacks under it, run, beside what is predicted of them."""
+"""Whether a gain does what theory predicts: stacks with it are run and compared with the prediction."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,17 +11,17 @@ from actdiag import initializers
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
 from actdiag.engine.losses import Loss
-from actdiag.engine.memory import DEFAULT_BUDGET
 from actdiag.errors import check_integer
 from actdiag.experiments.run import Progress, run_grad_flow, run_settings
 from actdiag.model.stack import MOST_LAYERS, MOST_SEED, Stack
+from actdiag.options import DEFAULT_BUDGET, VerifyOptions
 from actdiag.report import SCHEMA, versions
 from actdiag.theory.critical import next_q
 from actdiag.theory.gains import Gains
 from actdiag.theory.gaussian import moments
 
 SEEDS = 5
-"""Stacks run, whose logarithms are averaged: at finite width one stack strays from what is predicted."""
+"""Number of stacks that are run. Their logarithms are averaged: at finite width a single stack deviates from theory."""
 
 _BATCH = 256
 
@@ -30,10 +30,10 @@ class LayerCheck(NamedTuple):
     """One layer, predicted and measured.
 
     Attributes:
-        layer: Its number.
-        predicted_rms: Of z, from the map that starts at the second moment 1 of N(0, 1) inputs; None beyond all numbers.
-        measured_rms: Its geometric mean over the stacks; None where any is zero or beyond all numbers.
-        rms_spread: The factor by which one stack strays from that (exp of the sd of the logarithm).
+        layer: Its number, from 1.
+        predicted_rms: The rms of z by the length map, from inputs N(0, 1); None if it is not finite.
+        measured_rms: Its geometric mean over the stacks; None if any is zero or not finite.
+        rms_spread: The factor by which single stacks deviate from that (exp of the sd of the logarithm).
         predicted_ratio: The rms of dL/dz over that of the last layer.
         measured_ratio: Its geometric mean over the stacks.
         ratio_spread: As `rms_spread`.
@@ -49,13 +49,13 @@ class LayerCheck(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """A recommended gain, tried.
+    """A gain, tried.
 
     Attributes:
-        depth: Of the stacks.
-        width: Of their layers.
-        seeds: Of the runs.
-        layers: What was predicted and measured of each.
+        depth: The number of layers of the stacks.
+        width: The units per layer.
+        seeds: The seeds of the stacks.
+        layers: Prediction and measurement of each layer.
     """
 
     depth: int
@@ -69,13 +69,13 @@ def verify(
     gain: float,
     bias_std: float,
     *,
-    depth: int = 30,
-    width: int = 256,
-    seed: int = 0,
-    threads: int | None = None,
+    depth: int = VerifyOptions.depth,
+    width: int = VerifyOptions.width,
+    seed: int = VerifyOptions.seed,
+    threads: int | None = VerifyOptions.threads,
     progress: Progress | None = None,
 ) -> Verification:
-    """Run stacks with weights N(0, gain^2 / fan_in) and biases N(0, bias_std^2) and set them beside theory.
+    """Run stacks with weights N(0, gain^2 / fan_in) and biases N(0, bias_std^2) and compare them with theory.
 
     Raises:
         InvalidField: A field holds something that is not accepted.
@@ -115,9 +115,9 @@ def verify(
 def predicted(
     act: Activation, gain: float, bias_std: float, depth: int
 ) -> tuple[list[float | None], list[float | None]]:
-    """Return the rms of z of every layer, and that of dL/dz over the last layer's, by theory and from N(0, 1) inputs.
+    """Return the rms of z of every layer, and that of dL/dz over the last layer's, by theory from inputs N(0, 1).
 
-    None stands for what is beyond all numbers.
+    None stands for a number that is not finite.
     """
     q, rms, growth = gain**2 + bias_std**2, np.full(depth, nan), np.full(depth, nan)
     for number in range(depth):
@@ -125,7 +125,7 @@ def predicted(
             break
         rms[number], growth[number] = sqrt(q), gain**2 * moments(act, q).slope
         q = next_q(act, gain, bias_std, q)
-    # The gradient of a layer is that of the one above times the slopes here: the last layer has none above.
+    # dL/dz of a layer is that of the next layer times the slopes of this one; the last layer has no next.
     ratio = np.sqrt(np.cumprod([1.0, *growth[-2::-1]])[::-1])
     return _finite(rms), _finite(ratio)
 
@@ -139,7 +139,7 @@ def _log(value: float | None) -> float:
 
 
 def _mean(logs: Doubles) -> tuple[float | None, float | None]:
-    """Return the geometric mean of what `logs` are the logarithms of, and the factor that they spread by."""
+    """Return the geometric mean and the geometric standard deviation of numbers by their logarithms."""
     if not np.isfinite(logs).all():
         return None, None
     return float(np.exp(np.mean(logs))), float(np.exp(np.std(logs, ddof=1)))

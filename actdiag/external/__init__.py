@@ -1,6 +1,6 @@
-"""What other tools say of a stack at initialization, by the default rules that they have published."""
+"""Verdicts of other tools on a stack at initialization, by the default rules that they have published."""
 
-from actdiag.external.charges import Charge, Judgement
-from actdiag.external.panel import JUDGES, judge
+from actdiag.external.judges import JUDGES, judge
+from actdiag.external.violations import Judgement, Violation
 
-__all__ = ["JUDGES", "Charge", "Judgement", "judge"]
+__all__ = ["JUDGES", "Judgement", "Violation", "judge"]

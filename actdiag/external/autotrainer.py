@@ -2,12 +2,12 @@
 
 Source: Zhang, Zhai, Ma & Shen 2021, ICSE, "AUTOTRAINER: an automatic DNN training problem detection and repair system",
 whose rules are AutoTrainer/utils/monitor.py at https://github.com/shiningrain/AUTOTRAINER and whose defaults are in
-utils.py beside it. It looks every few epochs, and repairs what it finds once accuracy stays low as well; here it looks
-at the gradients of the first step. Its symptoms of the course of loss and accuracy are left out.
+utils.py beside it. It is applied every few epochs, and repairs what it finds once accuracy stays low as well; here it
+is applied to the gradients of the first step. Its symptoms of the course of loss and accuracy are left out.
 """
 
-from actdiag.external.charges import Charge, Charges, over
-from actdiag.external.evidence import Evidence, quotient
+from actdiag.external.step import StepStats, quotient
+from actdiag.external.violations import Violation, Violations, over
 
 SOURCE = "Zhang et al. 2021, ICSE; monitor.py at github.com/shiningrain/AUTOTRAINER"
 
@@ -24,34 +24,34 @@ DYING = 0.7
 """The share of exact zeros among all gradients, of weights and biases, from which ReLUs are dying (`gamma`)."""
 
 
-def charges(evidence: Evidence) -> Charges:
-    """Return what AUTOTRAINER charges a stack with. Its last layer is that of the stack, not the readout.
+def violations(step: StepStats) -> Violations:
+    """Return the rules of AUTOTRAINER that a training step violates. The last layer is that of the stack.
 
-    It does not ask for the activation. Where a gradient is NaN or infinite it looks no further.
+    Its rules do not depend on the activation. Where a gradient is NaN or infinite the others are not applied.
     """
     what = "the share of NaN and infinite numbers in dL/dW"
-    nonfinite = over("nan_gradient", what, evidence.values("gradient_nonfinite_fraction"), 0)
-    return nonfinite or _of_norms(evidence) + _of_zeros(evidence)
+    nonfinite = over("nan_gradient", what, step.values("gradient_nonfinite_fraction"), 0)
+    return nonfinite or _of_norms(step) + _of_zeros(step)
 
 
-def _of_norms(evidence: Evidence) -> Charges:
-    first, last = evidence.layers[0], evidence.layers[-1]
+def _of_norms(step: StepStats) -> Violations:
+    first, last = step.layers[0], step.layers[-1]
     ratio = quotient(first.gradient_norm, last.gradient_norm)
     ends = (first.layer, last.layer) if last is not first else (first.layer,)
     norms = f"the norm of dL/dW at layer {first.layer} is {ratio:.3g} of that at layer {last.layer}"
     if ratio < VANISHING_RATIO and first.gradient_norm < VANISHING_NORM:
         said = f"{norms}, under {VANISHING_RATIO:g}, and {first.gradient_norm:.3g}, under {VANISHING_NORM:g}"
-        return (Charge("vanish_gradient", ends, ratio, VANISHING_RATIO, said),)
+        return (Violation("vanish_gradient", ends, ratio, VANISHING_RATIO, said),)
     if ratio > EXPLODING_RATIO:
-        return (Charge("explode_gradient", ends, ratio, EXPLODING_RATIO, f"{norms}: over {EXPLODING_RATIO:g}"),)
+        return (Violation("explode_gradient", ends, ratio, EXPLODING_RATIO, f"{norms}: over {EXPLODING_RATIO:g}"),)
     return ()
 
 
-def _of_zeros(evidence: Evidence) -> Charges:
-    layers = tuple(seen.layer for seen in evidence.layers)
-    entries = sum(seen.gradient_entries for seen in evidence.layers)
-    zeros = sum(seen.gradient_zeros for seen in evidence.layers) / entries
+def _of_zeros(step: StepStats) -> Violations:
+    layers = tuple(layer.layer for layer in step.layers)
+    entries = sum(layer.gradient_entries for layer in step.layers)
+    zeros = sum(layer.gradient_zeros for layer in step.layers) / entries
     if zeros < DYING:
         return ()
     said = f"the share of exact zeros among all gradients of weights and biases is {zeros:.3g}: at or over {DYING:g}"
-    return (Charge("died_relu", layers, zeros, DYING, said),)
+    return (Violation("died_relu", layers, zeros, DYING, said),)

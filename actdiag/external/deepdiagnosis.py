@@ -5,8 +5,8 @@ https://github.com/DeepDiagnosis/ICSE2022. It looks once an epoch, for dead node
 the first. Its symptoms of a loss or an accuracy that stands still need several epochs and are left out.
 """
 
-from actdiag.external.charges import Charges, outside, over, reaching, under
-from actdiag.external.evidence import Evidence
+from actdiag.external.step import StepStats
+from actdiag.external.violations import Violations, outside, over, reaching, under
 
 SOURCE = "Wardat et al. 2022, ICSE, arXiv:2112.04036; callbacks.py at github.com/DeepDiagnosis/ICSE2022"
 
@@ -29,19 +29,16 @@ UPDATE_RATIO = (1e-5, 1e-1)
 """The ratio that updates may have to weights: `LearnRate_threshold`, 1e-3, over and times 100."""
 
 
-def charges(evidence: Evidence) -> Charges:
-    """Return what DeepDiagnosis charges a stack with.
+def violations(step: StepStats) -> Violations:
+    """Return the rules of DeepDiagnosis that a training step violates.
 
     Dead nodes are looked for in ReLU layers, saturation in those of tanh and sigmoid: its callback goes by their names.
     """
-    found: Charges = ()
-    if evidence.kind == "rectifier":
-        what = "the share of outputs at or under zero"
-        found += reaching("Dead Node", what, evidence.values("nonpositive_fraction"), DEAD)
-    if evidence.kind in ("tanh", "sigmoid"):
-        what = f"the share of pre-activations beyond +-{FAR:g}"
-        found += over("Saturated Activation", what, evidence.values("far_fraction"), SATURATED)
-    found += over("Numerical Error", "the share of NaN and infinite numbers", evidence.values("nonfinite_fraction"), 0)
-    found += under("Vanishing Gradient", "the mean of |dL/dW|", evidence.values("gradient_mean"), VANISHING)
-    found += outside("Poor Weight", "the variance of the outputs", evidence.values("output_variance"), VARIANCE)
-    return found + outside("Learning Rate", "the ratio of update to weight", evidence.update_ratios(), UPDATE_RATIO)
+    what = "the share of outputs at or under zero"
+    found = reaching("Dead Node", what, step.values("nonpositive_fraction", "rectifier"), DEAD)
+    what = f"the share of pre-activations beyond +-{FAR:g}"
+    found += over("Saturated Activation", what, step.values("far_fraction", "tanh", "sigmoid"), SATURATED)
+    found += over("Numerical Error", "the share of NaN and infinite numbers", step.values("nonfinite_fraction"), 0)
+    found += under("Vanishing Gradient", "the mean of |dL/dW|", step.values("gradient_mean"), VANISHING)
+    found += outside("Poor Weight", "the variance of the outputs", step.values("output_variance"), VARIANCE)
+    return found + outside("Learning Rate", "the ratio of update to weight", step.update_ratios(), UPDATE_RATIO)

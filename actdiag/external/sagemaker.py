@@ -1,14 +1,14 @@
 """The built-in rules of Amazon SageMaker Debugger, with their defaults.
 
-Source: https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules.html. They look at every saved step of a
-training job; here they look at the first. Those on the course of the loss, on classes and on what only some networks
-have are left out.
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules.html. They are applied to every
+saved step of a training job; here to the first. Those on the course of the loss, on classes and on what only some
+networks have are left out.
 """
 
 from math import isnan
 
-from actdiag.external.charges import Charge, Charges, outside, over, reaching, under
-from actdiag.external.evidence import Evidence, quotient
+from actdiag.external.step import Kind, StepStats, quotient
+from actdiag.external.violations import Violation, Violations, outside, over, reaching, under
 
 SOURCE = "docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules.html"
 
@@ -21,7 +21,7 @@ ACTIVITY = 0.01
 INACTIVE_LAYER = 0.5
 """DeadRelu, SaturatedActivation: the share of such units that a layer may have (`threshold_layer`)."""
 
-UNSATURATED = {"tanh": (-9.4999, 9.4999), "sigmoid": (-23.0, 16.99999)}
+UNSATURATED: dict[Kind, tuple[float, float]] = {"tanh": (-9.4999, 9.4999), "sigmoid": (-23.0, 16.99999)}
 """SaturatedActivation: the bounds of pre-activations (`threshold_tanh_min` and its like)."""
 
 VARIANCE_RATIO = 10.0
@@ -43,35 +43,34 @@ ALL_ZERO = 1.0
 """AllZero: the share of zeros from which all are (`threshold`)."""
 
 
-def charges(evidence: Evidence) -> Charges:
-    """Return what SageMaker Debugger charges a stack with.
+def violations(step: StepStats) -> Violations:
+    """Return the rules of SageMaker Debugger that a training step violates.
 
-    DeadRelu and the ratio of variances in PoorWeightInitialization look at ReLU layers, SaturatedActivation at those of
-    tanh and sigmoid, as the default patterns of their tensors' names have it. AllZero looks at activations.
+    DeadRelu and the ratio of variances in PoorWeightInitialization are on ReLU layers, SaturatedActivation on those of
+    tanh and sigmoid, by the default patterns of their tensors' names. AllZero is on activations.
     """
-    found = under("VanishingGradient", "the mean of |dL/dW|", evidence.values("gradient_mean"), VANISHING)
+    found = under("VanishingGradient", "the mean of |dL/dW|", step.values("gradient_mean"), VANISHING)
     what = "the share of NaN and infinite numbers"
-    found += over("ExplodingTensor", what, evidence.values("nonfinite_fraction"), 0)
-    if evidence.kind == "rectifier":
-        what = f"the share of units active on under {ACTIVITY:.0%} of the inputs"
-        found += over("DeadRelu", what, evidence.values("inactive_fraction"), INACTIVE_LAYER)
-    if evidence.kind in UNSATURATED:
-        low, high = UNSATURATED[evidence.kind]
+    found += over("ExplodingTensor", what, step.values("nonfinite_fraction"), 0)
+    what = f"the share of units active on under {ACTIVITY:.0%} of the inputs"
+    found += over("DeadRelu", what, step.values("inactive_fraction", "rectifier"), INACTIVE_LAYER)
+    for kind, (low, high) in UNSATURATED.items():
         what = f"the share of units within {low:g} and {high:g} on under {ACTIVITY:.0%} of the inputs"
-        found += over("SaturatedActivation", what, evidence.values("saturated_fraction"), INACTIVE_LAYER)
-    found += _poor_initialization(evidence)
+        found += over("SaturatedActivation", what, step.values("saturated_fraction", kind), INACTIVE_LAYER)
+    found += _poor_initialization(step)
     what = "the ratio of update to weight"
-    found += outside("WeightUpdateRatio", what, evidence.update_ratios(EPSILON), UPDATE_RATIO)
+    found += outside("WeightUpdateRatio", what, step.update_ratios(EPSILON), UPDATE_RATIO)
     what = "the share of zeros among the activations"
-    return found + reaching("AllZero", what, evidence.values("zero_fraction"), ALL_ZERO)
+    return found + reaching("AllZero", what, step.values("zero_fraction"), ALL_ZERO)
 
 
-def _poor_initialization(evidence: Evidence) -> Charges:
+def _poor_initialization(step: StepStats) -> Violations:
     rule = "PoorWeightInitialization"
     what = "the width of dL/dW from its 5th to its 95th percentile"
-    found = under(rule, what, evidence.values("gradient_width"), GRADIENT_WIDTH)
-    variances = {layer: value for layer, value in evidence.values("input_variance").items() if not isnan(value)}
-    if evidence.kind != "rectifier" or not variances:
+    found = under(rule, what, step.values("gradient_width"), GRADIENT_WIDTH)
+    known = step.values("input_variance", "rectifier")
+    variances = {layer: value for layer, value in known.items() if not isnan(value)}
+    if not variances:
         return found
     least, greatest = min(variances, key=variances.__getitem__), max(variances, key=variances.__getitem__)
     ratio = quotient(variances[greatest], variances[least])
@@ -82,4 +81,4 @@ def _poor_initialization(evidence: Evidence) -> Charges:
         f"over {VARIANCE_RATIO:g}"
     )
     ends = (min(least, greatest), max(least, greatest))
-    return (Charge(rule, ends, ratio, VARIANCE_RATIO, said), *found)
+    return (Violation(rule, ends, ratio, VARIANCE_RATIO, said), *found)

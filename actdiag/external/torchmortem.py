@@ -1,14 +1,14 @@
 """The detectors of torchmortem 0.1.1, with their defaults.
 
-Source: src/torchmortem/detectors and collectors at https://github.com/sebseager/torchmortem. They look at the second
-half of a training run; here they look at its first step. Its detectors of gradients that stall, of noise, loss, rank
+Source: src/torchmortem/detectors and collectors at https://github.com/sebseager/torchmortem. They are applied to the
+second half of a training run; here to its first step. Its detectors of gradients that stall, of noise, loss, rank
 and growing weights are left out. The norms of gradients are those of dL/dW, where its own hooks take them of dL/dz.
 """
 
 from math import inf
 
-from actdiag.external.charges import Charge, Charges, outside, over
-from actdiag.external.evidence import Evidence, quotient
+from actdiag.external.step import StepStats, quotient
+from actdiag.external.violations import Violation, Violations, outside, over
 
 SOURCE = "torchmortem 0.1.1, github.com/sebseager/torchmortem"
 
@@ -37,25 +37,25 @@ UPDATE_RATIO = (1e-5, 1e-1)
 """The ratio that updates may have to weights (`low_threshold`, `high_threshold`)."""
 
 
-def charges(evidence: Evidence) -> Charges:
-    """Return what torchmortem charges a stack with.
+def violations(step: StepStats) -> Violations:
+    """Return the rules of torchmortem that a training step violates.
 
-    It does not ask for the activation: to it half of a healthy ReLU is dead, and a ReLU may be saturated.
+    Its rules do not depend on the activation: to it half of a healthy ReLU is dead, and a ReLU may be saturated.
     """
-    found = _vanishing(evidence)
-    found += over("Exploding gradients", "the norm of dL/dW", evidence.values("gradient_norm"), EXPLODING_NORM)
+    found = _vanishing(step)
+    found += over("Exploding gradients", "the norm of dL/dW", step.values("gradient_norm"), EXPLODING_NORM)
     what = f"the share of activations under {NEAR_ZERO:g} in size"
-    found += over("Dead units", what, evidence.values("near_zero_fraction"), DEAD)
+    found += over("Dead units", what, step.values("near_zero_fraction"), DEAD)
     what = f"the share of activations over {NEAR_ONE:g} in size"
-    found += over("Activation saturation", what, evidence.values("near_one_fraction"), SATURATED)
+    found += over("Activation saturation", what, step.values("near_one_fraction"), SATURATED)
     # It takes a ratio of zero for a layer that has not been updated yet.
-    ratios = {layer: ratio for layer, ratio in evidence.update_ratios().items() if ratio != 0}
+    ratios = {layer: ratio for layer, ratio in step.update_ratios().items() if ratio != 0}
     return found + outside("Update ratio", "the ratio of update to weight", ratios, UPDATE_RATIO)
 
 
-def _vanishing(evidence: Evidence) -> Charges:
-    """Return whether the gradient vanishes on its way down; one that is no number does, for it passes no comparison."""
-    first, last = evidence.layers[0], evidence.layers[-1]
+def _vanishing(step: StepStats) -> Violations:
+    """Return whether the gradient vanishes on the backward pass; NaN does, for it passes no comparison."""
+    first, last = step.layers[0], step.layers[-1]
     if first is last:
         return ()
     norm = f"the norm of dL/dW at layer {first.layer} is {first.gradient_norm:.3g}"
@@ -66,4 +66,4 @@ def _vanishing(evidence: Evidence) -> Charges:
         said = f"{norm}, and {ratio:.3g} times as large at layer {last.layer}: over {VANISHING_RATIO:g}"
     if ratio <= VANISHING_RATIO:
         return ()
-    return (Charge("Vanishing gradients", (first.layer, last.layer), ratio, VANISHING_RATIO, said),)
+    return (Violation("Vanishing gradients", (first.layer, last.layer), ratio, VANISHING_RATIO, said),)

@@ -26,6 +26,7 @@ def orthogonal() -> Initializer:
         sample=_sample_orthogonal,
         variance=lambda fan_in, fan_out: 1 / max(fan_in, fan_out),
         distribution="orthogonal",
+        family="orthogonal",
         copies=13,
         source="Saxe, McClelland & Ganguli 2013, arXiv:1312.6120",
     )
@@ -39,6 +40,7 @@ def lsuv() -> Initializer:
         sample=_sample_orthogonal,
         variance=lambda fan_in, fan_out: 1 / max(fan_in, fan_out),
         distribution="orthogonal, scaled on the batch",
+        family="orthogonal",
         source="Mishkin & Matas 2016, arXiv:1511.06422",
         fits_batch=True,
         copies=13,
@@ -53,6 +55,7 @@ def identity() -> Initializer:
         sample=lambda rng, fan_in, fan_out, dtype: np.eye(fan_in, fan_out, dtype=dtype),
         variance=lambda fan_in, fan_out: 1 / max(fan_in, fan_out) - 1 / max(fan_in, fan_out) ** 2,
         distribution="fixed",
+        family="fixed",
         source="Le, Jaitly & Hinton 2015, arXiv:1504.00941",
         mean_field=False,
     )
@@ -79,6 +82,7 @@ def sparse(sparsity: float = 0.9, std: float = 0.01) -> Initializer:
         sample=sample,
         variance=lambda fan_in, fan_out: std**2 * (1 - zeros_of(fan_out) / fan_out),
         distribution="sparse normal",
+        family="sparse",
         copies=6,
         source="Martens 2010, ICML / PyTorch, torch.nn.init.sparse_",
     )
@@ -90,6 +94,7 @@ def _constant(value: float, source: str) -> Initializer:
         sample=lambda rng, fan_in, fan_out, dtype: np.full((fan_in, fan_out), value, dtype=dtype),
         variance=lambda fan_in, fan_out: 0.0,
         distribution="fixed",
+        family="fixed",
         source=source,
         mean_field=False,
     )

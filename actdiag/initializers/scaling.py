@@ -8,7 +8,7 @@ import numpy as np
 from actdiag.arrays import Array
 from actdiag.errors import check_choice
 from actdiag.initializers.draws import CUT, STD_OF_CUT_NORMAL, draw_cut_normal, draw_normal, draw_uniform
-from actdiag.initializers.entry import Initializer, check_scale, register
+from actdiag.initializers.entry import Family, Initializer, check_scale, register
 
 
 def _fan(mode: str, fan_in: int, fan_out: int) -> float:
@@ -28,8 +28,8 @@ def variance_scaling(
         compensate: 1 to widen the cut normal so that its variance is scale/fan after the cut, 0 to leave it short.
     """
     check_scale("scale", scale)
-    check_choice("mode", mode, ("fan_in", "fan_out", "fan_avg"))
-    check_choice("distribution", distribution, ("truncated_normal", "normal", "uniform"))
+    mode = check_choice("mode", mode, ("fan_in", "fan_out", "fan_avg"))
+    distribution = check_choice("distribution", distribution, ("truncated_normal", "normal", "uniform"))
     check_choice("compensate", str(compensate), ("0", "1"))
     lost = 1.0 if compensate or distribution != "truncated_normal" else STD_OF_CUT_NORMAL**2
 
@@ -47,12 +47,18 @@ def variance_scaling(
         weights *= std
         return weights
 
-    words = {"truncated_normal": "normal cut at 2 std", "normal": "normal", "uniform": "uniform"}
+    families: dict[str, tuple[Family, str]] = {
+        "truncated_normal": ("truncated_normal", "normal cut at 2 std"),
+        "normal": ("normal", "normal"),
+        "uniform": ("uniform", "uniform"),
+    }
+    family, words = families[distribution]
     return Initializer(
         name="variance_scaling",
         sample=sample,
         variance=variance,
-        distribution=words[distribution],
+        distribution=words,
+        family=family,
         averages_fans=mode == "fan_avg",
         copies=6 if distribution == "truncated_normal" else 3,
         source="Szegedy et al. 2015 / Keras VarianceScaling",

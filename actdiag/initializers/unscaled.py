@@ -21,7 +21,12 @@ def std(std: float) -> Initializer:
         return weights
 
     return Initializer(
-        name="std", sample=sample, variance=lambda fan_in, fan_out: std**2, distribution="normal", source="folklore"
+        name="std",
+        sample=sample,
+        variance=lambda fan_in, fan_out: std**2,
+        distribution="normal",
+        family="normal",
+        source="folklore",
     )
 
 
@@ -40,6 +45,7 @@ def uniform(limit: float) -> Initializer:
         sample=lambda rng, fan_in, fan_out, dtype: draw_uniform(rng, (fan_in, fan_out), limit, dtype),
         variance=lambda fan_in, fan_out: limit**2 / 3,
         distribution="uniform",
+        family="uniform",
         source="folklore",
     )
 
@@ -59,6 +65,7 @@ def truncated_normal(std: float = 1.0) -> Initializer:
         sample=lambda rng, fan_in, fan_out, dtype: draw_cut_normal(rng, (fan_in, fan_out), std, CUT, dtype),
         variance=lambda fan_in, fan_out: variance,
         distribution="normal cut at +-2",
+        family="truncated_normal",
         copies=6,
         source="PyTorch, torch.nn.init.trunc_normal_",
     )

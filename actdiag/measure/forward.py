@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from actdiag.activations import Activation, traits
 from actdiag.arrays import Array
-from actdiag.engine.blocks import in_order
 from actdiag.engine.workers import Workers
 from actdiag.measure.histograms import (
     EntryCounts,
     axis_edges,
+    bounded_axis,
     ladder,
     linear_histogram,
     magnitude_histogram,
@@ -29,14 +29,16 @@ from actdiag.measure.moments import (
     mean_unit_std,
     merge_moments,
     pool,
-    unit_range,
+    unit_highest,
 )
+from actdiag.measure.pooled import EntryMoments, entry_moments, pool_entries, value_range
 from actdiag.measure.statistics import (
     ChangePerLayer,
     LayerStats,
     PreActivationStats,
 )
 from actdiag.model.site import Site
+from actdiag.options import RunOptions
 
 Flags = NDArray[np.bool_]
 
@@ -49,7 +51,7 @@ _ROWS_OF_SLOPES = 16
 class Axis(NamedTuple):
     """The bins of the activation histograms: how many, and their range where it is not left to the data."""
 
-    bins: int = 30
+    bins: int = RunOptions.bins
     range: tuple[float, float] | None = None
 
 
@@ -58,19 +60,19 @@ class BlockStats(NamedTuple):
 
     Attributes:
         z: Moments of the pre-activations.
-        low: The least finite pre-activation of each unit, shape (columns,).
-        high: The greatest.
+        low: The least finite pre-activation, inf where there is none.
+        high: The greatest, -inf where there is none.
         a: Moments of the activations.
-        entries: Counts of the activations; the activations in ascending order where the axis is not known yet.
+        entries: Counts of the activations; a copy of the activations where the axis is not known yet.
         directions: Of the rows of activations.
         awake: Units that let a gradient through, shape (width,); None where that has no meaning.
         saturated: How many entries are saturated; None where that has no meaning.
         slopes: The squares of a random gradient of the first rows, after the activation over before.
     """
 
-    z: BlockMoments
-    low: Array
-    high: Array
+    z: EntryMoments
+    low: float
+    high: float
     a: BlockMoments
     entries: EntryCounts | Array
     directions: Directions
@@ -86,7 +88,9 @@ class ForwardMeasure:
         self._sites = sites
         self._axis = axis
         dtype = sites[0].format.name
-        self._ladder = None if axis.range is None else ladder(spaced(*axis.range, axis.bins), dtype)
+        bounds = bounds_of(sites[0].act)
+        edges = bounded_axis(bounds, axis.bins, dtype) if axis.range is None else spaced(*axis.range, axis.bins)
+        self._ladder = None if edges is None else ladder(edges, dtype)
 
     def visit(self, number: int, z: Array, a: Array) -> BlockStats:
         """Reduce a block of rows to numbers.
@@ -97,19 +101,17 @@ class ForwardMeasure:
             a: Activations, shape (rows, units).
         """
         act = self._sites[number - 1].act
-        low, high = unit_range(z)
-        ordered, pointing = in_order(a), Directions(np.zeros(a.shape[1]))
-        of_z, of_a = block_moments(z), block_moments(a, also=pointing.add)
+        low, high = value_range(z)
+        pointing = Directions(np.zeros(a.shape[1]))
+        of_z, of_a = entry_moments(z), block_moments(a, also=pointing.add)
         return BlockStats(
             z=of_z,
             low=low,
             high=high,
             a=of_a,
-            entries=ordered.copy() if self._ladder is None else self._ladder.tally(ordered),
+            entries=a.copy() if self._ladder is None else self._ladder.tally(a),
             directions=pointing,
-            awake=None
-            if act is None or act.derivative is None
-            else awake_units(act, z, None if of_z.nonfinite else high),
+            awake=None if act is None or act.derivative is None else awake_units(act, z, finite=not of_z.nonfinite),
             saturated=None if act is None else count_saturated(act, z),
             slopes=1.0 if act is None else mean_squared_slope(act, z[:_ROWS_OF_SLOPES], a.shape[1]),
         )
@@ -118,14 +120,14 @@ class ForwardMeasure:
         """Return the statistics of a site, by its number from 1, from those of its blocks."""
         site = self._sites[number - 1]
         if self._ladder is None:  # layer 1 sets the axis
-            ordered = [block.entries for block in blocks if isinstance(block.entries, np.ndarray)]
-            self._ladder = ladder(axis_edges(ordered, bounds_of(site.act), self._axis.bins), site.format.name)
+            copies = [block.entries for block in blocks if isinstance(block.entries, np.ndarray)]
+            self._ladder = ladder(axis_edges(copies, bounds_of(site.act), self._axis.bins), site.format.name)
         tally = self._ladder.tally  # some blocks of layer 2 may have been visited before there was an axis
         entries = [block.entries for block in blocks]
         counts = merge_counts([tally(part) if isinstance(part, np.ndarray) else part for part in entries])
         size = site.batch * site.units
-        z, a = merge_moments([block.z for block in blocks]), merge_moments([block.a for block in blocks])
-        pooled_z, pooled_a = pool(z), pool(a)
+        a = merge_moments([block.a for block in blocks])
+        pooled_z, pooled_a = pool_entries([block.z for block in blocks]), pool(a)
         awake = [block.awake for block in blocks if block.awake is not None]
         saturated = [block.saturated for block in blocks if block.saturated is not None]
         return LayerStats(
@@ -148,9 +150,9 @@ class ForwardMeasure:
                 mean=pooled_z.mean,
                 std=pooled_z.std,
                 rms=pooled_z.rms,
-                min=_finite(min(float(block.low.min()) for block in blocks)),
-                max=_finite(max(float(block.high.max()) for block in blocks)),
-                nonfinite_fraction=z.nonfinite / (site.batch * site.columns),
+                min=_finite(min(block.low for block in blocks)),
+                max=_finite(max(block.high for block in blocks)),
+                nonfinite_fraction=sum(block.z.nonfinite for block in blocks) / (site.batch * site.columns),
             ),
             histogram=linear_histogram(counts),
             magnitude=magnitude_histogram(counts),
@@ -162,13 +164,13 @@ def bounds_of(act: Activation | None) -> tuple[float, float]:
     return (-inf, inf) if act is None else act.bounds
 
 
-def awake_units(act: Activation, z: Array, highest: Array | None = None) -> Flags:
+def awake_units(act: Activation, z: Array, finite: bool = False) -> Flags:
     """Return for each unit, shape (width,), whether |f'(z)| is above the dead slope, or z is NaN, for a row of `z`.
 
     Args:
         act: An elementwise activation.
         z: Pre-activations, shape (rows, width).
-        highest: The largest of each unit, shape (width,), where all are finite.
+        finite: Whether all of `z` is known to be finite.
     """
     derivative, dead_slope, awake_over = act.derivative, traits(act).dead_slope, traits(act).awake_over
     assert derivative is not None
@@ -178,8 +180,8 @@ def awake_units(act: Activation, z: Array, highest: Array | None = None) -> Flag
         awake: Flags = np.logical_or.reduce(flags | np.isnan(rows), axis=0)
         return awake
 
-    if highest is not None and awake_over is not None:
-        return highest > awake_over
+    if finite and awake_over is not None:
+        return unit_highest(z) > awake_over
     # A few rows wake nearly all units, and only the others need the rest of the rows.
     awake = any_awake(z[:_ROWS_THAT_WAKE_MOST])
     asleep = np.flatnonzero(~awake)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actdiag.arrays import Array, Doubles
+from actdiag.engine.backward import BackwardLayer, weight_gradients
 from actdiag.engine.blocks import REDUCED, pieces
-from actdiag.engine.propagation import BackwardLayer, weight_gradients
 from actdiag.engine.workers import Started, Workers
 from actdiag.measure.histograms import EntryCounts, count_entries, magnitude_histogram, merge_counts
 from actdiag.measure.moments import SquareSum, column_sums, merge_squares, square_sum
@@ -56,8 +56,8 @@ class BackwardMeasure:
     def weigh(self, layer: BackwardLayer[Any], workers: Workers) -> Started[tuple[SquareSum, SquareSum]]:
         """Start on the squares of a layer's weights and of dL/dW, which need the whole batch."""
 
-        def squares(rows: slice, d_weights: Array) -> tuple[SquareSum, SquareSum]:
-            return square_sum(layer.weights[rows]), square_sum(d_weights)
+        def squares(rows: slice, weights: Array, d_weights: Array) -> tuple[SquareSum, SquareSum]:
+            return square_sum(weights), square_sum(d_weights)
 
         return weight_gradients(layer, workers, squares)
 
@@ -71,7 +71,7 @@ class BackwardMeasure:
         squares = merge_squares([block.squares for block in layer.blocks])
         counts = merge_counts([block.counts for block in layer.blocks])
         d_biases = np.sum([block.bias_gradient for block in layer.blocks], axis=0)
-        weights_norm, d_weights_norm = (merge_squares(parts).norm for parts in zip(*weighed.results(), strict=True))
+        of_weights = weighed.results()
         if layer.number == len(self._sites):
             self._last_rms = squares.rms
         return replace(
@@ -83,10 +83,15 @@ class BackwardMeasure:
                 nonfinite_fraction=(counts.nan + counts.inf) / counts.size,
                 magnitude=magnitude_histogram(counts),
             ),
-            weight_gradient=WeightGradientStats(d_weights_norm, _ratio(d_weights_norm, weights_norm)),
-            bias_gradient=BiasGradientStats(square_sum(d_biases[np.newaxis]).norm),
+            weight_gradient=_weight_gradient(of_weights) if of_weights else None,
+            bias_gradient=BiasGradientStats(square_sum(d_biases[np.newaxis]).norm) if of_weights else None,
             slope_gradient=_finite_sum([block.slope_gradient for block in layer.blocks]),
         )
+
+
+def _weight_gradient(parts: Sequence[tuple[SquareSum, SquareSum]]) -> WeightGradientStats:
+    weights_norm, d_weights_norm = (merge_squares(each).norm for each in zip(*parts, strict=True))
+    return WeightGradientStats(d_weights_norm, _ratio(d_weights_norm, weights_norm))
 
 
 def radial_squares(z: Array, d_z: Array) -> float:

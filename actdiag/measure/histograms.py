@@ -1,21 +1,29 @@
-"""Histograms whose counts are exact: a sorted block is counted by binary search, with no rounding of bin indices."""
+"""Histograms whose counts are exact: each entry is in the bin that comparing it with the edges puts it in.
+
+Blocks of finite entries are counted by arithmetic that was checked for these edges, all others by sorting.
+"""
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from math import inf, isfinite
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.arrays import Array, Counts, Doubles
-from actdiag.engine.blocks import in_order
+from actdiag.arrays import Array, Counts
+from actdiag.engine.blocks import in_order, scratch
 from actdiag.formats import FORMATS
+from actdiag.measure.bins import EqualBins, equal_bins, round_up
 
 PERCENTILE = 99.9
 """The percentile of |a| at layer 1 that ends the axis of unbounded activations."""
+
+_STEP, _MOST_STEPS = 0.8, 8
+"""The percentile is looked for from the greatest down, by this factor, so many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,9 @@ class Histogram:
 _NEGATIVE_NORMAL, _UP_TO_ZERO, _NEGATIVE, _UNDER_NORMAL, _NUMBER = -5, -4, -3, -2, -1
 """Where the last rungs of a ladder stand: what they are above."""
 
+_MOST_PASSES, _FEW = 12, 2**-7
+"""Decades that are counted in a pass each, at most; the part of the entries that is sorted instead."""
+
 
 class Ladder(NamedTuple):
     """The numbers that entries are compared with.
@@ -52,122 +63,184 @@ class Ladder(NamedTuple):
         edges: The bins' edges; none where entries are counted by decade only.
         rungs: Numbers of the entries' dtype: the edges; the limits of the decades above 0; those below 0, each the next
             number up; then the next after -tiny, the next after 0, 0, tiny (the smallest normal number) and NaN.
+        equal: The bins, where arithmetic finds them.
     """
 
     edges: tuple[float, ...]
     rungs: Array
+    equal: EqualBins | None
 
-    def tally(self, ordered: Array) -> "EntryCounts":
+    def tally(self, x: Array) -> "EntryCounts":
+        """Count the entries of `x`, shape (rows, columns)."""
+        low, high = (float(x.min()), float(x.max())) if x.size else (inf, -inf)
+        if not (isfinite(low) and isfinite(high)) or (self.edges and self.equal is None):
+            return self.tally_ordered(in_order(x))
+        decades, zero, subnormal = _count_decades(x, low, high)
+        bins = _NO_BINS
+        if self.equal is not None:
+            bins = self.equal.tally(x, low, high)
+            bins[_bin_of_zero(self.edges)] -= zero
+        return EntryCounts(self.edges, bins, decades, zero, subnormal, 0, 0, x.size, low, high)
+
+    def tally_ordered(self, ordered: Array) -> "EntryCounts":
         """Count the entries of `ordered`, which ascend with NaN at their end, shape (entries,)."""
         under = ordered.searchsorted(self.rungs)
-        ends = float(ordered[0]), float(ordered[-1])
+        ends = (float(ordered[0]), float(ordered[-1])) if ordered.size else (inf, -inf)
         if not (isfinite(ends[0]) and isfinite(ends[1])):
             finite = ordered[np.isfinite(ordered)]
             ends = (float(finite[0]), float(finite[-1])) if finite.size else (inf, -inf)
-        return EntryCounts(self, under, ordered.size, *ends)
+        first = len(self.edges)
+        limits = (len(under) - first - 5) // 2
+        above, below = under[first : first + limits], under[first + limits : first + 2 * limits]
+        zero = int(under[_UP_TO_ZERO] - under[_NEGATIVE])
+        bins = _NO_BINS
+        if self.edges:
+            bins = np.diff(np.concatenate([below[-1:], under[:first], above[-1:]]))
+            bins[_bin_of_zero(self.edges)] -= zero
+        within = np.diff(above - below)
+        lowest = FORMATS[self.rungs.dtype.name].decades.start
+        return EntryCounts(
+            edges=self.edges,
+            bins=bins,
+            decades={lowest + int(at): int(within[at]) for at in np.flatnonzero(within)},
+            zero=zero,
+            subnormal=int(under[_UNDER_NORMAL] - under[_NEGATIVE_NORMAL]) - zero,
+            nan=ordered.size - int(under[_NUMBER]),
+            inf=int(under[_NUMBER] - above[-1] + below[-1]),
+            size=ordered.size,
+            least=ends[0],
+            greatest=ends[1],
+        )
 
 
 @lru_cache(maxsize=16)
 @np.errstate(over="ignore")  # an edge may lie beyond the dtype
 def ladder(edges: tuple[float, ...], dtype: str) -> Ladder:
-    """Return the ladder of the bins between `edges`, if any, and of the decades of `dtype`."""
+    """Return the ladder of the bins between equally spaced `edges`, if any, and of the decades of `dtype`."""
     kind = np.dtype(dtype).type
-    bins = _rounded_up(np.array(edges, dtype=np.float64), np.dtype(dtype))
+    bins = round_up(np.array(edges, dtype=np.float64), np.dtype(dtype))
     if edges and float(bins[-1]) <= edges[-1]:
         bins[-1] = np.nextafter(bins[-1], kind(np.inf))  # the last bin is closed, and holds its edge
     decades, tiny = _decade_limits(dtype), FORMATS[dtype].normal
     upwards = [*-decades, -tiny, 0.0]  # what is at or under these
     others = np.array([0.0, tiny, np.nan], dtype=dtype)
     at_or_under = np.nextafter(np.array(upwards, dtype=dtype), kind(np.inf))
-    return Ladder(edges, np.concatenate([bins, decades, at_or_under, others]))
+    return Ladder(edges, np.concatenate([bins, decades, at_or_under, others]), equal_bins(edges, dtype))
 
 
 class EntryCounts(NamedTuple):
-    """What some entries add to the histograms of their layer: how many lie under each rung of a ladder.
+    """What some entries add to the histograms of their layer.
 
     Attributes:
-        ladder: The ladder.
-        under: How many entries are smaller than each of its rungs, shape (rungs,).
+        edges: The edges of the bins; none where entries are counted by decade only.
+        bins: Finite entries under the first edge, in each bin and over the last, exact zeros left out.
+        decades: Finite entries by the decade of their magnitude, under its power of ten; empty decades are left out.
+        zero: Exact zeros.
+        subnormal: Entries other than zero that are nearer to it than the smallest normal number.
+        nan: Entries that are not a number.
+        inf: Infinite entries of both signs.
         size: How many entries there are, NaN included.
         least: The least finite entry, inf where there is none.
         greatest: The greatest finite entry, -inf where there is none.
     """
 
-    ladder: Ladder
-    under: Counts
+    edges: tuple[float, ...]
+    bins: Counts
+    decades: Mapping[int, int]
+    zero: int
+    subnormal: int
+    nan: int
+    inf: int
     size: int
     least: float
     greatest: float
 
-    @property
-    def _decades(self) -> tuple[Counts, Counts]:
-        """How many are under the lower limit of each decade above 0 and inf, and at or under those below 0 and -inf."""
-        first = len(self.ladder.edges)
-        limits = (len(self.under) - first - 5) // 2
-        return self.under[first : first + limits], self.under[first + limits : first + 2 * limits]
 
-    @property
-    def nan(self) -> int:
-        """Entries that are not a number."""
-        return self.size - int(self.under[_NUMBER])
-
-    @property
-    def inf(self) -> int:
-        """Infinite entries of both signs."""
-        above, below = self._decades
-        return int(self.under[_NUMBER] - above[-1] + below[-1])
-
-    @property
-    def zero(self) -> int:
-        """Exact zeros."""
-        return int(self.under[_UP_TO_ZERO] - self.under[_NEGATIVE])
-
-    @property
-    def subnormal(self) -> int:
-        """Entries other than zero that are nearer to it than the smallest normal number."""
-        return int(self.under[_UNDER_NORMAL] - self.under[_NEGATIVE_NORMAL]) - self.zero
-
-    def bins(self) -> Counts:
-        """Return the finite counts under the first edge, in each bin and over the last, exact zeros left out."""
-        edges = self.ladder.edges
-        above, below = self._decades
-        under = np.concatenate([below[-1:], self.under[: len(edges)], above[-1:]])
-        counts: Counts = under[1:] - under[:-1]
-        holds_zero = bisect_right(edges, 0) - (edges[-1] == 0)
-        counts[holds_zero] -= self.zero
-        return counts
-
-    def decades(self) -> Counts:
-        """Return the finite counts in each decade of |x| that the dtype can hold, from its lowest one up."""
-        above, below = self._decades
-        within = above - below
-        counts: Counts = within[1:] - within[:-1]
-        return counts
+_NO_BINS: Counts = np.zeros(0, dtype=np.int64)
 
 
 def count_entries(x: Array, edges: tuple[float, ...] = ()) -> EntryCounts:
-    """Count the entries of `x`, of any shape, in the bins between `edges` (if given) and by decade."""
-    return ladder(edges, x.dtype.name).tally(in_order(x))
+    """Count the entries of `x`, of any shape, in the equal bins between `edges` (if given) and by decade."""
+    return ladder(edges, x.dtype.name).tally(x if x.ndim == 2 else x.reshape(-1, 1))
 
 
 def merge_counts(parts: Sequence[EntryCounts]) -> EntryCounts:
-    """Return the counts of all parts together; they come from one ladder."""
-    under: Counts = np.sum([part.under for part in parts], axis=0)
-    least, greatest = min(part.least for part in parts), max(part.greatest for part in parts)
-    return EntryCounts(parts[0].ladder, under, sum(part.size for part in parts), least, greatest)
+    """Return the counts of all parts together; they have the same edges."""
+    if len(parts) == 1:
+        return parts[0]
+    decades: dict[int, int] = {}
+    for part in parts:
+        for power, count in part.decades.items():
+            decades[power] = decades.get(power, 0) + count
+    return EntryCounts(
+        edges=parts[0].edges,
+        bins=np.sum([part.bins for part in parts], axis=0),
+        decades=decades,
+        zero=sum(part.zero for part in parts),
+        subnormal=sum(part.subnormal for part in parts),
+        nan=sum(part.nan for part in parts),
+        inf=sum(part.inf for part in parts),
+        size=sum(part.size for part in parts),
+        least=min(part.least for part in parts),
+        greatest=max(part.greatest for part in parts),
+    )
 
 
-def _rounded_up(limits: Doubles, dtype: np.dtype[Any]) -> Array:
-    """Return the least numbers of `dtype` that are at least `limits`: x >= limit exactly where x >= its rounding."""
-    rounded: Array = limits.astype(dtype)
-    return np.where(rounded < limits, np.nextafter(rounded, dtype.type(np.inf)), rounded)
+def _bin_of_zero(edges: tuple[float, ...]) -> int:
+    """Return which of the counts under, between and over the edges holds 0."""
+    return bisect_right(edges, 0) - (edges[-1] == 0)
+
+
+def _count_decades(x: Array, low: float, high: float) -> tuple[dict[int, int], int, int]:
+    """Return the entries in each decade of |x|, the exact zeros and the subnormal entries.
+
+    Few entries lie more than a few decades under the greatest: those above are counted by comparison, a decade at a
+    time, and the few are sorted.
+
+    Args:
+        x: Finite numbers, shape (rows, columns).
+        low: The least of them.
+        high: The greatest.
+    """
+    limits, lowest = _decade_limits(x.dtype.name), FORMATS[x.dtype.name].decades.start
+    magnitudes = x if low >= 0 else np.abs(x, out=scratch("magnitudes", x.shape, x.dtype))
+    flags, others = scratch("flags", x.shape, "bool"), scratch("other flags", x.shape, "bool")
+    nonzero = x.size
+    if low <= 0 <= high:
+        nonzero = int(np.count_nonzero(np.not_equal(x, 0, out=others)))
+    decades: dict[int, int] = {}
+    counted, at = 0, bisect_right(_limits_as_floats(x.dtype.name), max(high, -low)) - 1
+    while nonzero - counted > _FEW * x.size and len(decades) < _MOST_PASSES:
+        found = int(np.count_nonzero(np.greater_equal(magnitudes, limits[at], out=flags)))
+        decades[lowest + at], counted, at = found - counted, found, at - 1
+    if counted < nonzero:
+        np.less(magnitudes, limits[at + 1], out=flags)
+        if nonzero < x.size:
+            flags &= others
+        few = magnitudes[flags]
+        few.sort()
+        under = few.searchsorted(limits[: at + 2]).tolist()
+        for power, (one, other) in enumerate(pairwise(under), lowest):
+            if other > one:
+                decades[power] = other - one
+    subnormal = 0
+    normal = FORMATS[x.dtype.name].normal
+    if decades and limits[min(decades) - lowest] < normal:
+        subnormal = int(np.count_nonzero(np.less(magnitudes, x.dtype.type(normal), out=flags))) - (x.size - nonzero)
+    return {power: count for power, count in decades.items() if count}, x.size - nonzero, subnormal
 
 
 @lru_cache(maxsize=4)
 def _decade_limits(dtype: str) -> Array:
     powers = [_power_of_ten(power) for power in FORMATS[dtype].decades]
-    finite = _rounded_up(np.array(powers), np.dtype(dtype))
+    finite = round_up(np.array(powers), np.dtype(dtype))
     return np.concatenate([finite, np.array([np.inf], dtype=dtype)])
+
+
+@lru_cache(maxsize=4)
+def _limits_as_floats(dtype: str) -> list[float]:
+    limits: list[float] = _decade_limits(dtype).tolist()
+    return limits
 
 
 def _power_of_ten(power: int) -> float:
@@ -180,51 +253,63 @@ def _power_of_ten(power: int) -> float:
 
 def linear_histogram(counts: EntryCounts) -> Histogram:
     """Return the histogram over the edges that entries were counted between."""
-    below, *inside, above = counts.bins().tolist()
-    return Histogram(counts.ladder.edges, tuple(inside), below, above, counts.zero, counts.nan, counts.inf)
+    below, *inside, above = counts.bins.tolist()
+    return Histogram(counts.edges, tuple(inside), below, above, counts.zero, counts.nan, counts.inf)
 
 
 def magnitude_histogram(counts: EntryCounts) -> Histogram:
     """Return the histogram of log10 |x|, one bin a decade, from the lowest decade that has an entry to the highest."""
-    decades = counts.decades()
-    lowest = FORMATS[counts.ladder.rungs.dtype.name].decades.start
-    occupied = np.flatnonzero(decades)
-    first, last = (int(occupied[0]), int(occupied[-1])) if len(occupied) else (-lowest, -lowest)
-    edges = tuple(float(power + lowest) for power in range(first, last + 2))
-    inside = tuple(decades[first : last + 1].tolist())
+    first, last = (min(counts.decades), max(counts.decades)) if counts.decades else (0, 0)
+    edges = tuple(float(power) for power in range(first, last + 2))
+    inside = tuple(counts.decades.get(power, 0) for power in range(first, last + 1))
     return Histogram(edges, inside, 0, 0, counts.zero, counts.nan, counts.inf)
 
 
-def axis_edges(ordered: Sequence[Array], bounds: tuple[float, float], bins: int) -> tuple[float, ...]:
+def bounded_axis(bounds: tuple[float, float], bins: int, dtype: str) -> tuple[float, ...] | None:
+    """Return the edges between the bounds of an activation's range, or None where one is infinite."""
+    low, high = bounds
+    if not (isfinite(low) and isfinite(high)):
+        return None
+    # Rounding to the stack's dtype may carry a value that sits on its bound across it.
+    kind = np.dtype(dtype).type
+    return spaced(min(low, float(kind(low))), max(high, float(kind(high))), bins)
+
+
+def axis_edges(parts: Sequence[Array], bounds: tuple[float, float], bins: int) -> tuple[float, ...]:
     """Return the edges that all layers share: the activation's bounds where both are finite, else the data's reach.
 
     Args:
-        ordered: The activations of layer 1 in parts, each ascending with NaN at its end.
+        parts: The activations of layer 1, block by block.
         bounds: The closed hull of the activation's range.
         bins: How many bins.
     """
-    low, high = bounds
-    if np.isfinite(low) and np.isfinite(high):
-        # Rounding to the stack's dtype may carry a value that sits on its bound across it.
-        dtype = ordered[0].dtype.type
-        return spaced(min(low, float(dtype(low))), max(high, float(dtype(high))), bins)
-    reach = _percentile_of_magnitudes(ordered, PERCENTILE)
+    edges = bounded_axis(bounds, bins, parts[0].dtype.name)
+    if edges is not None:
+        return edges
+    reach = _percentile_of_magnitudes(parts, PERCENTILE)
     reach = reach if reach >= FORMATS["float64"].normal * 1e3 else 1.0
-    return spaced(0.0 if low >= 0 else -reach, reach, bins)
+    return spaced(0.0 if bounds[0] >= 0 else -reach, reach, bins)
 
 
-def _percentile_of_magnitudes(ordered: Sequence[Array], percent: float) -> float:
+def _percentile_of_magnitudes(parts: Sequence[Array], percent: float) -> float:
     """Return the linear percentile of |x| over the finite entries of all parts, 0 where there are none."""
-    infinity = ordered[0].dtype.type(np.inf)  # in the entries' dtype, else numpy converts them all to look for it
-    finite = [part[part.searchsorted(-infinity, "right") : part.searchsorted(infinity)] for part in ordered]
-    count = sum(len(part) for part in finite)
+    magnitudes = [np.abs(part).reshape(-1) for part in parts]
+    if not all(isfinite(part.max(initial=0)) for part in magnitudes):
+        magnitudes = [part[np.isfinite(part)] for part in magnitudes]
+    count = sum(part.size for part in magnitudes)
     if not count:
         return 0.0
     position = percent / 100 * (count - 1)
-    largest = count - int(position)  # no more of the largest magnitudes are needed, and they stand at a part's ends
-    ends = [np.abs(end) for part in finite for end in (part[:largest], part[max(len(part) - largest, largest) :])]
-    magnitudes = np.sort(np.concatenate(ends))
-    below, above = (float(magnitudes[min(rank - largest, -1)]) for rank in (0, 1))
+    wanted = count - int(position)  # no more of the largest magnitudes are needed
+    limit = max(float(part.max(initial=0)) for part in magnitudes)
+    for _ in range(_MOST_STEPS):
+        limit *= _STEP
+        if sum(np.count_nonzero(part >= limit) for part in magnitudes) >= wanted:
+            break
+    else:
+        limit = 0.0
+    largest = np.sort(np.concatenate([part[part >= limit] for part in magnitudes]))
+    below, above = (float(largest[min(rank - wanted, -1)]) for rank in (0, 1))
     return below + (above - below) * (position - int(position))
 
 

@@ -2,22 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
 from actdiag.arrays import Array, Doubles
 from actdiag.engine.blocks import in_double
+from actdiag.measure.pooled import LEAST_SQUARE, MOST_CANCELLED, MOST_SQUARE, Pooled, scaled
 
-_LEAST_EXPONENT = -1100
-"""Under the exponent of every float64 above 0."""
-
-_LEAST_SQUARE, _MOST_SQUARE = 1e-200, 1e200
-"""Sums of squares between these keep their digits in float64; other values are scaled first."""
-
-
-_MOST_CANCELLED = 1 - 1e-7
-"""The share of a unit's squares about zero that its mean may account for before they are taken about another origin."""
+_FOLD, _WIDE = 8, 512
+"""Rows that are laid end to end, and the width from which on it does not pay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +53,6 @@ class UnitMoments:
     nonfinite: int
 
 
-class Pooled(NamedTuple):
-    """Moments over all finite entries; each None where there are none."""
-
-    mean: float | None
-    std: float | None
-    rms: float | None
-
-
 def block_moments(x: Array, also: Callable[[Doubles], None] | None = None) -> BlockMoments:
     """Return the sums over each column of `x`, shape (rows, units).
 
@@ -78,15 +63,15 @@ def block_moments(x: Array, also: Callable[[Doubles], None] | None = None) -> Bl
     rows = len(x)
     count, origin = np.array([float(rows)]), np.zeros(x.shape[1])
     sums, squares = _sums(x, None, also)
-    if _LEAST_SQUARE < squares.sum() < _MOST_SQUARE:
-        if (sums * sums > _MOST_CANCELLED * rows * squares).any():
+    if LEAST_SQUARE < squares.sum() < MOST_SQUARE:
+        if (sums * sums > MOST_CANCELLED * rows * squares).any():
             # With one of the rows as the origin no more than 1 - 1/rows of the squares can cancel, by Cauchy-Schwarz.
             origin = x[0].astype(np.float64)
             sums, squares = _sums(x, origin)
         return BlockMoments(count, origin, sums, squares)
     # Something is not finite, or squares would leave float64: scaled, and from an origin of each unit's own.
     seen = np.isfinite(x)
-    values, exponent = _scaled(np.where(seen, x, 0))
+    values, exponent = scaled(np.where(seen, x, 0))
     origin = np.take_along_axis(values, seen.argmax(axis=0)[np.newaxis], axis=0)[0]
     values = np.where(seen, values - origin, 0)
     squares = np.einsum("ij,ij->j", values, values)
@@ -106,19 +91,14 @@ def _sums(x: Array, origin: Doubles | None, also: Callable[[Doubles], None] | No
     return sums, squares
 
 
-def _scaled(x: Array) -> tuple[Doubles, int]:
-    """Return finite `x` in float64, divided by 2**exponent so that its squares fit, and the exponent.
-
-    Zeros alone have the least exponent, so that they never set the scale of what they are merged with.
-    """
-    values = x.astype(np.float64, copy=False)
-    largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
-    exponent = int(np.frexp(largest)[1]) if largest else _LEAST_EXPONENT
-    return np.ldexp(values, -exponent), exponent
-
-
 def merge_moments(parts: Sequence[BlockMoments]) -> UnitMoments:
     """Return the moments over all rows from those of blocks of rows (Chan, Golub & LeVeque 1983)."""
+    if len(parts) == 1:
+        (part,) = parts
+        shift = part.sums / np.maximum(part.count, 1)
+        squares = np.maximum(part.squares - part.sums * shift, 0)
+        count = part.count if len(part.count) == len(shift) else np.full(len(shift), part.count[0])
+        return UnitMoments(count, part.origin + shift, squares, part.exponent, part.nonfinite)
     exponent = max(part.exponent for part in parts)
     count = np.array(np.broadcast_arrays(*(part.count for part in parts)))
     origin, sums, squares = (
@@ -155,13 +135,16 @@ def pool(moments: UnitMoments) -> Pooled:
     return Pooled(*np.ldexp(in_units, moments.exponent).tolist())
 
 
-def unit_range(x: Array) -> tuple[Array, Array]:
-    """Return each column's least and greatest finite entry, shape (units,); inf and -inf where there is none."""
-    low, high = x.min(axis=0), x.max(axis=0)
-    if np.isfinite(low).all() and np.isfinite(high).all():
-        return low, high
-    finite = np.isfinite(x)
-    return np.where(finite, x, np.inf).min(axis=0), np.where(finite, x, -np.inf).max(axis=0)
+def unit_highest(x: Array) -> Array:
+    """Return the greatest entry of each column of `x`, shape (rows, columns), in shape (columns,); NaN where one is."""
+    rows, columns = len(x), x.shape[1]
+    if columns >= _WIDE or rows < 2 * _FOLD or not x.flags.c_contiguous:
+        highest: Array = x.max(axis=0)
+        return highest
+    # Rows that are laid end to end make fewer and longer ones, which go faster.
+    whole = rows - rows % _FOLD
+    highest = x[:whole].reshape(-1, _FOLD * columns).max(axis=0).reshape(_FOLD, columns).max(axis=0)
+    return np.maximum(highest, x[whole:].max(axis=0)) if whole < rows else highest
 
 
 def mean_unit_std(moments: UnitMoments) -> float | None:
@@ -203,9 +186,9 @@ class SquareSum:
 def square_sum(x: Array) -> SquareSum:
     """Return the sum of the squares of the finite entries of `x`, shape (rows, columns)."""
     total = sum(float(np.vdot(values, values)) for values in in_double(x))
-    if _LEAST_SQUARE < total < _MOST_SQUARE:
+    if LEAST_SQUARE < total < MOST_SQUARE:
         return SquareSum(total, 0, x.size, 0)
-    kept, exponent = _scaled(x[np.isfinite(x)])
+    kept, exponent = scaled(x[np.isfinite(x)])
     return SquareSum(float(np.dot(kept, kept)), exponent, kept.size, x.size - kept.size)
 
 
@@ -243,7 +226,7 @@ class Directions:
     def add(self, values: Doubles) -> None:
         """Add the directions of the rows of `values`, shape (rows, units)."""
         squares = np.vecdot(values, values)
-        if not (squares.min() > _LEAST_SQUARE and squares.max() < _MOST_SQUARE):
+        if not (squares.min() > LEAST_SQUARE and squares.max() < MOST_SQUARE):
             largest = np.abs(values).max(axis=1, keepdims=True)
             usable = np.isfinite(largest[:, 0]) & (largest[:, 0] > 0)
             values = values[usable] / largest[usable]

@@ -117,3 +117,31 @@ class ChangePerLayer:
 
     forward: float | None
     backward: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class InputStats:
+    """Statistics of the inputs.
+
+    Attributes:
+        cosine: Mean cosine over pairs of different inputs; None under two inputs other than zero.
+        rms: Root mean square of their entries; None where it is not known.
+    """
+
+    cosine: float | None = None
+    rms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LossValue:
+    """The loss that a backward pass started from.
+
+    Attributes:
+        name: `random`, `mse` or `cross-entropy`.
+        classes: Of the readout; None for `random`, which has none.
+        value: The loss over the batch; None where it is not finite.
+    """
+
+    name: str
+    classes: int | None
+    value: float | None

@@ -13,8 +13,9 @@ AUTO = "auto"
 
 def resolve_init(spec: str | Initializer) -> Initializer:
     """Return the initializer that `spec` names; `auto` is lecun, to be scaled to the activation."""
-    if isinstance(spec, str) and spec.strip() == AUTO:
-        return replace(initializers.resolve("lecun"), name=AUTO)
+    if isinstance(spec, str) and spec.strip().lower() == AUTO:
+        lecun = initializers.resolve("lecun")
+        return initializers.INITIALIZERS.keep(AUTO, lambda: replace(lecun, name=AUTO), resolve_init)
     return initializers.resolve(spec)
 
 
@@ -29,7 +30,7 @@ def scale_fields(
     Raises:
         InvalidField: The gain is a number and the initializer `auto`, or there is no gain for the activation.
     """
-    by_init, by_gain = init.name == AUTO, isinstance(gain, str) and gain == AUTO
+    by_init, by_gain = init.name == AUTO, isinstance(gain, str) and gain.lower() == AUTO
     if by_init and not by_gain and gain != 1:
         raise InvalidField(field="gain", problem=f"must be left out with the initializer auto, got {gain}")
     if not by_init and not by_gain:

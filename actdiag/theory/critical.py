@@ -13,6 +13,7 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.theory.gaussian import moments
+from actdiag.theory.roots import find_root
 from actdiag.theory.tables import homogeneous_sides
 
 _PER_DECADE, _FIRST_DECADE, _LAST_DECADE = 3, -8, 8
@@ -151,29 +152,7 @@ def roots_of(function: Callable[[float], float], tried: list[float], blur: float
     values = [(q, function(q)) for q in tried]
     told = [(q, value) for q, value in values if isfinite(value) and abs(value) > blur]
     return [
-        exp(_root(lambda log_q: function(exp(log_q)), log(low), log(high), before, after))
+        exp(find_root(lambda log_q: function(exp(log_q)), log(low), log(high), before, after))
         for (low, before), (high, after) in pairwise(told)
         if before * after < 0
     ]
-
-
-def _root(function: Callable[[float], float], low: float, high: float, at_low: float, at_high: float) -> float:
-    """Return a root between `low` and `high`, where the function has opposite signs.
-
-    Regula falsi with the kept end's value scaled down (Anderson & Bjoerck 1973, doi:10.1007/BF01951936), and bisection
-    where that is no number.
-    """
-    for _ in range(100):
-        middle = high - at_high * (high - low) / (at_high - at_low)
-        if not min(low, high) < middle < max(low, high):
-            middle = (low + high) / 2
-        value = function(middle)
-        if value == 0 or abs(high - low) <= 1e-15 * (1 + abs(middle)) or middle in (low, high):
-            return middle
-        if value * at_high < 0:
-            low, at_low = high, at_high
-        else:
-            share = 1 - value / at_high
-            at_low *= share if share > 0 else 0.5
-        high, at_high = middle, value
-    return high

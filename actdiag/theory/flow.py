@@ -9,9 +9,9 @@ from actdiag.activations import Activation
 from actdiag.arrays import Doubles, cut
 from actdiag.measure.moments import directions, mean_cosine, squares_of
 from actdiag.model.stack import Stack
-from actdiag.theory.onestep import moved
+from actdiag.theory.onestep import shifted_activation
 from actdiag.theory.pairs import cosines_of_shares
-from actdiag.theory.seen import Seen, see
+from actdiag.theory.sampling import InputSample, sample_inputs
 from actdiag.theory.tables import Curves, tables
 
 _AT_ONCE = 128
@@ -63,9 +63,9 @@ def layers_of(stack: Stack) -> Layers:
     bias = {shape: stack.bias_spread(number) for shape, number in shapes.items()}
     each = [(stack.fan_in(number), stack.columns(number)) for number in numbers]
     centre = bias[each[0]][0]
-    orthogonal = stack.init.distribution.startswith("orthogonal")
+    orthogonal = stack.init.family == "orthogonal"
     return Layers(
-        act=moved(stack.act, centre),
+        act=shifted_activation(stack.act, centre),
         centre=centre,
         loose=[max(1 - columns / fan_in, 0.0) if orthogonal else 1.0 for fan_in, columns in each],
         fitted=stack.init.fits_batch,
@@ -76,11 +76,11 @@ def layers_of(stack: Stack) -> Layers:
     )
 
 
-def seen_input(stack: Stack) -> Seen | None:
+def sample_of_input(stack: Stack) -> InputSample | None:
     """Return what theory takes from a stack's input, which is drawn for that."""
     inputs = stack.inputs()
     found = directions(inputs)
-    return see(inputs, squares_of([found]), mean_cosine([found]))
+    return sample_inputs(inputs, squares_of([found]), mean_cosine([found]))
 
 
 class Flow(NamedTuple):
@@ -117,10 +117,10 @@ class Flow(NamedTuple):
         )
 
 
-def follow(recipe: Layers, seen: Seen) -> Flow:
+def follow(recipe: Layers, sample: InputSample) -> Flow:
     """Return the second moments and correlations that follow from those of the input."""
     at = tables(recipe.act)
-    below = float(np.dot(seen.shares, seen.seconds))
+    below = float(np.dot(sample.shares, sample.seconds))
     q: list[float] = []
     shares_below: list[float] = []
     fits: list[float] = []
@@ -137,8 +137,8 @@ def follow(recipe: Layers, seen: Seen) -> Flow:
         below = second
     known = np.array(q)
     c, cosines = np.full((len(q), 3), np.nan), np.full((len(q), 3), np.nan)
-    if len(seen.cosines):
-        now = _beside(seen.cosine, float(seen.cosines.std()))
+    if len(sample.cosines):
+        now = _around(sample.cosine, float(sample.cosines.std()))
         for some in cut(len(q), _AT_ONCE):
             shares = at.hermite(known[some])
             for layer in range(some.start, min(some.stop, len(q))):
@@ -155,9 +155,9 @@ def follow(recipe: Layers, seen: Seen) -> Flow:
 def _scattered(cosines: Doubles, width: int) -> Doubles:
     """Return the cosines with the outer ones moved apart by what a layer of so many units scatters those of pairs."""
     middle, apart = float(cosines[0]), float(cosines[2] - cosines[1]) / 2
-    return _beside(middle, sqrt(apart**2 + (1 - middle**2) ** 2 / width))
+    return _around(middle, sqrt(apart**2 + (1 - middle**2) ** 2 / width))
 
 
-def _beside(middle: float, apart: float) -> Doubles:
+def _around(middle: float, apart: float) -> Doubles:
     apart = min(apart, 1 - abs(middle))
     return np.array([middle, middle - apart, middle + apart])

@@ -16,10 +16,11 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
+from actdiag.theory.grids import normal_grid
 from actdiag.theory.regions import Interval
 from actdiag.theory.tables import hermite_polynomials, tables
 
-_POINTS, _REACH = 321, 8.0
+_POINTS = 321
 _ORDERS = 24
 HEAVY = 10.0
 """Over this kurtosis E f^4 / (E f^2)^2 - 1 spreads are drawn, for they are far from normal."""
@@ -74,18 +75,10 @@ class Spreads(NamedTuple, Generic[Number]):
     kurtosis: Number
 
 
-@lru_cache(maxsize=4)
-def _grid(points: int) -> tuple[Doubles, Doubles]:
-    """Return points of a standard normal and weights: enough digits for a spread."""
-    z = np.linspace(-_REACH, _REACH, points)
-    weights = np.exp(-np.square(z) / 2)
-    return z, weights / weights.sum()
-
-
 @lru_cache(maxsize=1)
 def _weighted_polynomials() -> Doubles:
     """Return the matrix from values on the grid to Hermite coefficients, shape (orders, points)."""
-    z, weights = _grid(_POINTS)
+    z, weights = normal_grid(_POINTS)
     return hermite_polynomials(z, _ORDERS) * weights
 
 
@@ -105,7 +98,7 @@ def spread_of_mean(values: Doubles, given: Batch, powers: Doubles) -> Doubles:
         given: The pre-activations.
         powers: Mean powers of their correlations.
     """
-    _, weights = _grid(_POINTS)
+    _, weights = normal_grid(_POINTS)
     average = given.shares @ values
     centre = average @ weights
     own = np.maximum((given.shares @ np.square(values)) @ weights - centre**2, 0)
@@ -129,7 +122,7 @@ def spreads(given: Batch, zero: Sequence[Interval], saturated: Sequence[Interval
         zero: The intervals of pre-activations whose activation is exactly zero.
         saturated: Those that count as saturated.
     """
-    z, weights = _grid(_POINTS)
+    z, weights = normal_grid(_POINTS)
     u = np.sqrt(given.q)[:, np.newaxis] * z
     f: Doubles = np.asarray(given.act.value(u), dtype=float)
     # In units of the largest, so that no square leaves float64.
@@ -221,7 +214,7 @@ def _spread_of_cosine(given: Batch, powers: Doubles) -> float:
     activations over the inputs and Q that of their squares.
     """
     shared = min(float(powers[1]), 1.0)
-    (y, outer), (z, inner) = _grid(_SHARED_POINTS), _grid(_OWN_POINTS)
+    (y, outer), (z, inner) = normal_grid(_SHARED_POINTS), normal_grid(_OWN_POINTS)
     root = sqrt(float(given.shares @ given.q))
     f = given.act.value(root * (sqrt(shared) * y[:, np.newaxis] + sqrt(1 - shared) * z))
     mean, second = f @ inner, np.square(f) @ inner
@@ -247,7 +240,7 @@ def spread_of_slopes(given: Batch, alike: float = 1.0) -> float:
         given: The pre-activations.
         alike: The mean squared cosine between dL/dz of different inputs; 1 overrates the spread where it is not known.
     """
-    z, weights = _grid(_POINTS)
+    z, weights = normal_grid(_POINTS)
     assert given.act.derivative is not None
     slopes = np.square(given.act.derivative(np.sqrt(given.q)[:, np.newaxis] * z))
     second = float(given.shares @ slopes @ weights)
@@ -276,7 +269,7 @@ class Radial(NamedTuple):
 @np.errstate(all="ignore")
 def radial(given: Batch) -> Radial:
     """Return what the direction of the signal does to a gradient; zeros where f is zero or too large."""
-    z, weights = _grid(_POINTS)
+    z, weights = normal_grid(_POINTS)
     assert given.act.derivative is not None
     u = np.sqrt(given.q)[:, np.newaxis] * z
     f, slopes = given.act.value(u), given.act.derivative(u)

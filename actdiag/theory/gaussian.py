@@ -16,8 +16,9 @@ from actdiag.activations import Activation
 from actdiag.arrays import Array, Doubles
 
 REACH, _FAR = 13.0, 38.0
-"""Standard normals are integrated from minus to plus the first: what is beyond weighs 1e-38. Where an activation is
-zero within, or nearly so, on to the second, where the density leaves float64."""
+"""Standard normals are integrated from minus to plus the first: what is beyond weighs 1e-38. The second, where the
+density leaves float64, is the limit for an activation that is zero within the first, or nearly so, or that grows so
+fast that its fourth power does not end there."""
 
 _NOTHING = 1e-23
 """A moment under this share of u^2 says that an activation is zero within the reach."""
@@ -30,6 +31,10 @@ _RESOLVED = 1e-14
 _JUST_INSIDE, _OF_AN_END = 1e-9, 1e-3
 """How near to the ends of a panel its series is tried, and what a deviation there counts for: a kink that lies between
 an end and the first node moves the integral by no more."""
+
+_GROWS, _OF_THE_LARGEST = 1e-15, 1e-11
+"""A fourth power, weighed, that at the reach is over the second of its largest value there is integrated further, if
+that is over the first of u^4."""
 
 _NOISE = 1e-12
 _MOST_ROUNDS, _MOST_PANELS, _NARROWEST = 60, 2048, 1e-14
@@ -153,9 +158,20 @@ def _panels(act: Activation, q: tuple[float, ...]) -> tuple[Doubles, int]:
     """Return the edges of panels that resolve f^2 and f'^2, and how many it took for one where nothing was known."""
     roots = np.sqrt(np.array(q))
     edges, added, scale = _resolving(act, roots, REACH)
-    if (scale < _NOTHING * np.square(REACH * roots)).any():
+    if (scale < _NOTHING * np.square(REACH * roots)).any() or _grows_beyond(act, roots):
         edges, added, _ = _resolving(act, roots, _FAR)
     return edges, added
+
+
+def _grows_beyond(act: Activation, roots: Doubles) -> bool:
+    """Return whether f^4 or f'^4, weighed with the density, goes on beyond the reach."""
+    assert act.derivative is not None
+    z = np.arange(-2 * REACH, 2 * REACH + 1) / 2
+    u = roots[:, np.newaxis] * z
+    fourths = np.array([act.value(u), act.derivative(u)]) ** 4 * normal_density(z)
+    largest, at_the_ends = fourths.max(axis=2), fourths[:, :, [0, -1]].max(axis=2)
+    grows = (at_the_ends > _OF_THE_LARGEST * largest) & (largest > _GROWS * (REACH * roots) ** 4)
+    return bool(grows.any() or not np.isfinite(fourths).all())
 
 
 def _resolving(act: Activation, roots: Doubles, reach: float) -> tuple[Doubles, int, Doubles]:
@@ -171,6 +187,9 @@ def _resolving(act: Activation, roots: Doubles, reach: float) -> tuple[Doubles, 
 
     def squares(z: Doubles) -> Doubles:
         u = roots[:, np.newaxis, np.newaxis] * z
+        if reach > REACH:  # where a square may leave float64 and its product with the density does not
+            grown: Doubles = np.square(np.array([act.value(u), slope(u)]) * np.sqrt(normal_density(z)))
+            return grown
         found: Doubles = np.array([np.square(act.value(u)), np.square(slope(u))]) * normal_density(z)
         return found
 
@@ -230,7 +249,13 @@ def moments_over(act: Activation, *q: float) -> Doubles:
     z, weights = rule(act, *q)
     u = np.sqrt(np.array(q))[:, np.newaxis] * z
     f, slope = act.value(u), act.derivative(u)
-    weighed = np.array([f, f**2, f**4, slope**2, slope**4, f * slope * u]) * weights
+    if z[-1] > REACH:  # where a fourth power may leave float64 and its product with the weight does not
+        root, fourth_root = np.sqrt(weights), np.sqrt(np.sqrt(weights))
+        powers = [(part * fourth_root) ** 2 for part in (f, slope)]
+        product = (f * root) * (slope * root) * u
+        weighed = np.array([f * weights, (f * root) ** 2, powers[0] ** 2, (slope * root) ** 2, powers[1] ** 2, product])
+    else:
+        weighed = np.array([f, f**2, f**4, slope**2, slope**4, f * slope * u]) * weights
     found = weighed.sum(axis=2)
     outermost = np.r_[:_POINTS, -_POINTS:0]
     outside = np.abs(weighed[:, :, outermost]).sum(axis=2)

@@ -14,6 +14,7 @@ import numpy as np
 from actdiag.activations import Activation
 from actdiag.theory.gaussian import moments
 from actdiag.theory.pairs import cosine_slope, pair_cosines
+from actdiag.theory.roots import find_minimum, find_root
 from actdiag.theory.tables import tables
 from actdiag.theory.types import Phase, Stability
 
@@ -25,8 +26,8 @@ _SETTLED, _CROSSED = 1e-13, 1e-11
 _MARGINAL = 1e-9
 """Factors this near to 1 are 1: what is left of a gain such as sqrt(2) after rounding."""
 
-_STEPS, _STEEP = 100, 1e3
-_NEARBY, _GOLDEN, _TANGENT = 2.0, 0.6180339887498949, 1e-5
+_STEEP = 1e3
+_NEARBY, _TANGENT = 2.0, 1e-5
 _GRID = 65
 
 
@@ -55,10 +56,13 @@ class FixedPoint(NamedTuple):
 
     @property
     def phase(self) -> Phase | None:
-        """Whether inputs align and gradients vanish, neither, or both the other way; None where q diverges."""
+        """Whether inputs align and gradients vanish, neither, or both the other way; None where q diverges.
+
+        It is critical where chi1 is 1 to the three digits that it is shown with.
+        """
         if not isfinite(self.chi1) or self.q == inf:
             return None
-        if abs(self.chi1 - 1) <= sqrt(_MARGINAL):
+        if float(f"{self.chi1:.3g}") == 1:
             return "critical"
         return "ordered" if self.chi1 < 1 else "chaotic"
 
@@ -141,47 +145,23 @@ def _crossing(growth: Callable[[float], float], x: float, side: int, limits: tup
             return None
         walked.append((at, height(at)))
         if walked[-1][1] <= -_CROSSED:
-            return _root(height, *walked[-2], *walked[-1])
+            return _root_between(height, walked[-2], walked[-1])
         if len(walked) > 2 and walked[-2][1] < min(walked[-3][1], walked[-1][1]):
-            lowest = _lowest(height, walked[-3][0], at)  # two crossings may lie between two steps
+            ends = walked[-3][0], at
+            lowest = find_minimum(height, min(ends), max(ends), _TANGENT)  # two crossings may lie between two steps
             if height(lowest) <= -_CROSSED:
-                return _root(height, *walked[-3], lowest, height(lowest))
+                return _root_between(height, walked[-3], (lowest, height(lowest)))
         step *= 1.5
 
 
-def _root(height: Callable[[float], float], inside: float, low: float, outside: float, high: float) -> float:
-    """Return where `height` is zero between two places with its values there.
-
-    Regula falsi, the end that stays halved in height (Illinois; Dowell & Jarratt 1971, doi:10.1007/BF01934364).
-    """
-    middle = inside
-    for _ in range(_STEPS):
-        middle = (inside * high - outside * low) / (high - low)
-        value = height(middle)
-        if abs(value) <= _SETTLED or middle in (inside, outside):
-            break
-        if (value > 0) == (high > 0):
-            outside, high, low = middle, value, low / 2
-        else:
-            inside, low, high = middle, value, high / 2
-    return middle
-
-
-def _lowest(height: Callable[[float], float], one: float, other: float) -> float:
-    """Return where `height` is lowest between two places, by golden section."""
-    low, high = min(one, other), max(one, other)
-    while high - low > _TANGENT:
-        inner, outer = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        if height(inner) < height(outer):
-            high = outer
-        else:
-            low = inner
-    return (low + high) / 2
+def _root_between(height: Callable[[float], float], one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Return where `height` is zero between two places, each given with its value there."""
+    return find_root(height, one[0], other[0], one[1], other[1], _SETTLED)
 
 
 def _touching(growth: Callable[[float], float], x: float) -> float | None:
     """Return where `growth` comes to zero near x without a change of sign: a fixed point that holds from one side."""
-    lowest = _lowest(lambda at: abs(growth(at)), x - _NEARBY, x + _NEARBY)
+    lowest = find_minimum(lambda at: abs(growth(at)), x - _NEARBY, x + _NEARBY, _TANGENT)
     return lowest if abs(growth(lowest)) <= _TANGENT**2 else None
 
 
@@ -200,14 +180,16 @@ def correlation_fixed_point(act: Activation, weight: float, bias: float, point: 
     share = weight * second / q
     at = tables(act)
 
-    def moved(c: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def shifted_activation(
+        c: np.ndarray[tuple[int], np.dtype[np.float64]],
+    ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         all_q = np.full(len(c), q)
         return share * pair_cosines(at, all_q, all_q, c) + bias / q - c
 
     low, high = -1.0, 1.0
     for _ in range(12):
         c = np.linspace(low, high, _GRID)[:-1] if high == 1 else np.linspace(low, high, _GRID)
-        above = np.flatnonzero(moved(c) >= 0)
+        above = np.flatnonzero(shifted_activation(c) >= 0)
         if not len(above):
             return low, share * cosine_slope(at, q, low)
         last = int(above[-1])

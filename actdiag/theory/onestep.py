@@ -5,7 +5,7 @@ correlations, whatever came before. So the map applied to what was measured is a
 from the input drifts away from any one run.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from math import isfinite, sqrt
 from typing import NamedTuple
@@ -26,8 +26,8 @@ from actdiag.theory.fluctuations import (
     spreads,
 )
 from actdiag.theory.pairs import pair_cosines
-from actdiag.theory.regions import Interval, chance_within, saturated_intervals, zero_intervals
-from actdiag.theory.seen import Seen
+from actdiag.theory.regions import chance_of_zero, chance_within, saturated_intervals, zero_intervals
+from actdiag.theory.sampling import InputSample
 from actdiag.theory.tables import tables
 from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, PreActivationEstimates
 
@@ -40,6 +40,8 @@ _RARE = 1e-3
 _FEW_UNITS = 0.1
 """Where the kurtosis of a layer is over this share of its width, a few of its units are all that its inputs have."""
 
+_NO_MEAN = 1e-12
+
 _LARGEST_SECOND = 1e150
 """Beyond this a fourth moment leaves float64."""
 
@@ -50,7 +52,7 @@ _NORMAL_RANGE = 1e4
 """Layers whose rms is within this factor of where the dtype gives out are not compared."""
 
 
-class Arriving(NamedTuple):
+class PreActivationTheory(NamedTuple):
     """The pre-activations of a layer, by theory: Gaussian over the units, given the activations below.
 
     Attributes:
@@ -82,30 +84,41 @@ class Arriving(NamedTuple):
         return float(np.dot(self.shares, values))
 
 
-def arriving(stack: Stack, layer: int, seen: Seen) -> Arriving:
+def pre_activations(stack: Stack, layer: int, sample: InputSample) -> PreActivationTheory:
     """Return the pre-activations of `layer` given what was seen of the activations below."""
     centre, bias_std = stack.bias_spread(layer)
     weight = stack.fan_in(layer) * stack.weight_std(layer) ** 2
     fit = 1.0
     if stack.init.fits_batch:  # until z has a std of 1
-        total = weight * float(np.dot(seen.shares, seen.seconds))
+        total = weight * float(np.dot(sample.shares, sample.seconds))
         fit = max(1 - bias_std**2, 0.0) / total if total else 0.0
         weight *= fit
     bias = bias_std**2
-    first, second = (weight * one + bias for one in (seen.first, seen.second))
+    first, second = (weight * one + bias for one in (sample.first, sample.second))
     with np.errstate(invalid="ignore", divide="ignore"):
         c = (
-            (weight * np.sqrt(seen.first) * np.sqrt(seen.second) * seen.cosines + bias)
+            (weight * np.sqrt(sample.first) * np.sqrt(sample.second) * sample.cosines + bias)
             / np.sqrt(first)
             / np.sqrt(second)
         )
-    q = weight * seen.seconds + bias
+    q = weight * sample.seconds + bias
     c = np.nan_to_num(c)
-    return Arriving(moved(stack.act, centre), centre, q, seen.shares, first, second, c, fit, seen.cosines, seen.cosine)
+    return PreActivationTheory(
+        shifted_activation(stack.act, centre),
+        centre,
+        q,
+        sample.shares,
+        first,
+        second,
+        c,
+        fit,
+        sample.cosines,
+        sample.cosine,
+    )
 
 
 @lru_cache(maxsize=64)
-def moved(act: Activation, by: float) -> Activation:
+def shifted_activation(act: Activation, by: float) -> Activation:
     """Return the activation of u + by as one of u."""
     if by == 0:
         return act
@@ -123,7 +136,7 @@ def moved(act: Activation, by: float) -> Activation:
     )
 
 
-def expected(stack: Stack, layer: int, z: Arriving) -> LayerEstimates:
+def expected(stack: Stack, layer: int, z: PreActivationTheory) -> LayerEstimates:
     """Return what theory expects of the forward statistics of a layer, given its pre-activations."""
     act = z.act
     curves = tables(act).curves(z.q)
@@ -138,11 +151,13 @@ def expected(stack: Stack, layer: int, z: Arriving) -> LayerEstimates:
         sd = heavy_tailed(batch, sd, sqrt(second))
     z_rms = sqrt(q + z.centre**2)
     return LayerEstimates(
-        mean=Estimate(mean, sd.mean),
+        mean=Estimate(float(means_or_zeros(np.array(mean), np.array(sqrt(second)))), sd.mean),
         std=Estimate(sqrt(max(second - mean**2, 0.0)), sd.std),
         rms=Estimate(sqrt(second), sd.rms),
-        zero_fraction=_share(zero, z, sd.zero_fraction, width),
-        saturated_fraction=_share(saturated, z, sd.saturated_fraction, width) if saturated else None,
+        zero_fraction=_share(z.average(chance_of_zero(act, stack.dtype, z.q)), sd.zero_fraction, width),
+        saturated_fraction=_share(z.average(chance_within(saturated, z.q)), sd.saturated_fraction, width)
+        if saturated
+        else None,
         cosine=_cosine(z, sd, width, stack.batch),
         pre_activation=PreActivationEstimates(
             mean=Estimate(z.centre, sd.z_mean),
@@ -152,7 +167,7 @@ def expected(stack: Stack, layer: int, z: Arriving) -> LayerEstimates:
     )
 
 
-def _cosine(z: Arriving, sd: Spreads[float], width: int, batch: int) -> Estimate | None:
+def _cosine(z: PreActivationTheory, sd: Spreads[float], width: int, batch: int) -> Estimate | None:
     """Return the mean cosine over all pairs of inputs, from what becomes of some of them.
 
     None without pairs, and where so few units carry the signal that the cosine of two inputs is no mean over units.
@@ -174,9 +189,13 @@ def _cosine(z: Arriving, sd: Spreads[float], width: int, batch: int) -> Estimate
     return Estimate(min(max(value, -1.0), 1.0), sqrt(sd.cosine**2 + sampling))
 
 
-def _share(intervals: Sequence[Interval], z: Arriving, sd: float, width: int) -> Estimate:
-    """Return the share of entries within intervals; a rare one strikes a unit for all inputs at once."""
-    share = z.average(chance_within(intervals, z.q))
+def means_or_zeros(means: Doubles, rms: Doubles) -> Doubles:
+    """Return means of activations; 0 where they are what rounding leaves of nothing, 1e-12 of the rms and less."""
+    return np.where(np.abs(means) >= _NO_MEAN * rms, means, 0.0)
+
+
+def _share(share: float, sd: float, width: int) -> Estimate:
+    """Return a share of entries with its spread; a rare one strikes a unit for all inputs at once."""
     return Estimate(share, sd if share > _RARE else sqrt(share * (1 - share) / width))
 
 
@@ -216,7 +235,7 @@ def _compared(estimates: LayerEstimates, stats: LayerStats) -> Iterator[tuple[st
 
 
 def expected_gradient(
-    stack: Stack, layer: int, z: Arriving, above: float, along: float, fit: float
+    stack: Stack, layer: int, z: PreActivationTheory, above: float, along: float, fit: float
 ) -> GradientEstimates:
     """Return what theory expects of dL/dz of a layer, given what was measured of the layer above.
 
@@ -240,7 +259,7 @@ def expected_gradient(
     return GradientEstimates(rms=Estimate(value, value * sd))
 
 
-def strays(stack: Stack, estimates: GradientEstimates, stats: LayerStats) -> bool:
+def is_outlier(stack: Stack, estimates: GradientEstimates, stats: LayerStats) -> bool:
     """Return whether the rms of dL/dz is over 4 sd from what is expected."""
     gradient, said = stats.gradient, estimates.rms
     if gradient is None or gradient.rms is None or gradient.nonfinite_fraction or said is None:

@@ -13,6 +13,9 @@ _NEAR, _FAR = 0.5, 1.4
 
 _ANGLES = 12
 _CONVERGED = 1e-11
+_HELD = 1e-6
+"""A cosine may be so far beyond its bounds, which rest on shares and moments that are interpolated themselves."""
+
 _FEW = 16
 
 
@@ -22,7 +25,9 @@ def pair_cosines(tables: Tables, q1: Doubles, q2: Doubles, c: Doubles) -> Double
     By Mehler's formula it is the sum over n of a_n(q1) a_n(q2) c^n, a_n the shares of the Hermite polynomials. Where
     inputs are so nearly parallel that the sum converges slowly, it is interpolated in the angle, in which it is smooth,
     between angles where it has converged and angle 0, where the value and the curvature are known moments. Two inputs
-    of one q are exact there; of different q, as near as what both leave out of the sum is alike.
+    of one q are exact there; of different q, as near as what both leave out of the sum is alike. Where the cosine has
+    fallen between angle 0 and those angles, as that of an activation that swings within a small part of q, it is held
+    to what the orders left out can add.
 
     Args:
         tables: Of an elementwise activation.
@@ -50,7 +55,7 @@ def cosines_of_shares(tables: Tables, one: Doubles, other: Doubles, q1: Doubles,
     slow = np.flatnonzero((c > np.cos(_NEAR)) & (rest * np.maximum(c, 0) ** ORDERS > _CONVERGED))
     if len(slow):
         found[slow] = _towards_parallel(
-            tables, one[slow], other[slow], rest[slow], products[slow], q1[slow], q2[slow], np.arccos(c[slow])
+            tables, one[slow], other[slow], rest[slow], products[slow], q1[slow], q2[slow], c[slow], found[slow]
         )
     return found
 
@@ -101,26 +106,37 @@ def _towards_parallel(
     products: Doubles,
     q1: Doubles,
     q2: Doubles,
-    angle: Doubles,
+    c: Doubles,
+    summed: Doubles,
 ) -> Doubles:
+    """Return the cosines of nearly parallel inputs, `summed` what the orders that are kept add up to."""
     nodes, powers, barycentric = _known_angles()
+    angle = np.arccos(c)
     at_nodes = products @ powers
     parallel = _at_angle_zero(tables, q1, q2) if tables.act.kinks else products.sum(axis=1) + rest
+    n = np.arange(ORDERS)
     if len(value_jumps(tables.act)[0]):  # then the cosine leaves angle 0 in a straight line
         here, known, order = parallel, parallel[:, np.newaxis] + 0 * nodes, 1
+        beyond = np.full_like(q1, np.inf)
     else:
-        n = np.arange(ORDERS)
-        beyond = np.ones_like(q1)
+        beyond = np.ones_like(q1)  # the squares of the orders left out, each times its order
         for q, shares in ((q1, one), (q2, other)):
             curves = tables.curves(q)
             beyond *= np.maximum(q * curves.slope / curves.second - np.square(shares) @ n, 0)
-        curvature = products @ n + np.sqrt(beyond)
+        beyond = np.sqrt(beyond)
+        curvature = products @ n + beyond
         here = parallel - curvature * angle**2 / 2
         known, order = parallel[:, np.newaxis] - curvature[:, np.newaxis] * nodes**2 / 2, 3
     smooth = (at_nodes - known) / nodes**order
     shares_of_nodes = barycentric / (angle[:, np.newaxis] - nodes)
     found: Doubles = here + angle**order * np.vecdot(shares_of_nodes, smooth) / shares_of_nodes.sum(axis=1)
-    return found
+    # Left out of the sum is that of squares, `rest` in all, times c^n: at most rest c^ORDERS, and by Jensen's
+    # inequality at least rest c^m, m their mean order. Of different q their sign is not known.
+    most = rest * c**ORDERS
+    mean_order = np.divide(beyond, rest, out=np.full_like(rest, np.inf), where=rest > 0)
+    least = np.where(q1 == q2, rest * c**mean_order, -most)
+    found = np.where(found > summed + most + _HELD, summed + most, found)
+    return np.where(found < summed + least - _HELD, summed + least, found)
 
 
 @np.errstate(all="ignore")

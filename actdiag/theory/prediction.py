@@ -9,17 +9,19 @@ import numpy as np
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
 from actdiag.model.stack import Stack
-from actdiag.theory.flow import Flow, Layers, follow, layers_of, seen_input, why_not
+from actdiag.theory.flow import Flow, Layers, follow, layers_of, sample_of_input, why_not
 from actdiag.theory.fluctuations import Batch, Radial, Spreads, radial, relative_spreads, spread_of_slopes
+from actdiag.theory.onestep import means_or_zeros
 from actdiag.theory.regions import (
     Interval,
+    chance_of_zero,
     chance_slope,
     chance_within,
     expected_dead_fractions,
     saturated_intervals,
     zero_intervals,
 )
-from actdiag.theory.seen import Seen
+from actdiag.theory.sampling import InputSample
 from actdiag.theory.tables import FAR_Q, Curves, tables
 from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, PreActivationEstimates
 
@@ -30,12 +32,12 @@ _COARSE = 0.1
 """Steps of ln q and ln(1 - c) within which spreads are taken as the same."""
 
 
-def predict(stack: Stack, seen: Seen | None = None, top: float | None = None) -> tuple[LayerEstimates, ...]:
+def predict(stack: Stack, seen: InputSample | None = None, top: float | None = None) -> tuple[LayerEstimates, ...]:
     """Return what theory predicts of every layer, running free from the input.
 
     Args:
         stack: The stack.
-        seen: What was seen of its input; drawn anew where it is None.
+        seen: The sample of its input; drawn anew where it is None.
         top: The rms of dL/dz of the last layer; None for the `random` loss, of which it is known.
 
     Returns:
@@ -44,13 +46,15 @@ def predict(stack: Stack, seen: Seen | None = None, top: float | None = None) ->
     """
     if why_not(stack) is not None:
         return ()
-    seen = seen or seen_input(stack)
-    if seen is None:
+    sample = seen or sample_of_input(stack)
+    if sample is None:
         return ()
-    return predict_along(stack, follow(layers_of(stack), seen), seen, top)
+    return predict_along(stack, follow(layers_of(stack), sample), sample, top)
 
 
-def predict_along(stack: Stack, flow: Flow, seen: Seen, top: float | None = None) -> tuple[LayerEstimates, ...]:
+def predict_along(
+    stack: Stack, flow: Flow, sample: InputSample, top: float | None = None
+) -> tuple[LayerEstimates, ...]:
     """Return what `predict` does, given the flow of the stack's layers or of more."""
     recipe = layers_of(stack)
     flow = flow.first(stack.depth)
@@ -58,9 +62,9 @@ def predict_along(stack: Stack, flow: Flow, seen: Seen, top: float | None = None
     with np.errstate(all="ignore"):
         if not len(flow.q):
             return (LayerEstimates(),) * stack.depth
-        sd = _spreads(stack, recipe, flow, seen)
+        sd = _spreads(stack, recipe, flow, sample)
         drift = _drift(_passed(recipe, flow), flow.degree, sd)
-        forward = _forward(stack, recipe, flow, sd, drift, pairs=len(seen.cosines) > 0)
+        forward = _forward(stack, recipe, flow, sd, drift, pairs=len(sample.cosines) > 0)
         backward = _backward(stack, recipe, flow, drift, top)
         known = [
             layer._replace(gradient=gradient, chi1=chi1)
@@ -90,17 +94,17 @@ def _forward(
     def slope(low: Doubles, high: Doubles) -> Doubles:
         return (high - low) / (2 * _STEP)
 
-    def share(intervals: Sequence[Interval], own: Doubles) -> list[Estimate]:
+    def share(chance: Doubles, intervals: Sequence[Interval], own: Doubles) -> list[Estimate]:
         spread = joined(own, chance_slope(intervals, q))
-        return _estimates(chance_within(intervals, q), np.minimum(spread, _MOST_OF_A_SHARE))
+        return _estimates(chance, np.minimum(spread, _MOST_OF_A_SHARE))
 
     nothing = [None] * len(q)
     columns = (
-        _estimates(curves.mean, joined(sd.mean * rms, slope(steps[0].mean, steps[1].mean))),
+        _estimates(means_or_zeros(curves.mean, rms), joined(sd.mean * rms, slope(steps[0].mean, steps[1].mean))),
         _estimates(std, joined(sd.std * rms, slope(_std(steps[0]), _std(steps[1])))),
         _estimates(rms, joined(sd.rms, flow.degree / 2) * rms),
-        share(zero, sd.zero_fraction),
-        share(saturated, sd.saturated_fraction) if saturated else nothing,
+        share(chance_of_zero(act, stack.dtype, q), zero, sd.zero_fraction),
+        share(chance_within(saturated, q), saturated, sd.saturated_fraction) if saturated else nothing,
         _dead(stack, recipe, flow) if stack.batch == 1 or pairs else nothing,
         _cosines(flow, sd.cosine) if pairs else nothing,
         _estimates(np.full(len(q), recipe.centre), z_mean),
@@ -179,14 +183,14 @@ def _cosines(flow: Flow, own: Doubles) -> list[Estimate]:
 _SAME = 1e-12
 
 
-def _spreads(stack: Stack, recipe: Layers, flow: Flow, seen: Seen) -> Spreads[Doubles]:
+def _spreads(stack: Stack, recipe: Layers, flow: Flow, sample: InputSample) -> Spreads[Doubles]:
     """Return the spreads of all layers given the layer before, of z and a relative to their rms, as arrays."""
     act = recipe.act
     zero, saturated = zero_intervals(act, stack.dtype), saturated_intervals(act)
 
     @cache
     def nearby(place: int, low: int, high: int, width: int, free: float) -> Spreads[float]:
-        c = 1 - np.exp(_COARSE * np.array([low, high])) if len(seen.cosines) else np.empty(0)
+        c = 1 - np.exp(_COARSE * np.array([low, high])) if len(sample.cosines) else np.empty(0)
         batch = Batch(act, np.exp([place * _COARSE]), np.ones(1), c, width, stack.batch, free)
         return relative_spreads(batch, zero, saturated)
 
@@ -198,10 +202,10 @@ def _spreads(stack: Stack, recipe: Layers, flow: Flow, seen: Seen) -> Spreads[Do
     loose = np.round(1 - (1 - np.array(recipe.loose[: len(steps)])) * np.square(_passed(recipe, flow)), 2).tolist()
     each = zip(steps.tolist(), recipe.widths[: len(steps)], loose, strict=True)
     found = [nearby(*place, width, free) for place, width, free in each]
-    if len(found) and len(seen.cosines):  # the pairs of layer 1 are known one by one
+    if len(found) and len(sample.cosines):  # the pairs of layer 1 are known one by one
         middle, apart = float(flow.c[0, 0]), float(flow.c[0, 2] - flow.c[0, 1]) / 2
-        scatter = float(seen.cosines.std())
-        c = middle + (apart / scatter if scatter else 0.0) * (seen.cosines - float(seen.cosines.mean()))
+        scatter = float(sample.cosines.std())
+        c = middle + (apart / scatter if scatter else 0.0) * (sample.cosines - float(sample.cosines.mean()))
         batch = Batch(act, flow.q[:1], np.ones(1), c, recipe.widths[0], stack.batch, loose[0])
         found[0] = relative_spreads(batch, zero, saturated)
     return Spreads(*(np.array(column) for column in zip(*found, strict=True)))
@@ -241,11 +245,13 @@ def _backward(
     own, ways = [spread for spread, _ in each[:-1]], [way for _, way in each]
     growth = _growth_down(slopes.tolist(), back.tolist(), stack, ways)
     own_variance = _summed_above(np.square(own))
-    spread = np.minimum(np.sqrt(own_variance + _strayed_with_q(recipe, flow, drift, top=0.0)), _MOST_FOLD)
+    spread = np.minimum(np.sqrt(own_variance + _variance_through_q(recipe, flow, drift, top=0.0)), _MOST_FOLD)
     spread_of_rms = spread
     if not alike:
         own_variance += each[-1][0] ** 2
-        spread_of_rms = np.minimum(np.sqrt(own_variance + _strayed_with_q(recipe, flow, drift, top=1.0)), _MOST_FOLD)
+        spread_of_rms = np.minimum(
+            np.sqrt(own_variance + _variance_through_q(recipe, flow, drift, top=1.0)), _MOST_FOLD
+        )
     ratio = np.exp(np.minimum(growth, _MOST_GROWTH))
     rms = _estimates(top * ratio, top * ratio * spread_of_rms)
     gradients = zip(rms, _estimates(ratio, ratio * spread), strict=True)
@@ -274,7 +280,7 @@ def _growth_down(slopes: Sequence[float], back: Sequence[float], stack: Stack, w
     return growth
 
 
-def _strayed_with_q(recipe: Layers, flow: Flow, drift: Doubles, top: float) -> Doubles:
+def _variance_through_q(recipe: Layers, flow: Flow, drift: Doubles, top: float) -> Doubles:
     """Return the variance that ln rms dL/dz of each layer has because q strays, and the slopes with it.
 
     A layer hands what ln q strays to the next, times its degree, and the slopes of all layers from there on add up,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from actdiag.activations import Activation
+from actdiag.numerals import whole_percent
 from actdiag.theory.critical import CriticalPoint, after_layers, chiq_of, roots_of, tried_from
 from actdiag.theory.gaussian import moments
 from actdiag.theory.meanfield import destination
@@ -93,10 +94,10 @@ def _at_critical(act: Activation, point: CriticalPoint) -> Recommendation:
             f"a deviation shrinks to {point.chiq:.2g} of itself a layer"
         )
         return Recommendation(point.sigma_w, point.sigma_b, reason, True)
-    centred = not moments(act, 0.0).mean
+    centred, saturated = not moments(act, 0.0).mean, whole_percent(share).replace("%", " %")
     instead = "smaller biases" if centred else "an activation with f(0) = 0 and slope 1 there, such as tanh"
     reason = (
-        f"none is good: signal and gradient keep only under a gain of {point.sigma_w:.4g}, where {100 * share:.0f} % "
+        f"none is good: signal and gradient keep only under a gain of {point.sigma_w:.4g}, where {saturated} "
         f"of the units are saturated; {_other_gain(act)}. Take {instead}"
     )
     return Recommendation(point.sigma_w, point.sigma_b, reason, False)

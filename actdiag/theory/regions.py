@@ -7,12 +7,13 @@ from math import erfc, inf, isfinite, pi, sqrt
 import numpy as np
 
 from actdiag.activations import Activation, Traits, traits
+from actdiag.activations.traits import boundary
 from actdiag.arrays import Doubles, cut
+from actdiag.theory.grids import REACH, normal_grid
 
 Interval = tuple[float, float]
 
 _SMALLEST, _LARGEST = 1e-30, 1e9
-_HALVINGS = 200
 _POINT = 1e-20
 """A narrower interval is a point to every pre-activation that is not as small itself."""
 
@@ -45,15 +46,7 @@ def _is_zero(act: Activation, x: Doubles, dtype: str) -> np.ndarray[tuple[int], 
 
 def _edge(act: Activation, dtype: str, inside: float, outside: float) -> float:
     """Return the last point towards `outside` at which the value is zero."""
-    for _ in range(_HALVINGS):
-        middle = (inside + outside) / 2
-        if middle in (inside, outside):
-            break
-        if _is_zero(act, np.array([middle]), dtype)[0]:
-            inside = middle
-        else:
-            outside = middle
-    return float(inside)
+    return boundary(lambda x: bool(_is_zero(act, np.array([x]), dtype)[0]), inside, outside)[0]
 
 
 def saturated_intervals(act: Activation) -> tuple[Interval, ...]:
@@ -67,6 +60,16 @@ def saturated_intervals(act: Activation) -> tuple[Interval, ...]:
 def chance_within(intervals: Sequence[Interval], q: Doubles) -> Doubles:
     """Return the chance that u ~ N(0, q) is within one of the intervals, for each q, shape (q,)."""
     return np.array([sum(_chance(low, high, sqrt(one)) for low, high in intervals) for one in q.tolist()])
+
+
+def chance_of_zero(act: Activation, dtype: str, q: Doubles) -> Doubles:
+    """Return the chance that an activation of u ~ N(0, q), computed in `dtype`, is exactly zero, shape (q,).
+
+    Where q is 0, so is u, and the activation is zero if f(0) is, also where no other point is.
+    """
+    chance = chance_within(zero_intervals(act, dtype), q)
+    chance[q == 0] = float(_is_zero(act, np.zeros(1), dtype)[0])
+    return chance
 
 
 def _chance(low: float, high: float, std: float) -> float:
@@ -122,7 +125,7 @@ def expected_dead_fractions(act: Activation, q: Doubles, c: Doubles, batch: int)
 
 
 def _dead_by_chance(edges: Traits, q: Doubles, c: Doubles, batch: int) -> Doubles:
-    y, weights = _normal_grid()
+    y, weights = normal_grid(_POINTS)
     shared = np.clip(c, 0.0, 1 - 1e-9)
     centre = np.sqrt(q * shared) * y
     own_std = np.maximum(np.sqrt(q * (1 - shared)), _SMALLEST)
@@ -137,14 +140,7 @@ def _dead_by_chance(edges: Traits, q: Doubles, c: Doubles, batch: int) -> Double
 
 _AT_ONCE = 64
 _OUT_OF_REACH = 16.0
-_REACH = 8.0
-
-
-@lru_cache(maxsize=1)
-def _normal_grid() -> tuple[Doubles, Doubles]:
-    y = np.linspace(-_REACH, _REACH, 300)  # none at 0, where a kink may make it one side or the other
-    weights = np.exp(-np.square(y) / 2)
-    return y, weights / weights.sum()
+_POINTS = 300
 
 
 def _many_cdf(x: Doubles) -> Doubles:
@@ -155,5 +151,5 @@ def _many_cdf(x: Doubles) -> Doubles:
 
 @lru_cache(maxsize=1)
 def _cdf_table() -> tuple[Doubles, Doubles]:
-    points = np.linspace(-_REACH, _REACH, 4001)
+    points = np.linspace(-REACH, REACH, 4001)
     return points, np.array([_cdf(point) for point in points.tolist()])

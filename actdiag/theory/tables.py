@@ -10,10 +10,13 @@ from math import exp, floor, inf, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array, Counts, Doubles, cut
 from actdiag.theory.gaussian import moments, moments_over, rule
+
+Flags = NDArray[np.bool_]
 
 ORDERS = 128
 """Hermite coefficients that are kept of an activation."""
@@ -22,16 +25,21 @@ _NODES = 14
 """Chebyshev nodes in a panel."""
 
 _NEAR, _WIDE = 4, 4
-"""Beyond the first |ln q|, panels are as wide as the second where their curves are smooth; the others have width 1."""
+"""Beyond the first |ln q|, panels are as wide as the second where that resolves their curves."""
 
-_RESOLVED = 1e-12
+_WIDTHS = (1.0, 0.5, 0.25)
+"""The widths of other panels: the first that resolves all curves, or the last."""
+
+_WIDE_RESOLVED, _RESOLVED, _SHARES_RESOLVED = 1e-12, 1e-9, 1e-7
+"""What the last coefficients of a resolved series may hold: of a wide panel; of the others; of the cosine at .85, where
+the sum over Hermite orders has just converged, in those of the shares."""
+
 _AT_ONCE = 128
 _LEAST_Q, _MOST_Q = 1e-299, 1e299
 _LINEAR_Q, FAR_Q = 1e-26, 1e28
 _ROUNDING = 1e-12
+_CONVERGING = 0.85
 _LOG_SECOND = 2
-_NO_FOURTH = 1e300
-"""Stands for a fourth moment that is beyond the quadrature where the second is not."""
 
 
 class Curves(NamedTuple):
@@ -54,12 +62,26 @@ class Curves(NamedTuple):
     mixed: Doubles
 
 
-class _Panels:
-    """Curves over ln q, as Chebyshev series on panels that are made where they are asked for."""
+class _Series(NamedTuple):
+    """Chebyshev coefficients of the columns in a panel, shape (nodes, columns), and which columns they resolve."""
 
-    def __init__(self, columns: Callable[..., Doubles]) -> None:
-        self._columns = columns
-        self._made: dict[tuple[int, int], Doubles | None] = {}
+    coefficients: Doubles
+    resolved: Flags
+
+
+class _Panels:
+    """Curves over ln q, as Chebyshev series on panels that are made where they are asked for.
+
+    A panel is a pair: the ln q where it starts, and its width.
+
+    Args:
+        columns: The curves at several q, by quadrature, as an array of shape (q, columns).
+        resolved: The last coefficients of each column and the sizes of the columns, to whether a series resolves them.
+    """
+
+    def __init__(self, columns: Callable[..., Doubles], resolved: Callable[[Doubles, Doubles], Flags]) -> None:
+        self._columns, self._resolved = columns, resolved
+        self._made: dict[tuple[float, float], _Series] = {}
 
     def at(self, q: Doubles) -> Doubles:
         """Return the columns at each q, shape (q, columns), all within the range of float64."""
@@ -68,44 +90,58 @@ class _Panels:
         found: list[tuple[Counts, Doubles]] = []
         for panel in sorted(set(panels)):
             chosen = np.flatnonzero([one == panel for one in panels])
-            series = self.series(panel)
-            if series is None:
-                found.append((chosen, self._columns(*q[chosen].tolist())))
-                continue
-            start, width = panel
-            angles = np.arccos(np.clip(2 * (place[chosen] - start) / width - 1, -1, 1))
-            for some in cut(len(chosen), _AT_ONCE):
-                found.append((chosen[some], np.cos(angles[some, np.newaxis] * np.arange(_NODES)) @ series))
+            series, resolved = self.series(panel)
+            values = np.empty((len(chosen), len(resolved)))
+            if resolved.any():
+                start, width = panel
+                angles = np.arccos(np.clip(2 * (place[chosen] - start) / width - 1, -1, 1))
+                for some in cut(len(chosen), _AT_ONCE):
+                    values[some] = np.cos(angles[some, np.newaxis] * np.arange(_NODES)) @ series
+            if not resolved.all():
+                values[:, ~resolved] = self._columns(*q[chosen].tolist())[:, ~resolved]
+            found.append((chosen, values))
         columns = np.empty((len(q), found[0][1].shape[1]))
         for chosen, values in found:
             columns[chosen] = values
         return columns
 
-    def panel(self, place: float) -> tuple[int, int]:
-        """Return where the panel of ln q = `place` starts and how wide it is: wide where the curves let it be."""
-        if abs(place) >= _NEAR:
-            wide = (floor(place / _WIDE) * _WIDE, _WIDE)
-            if self.series(wide) is not None:
-                return wide
-        return floor(place), 1
+    def panel(self, place: float) -> tuple[float, float]:
+        """Return the panel of ln q = `place`: the widest that resolves all curves, or the narrowest."""
+        widths = (_WIDE, *_WIDTHS) if abs(place) >= _NEAR else _WIDTHS
+        for width in widths:
+            panel = (floor(place / width) * width, width)
+            if self.series(panel).resolved.all():
+                break
+        return panel
 
-    def series(self, panel: tuple[int, int]) -> Doubles | None:
-        """Return the coefficients of a panel, shape (nodes, columns); None where it holds no smooth curve."""
+    def series(self, panel: tuple[float, float]) -> _Series:
+        """Return the series of a panel."""
         if panel not in self._made:
             self._made[panel] = self._make(*panel)
         return self._made[panel]
 
     @np.errstate(all="ignore")
-    def _make(self, start: int, width: int) -> Doubles | None:
+    def _make(self, start: float, width: float) -> _Series:
         angles = np.pi * (np.arange(_NODES) + 0.5) / _NODES
         columns = self._columns(*np.exp(start + width * (np.cos(angles) + 1) / 2).tolist())
+        finite = np.isfinite(columns).all(axis=0)
         basis = np.cos(np.outer(np.arange(_NODES), angles)) * (2 / _NODES)
         basis[0] /= 2
-        series: Doubles = basis @ columns
-        smooth = bool(np.isfinite(columns).all())
-        if width > 1:
-            smooth = smooth and bool((np.abs(series[-3:]) <= _RESOLVED * (1 + np.abs(series[0]))).all())
-        return series if smooth else None
+        series: Doubles = basis @ np.where(finite, columns, 0)
+        last, sizes = np.abs(series[-3:]).max(axis=0), 1 + np.abs(series[0])
+        resolved = last <= _WIDE_RESOLVED * sizes if width == _WIDE else self._resolved(last, sizes)
+        return _Series(series, finite & resolved)
+
+
+def _resolves_each(last: Doubles, sizes: Doubles) -> Flags:
+    """Return whether each column is resolved by itself."""
+    return last <= _RESOLVED * sizes
+
+
+def _resolves_cosines(last: Doubles, sizes: Doubles) -> Flags:
+    """Return whether Hermite shares are resolved, as far as the cosine that they add up to goes."""
+    off = float(last @ _CONVERGING ** np.arange(len(last)))
+    return np.full(len(last), off <= _SHARES_RESOLVED)
 
 
 class Tables:
@@ -123,9 +159,9 @@ class Tables:
         self.sides = homogeneous_sides(act)
         self.linear_below = _LINEAR_Q if linear_at_zero(act) else 0.0
         self.far = degree_far_out(act)
-        self._moments = _Panels(lambda *q: _packed(moments_over(act, *q)))
-        self._shares = _Panels(partial(_shares, act))
-        self._seconds: dict[tuple[int, int], list[float]] = {}
+        self._moments = _Panels(lambda *q: _packed(moments_over(act, *q)), _resolves_each)
+        self._shares = _Panels(partial(_shares, act), _resolves_cosines)
+        self._seconds: dict[tuple[float, float], list[float]] = {}
 
     def curves(self, q: Doubles) -> Curves:
         """Return the moments at each q, shape (q,), all at least 0."""
@@ -166,8 +202,8 @@ class Tables:
         place = log(at)
         panel = self._moments.panel(place)
         if panel not in self._seconds:
-            series = self._moments.series(panel)
-            self._seconds[panel] = [] if series is None else series[:, _LOG_SECOND].tolist()
+            series, resolved = self._moments.series(panel)
+            self._seconds[panel] = series[:, _LOG_SECOND].tolist() if resolved[_LOG_SECOND] else []
         if not self._seconds[panel]:
             return moments(self.act, q).second
         x, later, latest = 2 * (place - panel[0]) / panel[1] - 1, 0.0, 0.0
@@ -280,8 +316,7 @@ def hermite_polynomials(z: Doubles, orders: int) -> Doubles:
 def _packed(columns: Doubles) -> Doubles:
     """Return moments, shape (q, moments), as curves that are smooth in ln q and of order one: logs, and shares."""
     mean, second, fourth, slope, slope_fourth, mixed = columns.T
-    fourths = (np.where(np.isfinite(column), column, _NO_FOURTH) for column in (fourth, slope_fourth))
-    logs = [np.log(column) for column in (second, *fourths, slope)]
+    logs = [np.log(column) for column in (second, fourth, slope_fourth, slope)]
     of_nothing, beyond = second == 0, second == np.inf
     shares = [mean / np.sqrt(second), mixed / second]
     return np.column_stack([*(np.where(of_nothing, 0, np.where(beyond, 1, share)) for share in shares), *logs])

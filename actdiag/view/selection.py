@@ -22,7 +22,7 @@ def parse_layers(text: str, depth: int) -> list[int]:
     Raises:
         InvalidField: It is no such list, or names a layer that is not there.
     """
-    if text.strip() == "all":
+    if text.strip().lower() == "all":
         return list(range(1, depth + 1))
     chosen: set[int] = set()
     for part in text.split(","):

@@ -6,6 +6,7 @@ from math import ceil
 import numpy as np
 
 from actdiag.experiments.train import TrainingRun
+from actdiag.numerals import brief, whole_percent
 from actdiag.view import words
 
 _EXPECTED = {"healthy": ("learned",), "untrainable": ("did not learn", "diverged")}
@@ -17,7 +18,7 @@ _MOST_REASONS = 2
 def names(runs: Sequence[TrainingRun]) -> list[str]:
     """Return what tells each run from the others: `relu, he` or `he, lr 0.1`; all of it of a run alone."""
     parts = [
-        (run.stack.act.name, run.stack.init.name, f"lr {words.brief(run.learning_rate)}" + "*" * bool(run.tried))
+        (run.stack.act.name, run.stack.init.name, f"lr {brief(run.learning_rate)}" + "*" * bool(run.tried))
         for run in runs
     ]
     varied = [len({part[place] for part in parts}) > 1 for place in range(3)]
@@ -34,7 +35,8 @@ def heading(runs: Sequence[TrainingRun]) -> tuple[str, str, str]:
     act = first.act.name if len(acts) == 1 else f"{len(acts)} activations"
     alone = words.initializer(first) if len(acts) == len(inits) == 1 else first.init.name
     init = alone if len(inits) == 1 else f"{len(inits)} initializers"
-    bias = words.biases(first) if first.target_gain is None else ""
+    given = [run.stack for run in runs if run.stack.target_gain is None]  # the others are told by fitted_gains
+    bias = words.common_biases(given) if given else ""
     setting = ", ".join(filter(None, (words.shape(first), bias, first.dtype, f"seed {first.seed}", recipe(runs))))
     return f"{act}, {init}", setting, data(runs[0])
 
@@ -49,25 +51,25 @@ def recipe(runs: Sequence[TrainingRun]) -> str:
     """Return how runs were trained: `sgd at 0.01, 2000 iterations of 128 rows`."""
     optimizer, iterations, batch, clip_norm, clip_value = runs[0].recipe
     rates = {run.learning_rate for run in runs}
-    at = f" at {words.brief(*rates)}" if len(rates) == 1 and not any(run.tried for run in runs) else ""
+    at = f" at {brief(*rates)}" if len(rates) == 1 and not any(run.tried for run in runs) else ""
     parts = [f"{optimizer}{at}, {iterations} iteration{'s' if iterations > 1 else ''} of {batch} rows"]
-    parts += [f"gradients clipped to a norm of {words.brief(clip_norm)}"] if clip_norm is not None else []
-    parts += [f"their entries to {words.brief(clip_value)}"] if clip_value is not None else []
+    parts += [f"gradients clipped to a norm of {brief(clip_norm)}"] if clip_norm is not None else []
+    parts += [f"their entries to {brief(clip_value)}"] if clip_value is not None else []
     return ", ".join(parts)
 
 
 def tried(runs: Sequence[TrainingRun]) -> str:
     """Return which learning rates `auto` chose from; empty where it did not."""
     rates = next((run.tried for run in runs if run.tried), ())
-    listed = ", ".join(words.brief(one.learning_rate) for one in rates)
+    listed = ", ".join(brief(one.learning_rate) for one in rates)
     return f"lr*: best of {listed}, by the mean of the last 25 losses" if rates else ""
 
 
 def fitted_gains(runs: Sequence[TrainingRun]) -> str:
     """Return the gain and the biases that `auto` brought each activation to; empty where it did not."""
     said = {
-        run.stack.act.name: f"{run.stack.act.name} gain {words.brief(run.stack.target_gain)}, "
-        f"bias std {words.brief(run.stack.bias_spread(1)[1])}"
+        run.stack.act.name: f"{run.stack.act.name} gain {brief(run.stack.target_gain)}, "
+        f"bias std {brief(run.stack.bias_spread(1)[1])}"
         for run in runs
         if run.stack.target_gain is not None
     }
@@ -79,13 +81,6 @@ def outcome(run: TrainingRun) -> str:
     return run.outcome if run.diverged_at is None else f"diverged at {run.diverged_at}"
 
 
-def chance(probability: float) -> str:
-    """Return a probability in whole percent, never rounding to none or all."""
-    if 0 < probability < 0.005:
-        return "<1%"
-    return ">99%" if 0.995 <= probability < 1 else f"{probability:.0%}"
-
-
 def surprises(runs: Sequence[TrainingRun]) -> list[str]:
     """Return a line on each run that the verdict at initialization was wrong about."""
     lines = []
@@ -94,11 +89,11 @@ def surprises(runs: Sequence[TrainingRun]) -> list[str]:
         if run.outcome in _EXPECTED.get(verdict.severity, (run.outcome,)):
             continue
         by = ", ".join(verdict.decided_by[:_MOST_REASONS])
-        judged = f"judged {verdict.severity} ({chance(verdict.probability)})" + (f" by {by}" if by else "")
+        judged = f"judged {verdict.severity} ({whole_percent(verdict.probability)})" + (f" by {by}" if by else "")
         came = {
-            "learned": f"it learned: loss {words.brief(run.final_loss)}",
-            "slow": f"it learned slowly: loss {words.brief(run.final_loss)}",
-            "did not learn": f"it did not learn: loss {words.brief(run.final_loss)}",
+            "learned": f"it learned: loss {brief(run.final_loss)}",
+            "slow": f"it learned slowly: loss {brief(run.final_loss)}",
+            "did not learn": f"it did not learn: loss {brief(run.final_loss)}",
             "diverged": f"it {outcome(run)}",
         }[run.outcome]
         lines.append(f"{name}: {judged}, yet {came}{_why(run)}")
@@ -111,7 +106,7 @@ def _why(run: TrainingRun) -> str:
     if run.recipe.optimizer != "sgd":
         return "; the verdict is on plain SGD"
     if rates is not None and not rates[0] <= run.learning_rate <= rates[1]:
-        used, low, high = (words.brief(rate) for rate in (run.learning_rate, *rates))
+        used, low, high = (brief(rate) for rate in (run.learning_rate, *rates))
         return f"; the verdict is for a learning rate of {low} to {high}, not {used}"
     return ""
 

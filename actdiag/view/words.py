@@ -1,85 +1,25 @@
-"""Numbers and stacks in words, the same in the terminal and in pictures."""
+"""Verdicts and stacks in words, the same in the terminal and in pictures."""
 
-from collections.abc import Callable
-from math import floor, log10
+from collections.abc import Sequence
 from typing import Any
 
 from actdiag.diagnosis import Verdict
 from actdiag.measure.histograms import Histogram
 from actdiag.measure.statistics import LayerStats
 from actdiag.model.stack import Stack
-from actdiag.repeats import runs_that_count
+from actdiag.numerals import brief, rough, whole_percent
 from actdiag.report import Report
-from actdiag.theory.types import Estimate, Horizon, LayerEstimates, StackTheory
-
-MISSING = "-"
-
-_NAMES = {
-    "rms": "rms a",
-    "unit_std": "unit std",
-    "zero_fraction": "exact zeros",
-    "dead_fraction": "dead units",
-    "saturated_fraction": "saturated entries",
-    "pre_activation.mean": "mean z",
-    "pre_activation.std": "std z",
-    "pre_activation.rms": "rms z",
-    "gradient.rms": "rms dL/dz",
-    "gradient.ratio": "ratio of dL/dz",
-}
-
-
-def number(value: float | None) -> str:
-    """Return three significant digits, trailing zeros kept so that columns line up: plain from 0.001 to 10000."""
-    if value is None:
-        return MISSING
-    if value == 0:
-        return "0"
-    if 1e-3 <= abs(value) < 99.95:
-        return f"{value:#.3g}"
-    return f"{value:.0f}" if 99.95 <= abs(value) < 1e4 else f"{value:.2e}"
-
-
-def brief(value: float | None) -> str:
-    """Return three significant digits for running text: `0.1` rather than `0.100`."""
-    return MISSING if value is None else f"{value:.3g}"
-
-
-def percent(fraction: float | None) -> str:
-    """Return a share in percent, never rounding a share to none or a part to all."""
-    if fraction is None:
-        return MISSING
-    if 0 < fraction < 0.001:
-        return "<.1%"
-    if 0.999 < fraction < 1:
-        return ">99%"
-    return f"{100 * fraction:.0f}%" if fraction in (0, 1) or fraction >= 0.0995 else f"{100 * fraction:.1f}%"
-
-
-def cosine(value: float | None) -> str:
-    """Return a cosine in three decimals, near 1 in four, never rounding one to 1."""
-    if value is None:
-        return MISSING
-    if 0.9995 <= value < 1:
-        return f"{value:.4f}" if value < 0.99995 else ">.9999"
-    return f"{value:.3f}"
-
-
-def change(value: float | None) -> str:
-    """Return a factor from layer to layer."""
-    return MISSING if value is None else f"x{brief(value)}"
-
-
-def chance(probability: float) -> str:
-    """Return a probability in percent, of which nothing between is rounded to none or to all."""
-    if 0 < probability < 0.01:
-        return "<1%"
-    return ">99%" if 0.99 < probability < 1 else f"{100 * probability:.0f}%"
+from actdiag.theory.types import LayerEstimates
 
 
 def outlook(verdict: Verdict) -> str:
     """Return a verdict's probability in words, and whether it rests on an estimate."""
-    said = f"{chance(verdict.probability)} that SGD trains it" if verdict.probability else "no learning rate trains it"
-    return f"{said}; gradient estimated" if verdict.estimated and verdict.probability else said
+    if verdict.probability is None:
+        return "the probability that SGD trains it is not known"
+    if not verdict.probability:
+        return "no learning rate trains it"
+    estimated = "; gradient estimated" if verdict.estimated else ""
+    return f"{whole_percent(verdict.probability)} that SGD trains it{estimated}"
 
 
 def rates(verdict: Verdict) -> str | None:
@@ -87,8 +27,8 @@ def rates(verdict: Verdict) -> str | None:
     if not verdict.trainable or verdict.learning_rate is None:
         return None
     known = verdict.learning_rates
-    span = "" if known is None else f"learning rates {known[0]:.2g} to {known[1]:.2g}, "
-    return f"{span}try {verdict.learning_rate:.2g}"
+    span = "" if known is None else f"learning rates {rough(known[0])} to {rough(known[1])}, "
+    return f"{span}try {rough(verdict.learning_rate)}"
 
 
 def why_blank(histogram: Histogram) -> str:
@@ -134,6 +74,19 @@ def biases(stack: Stack) -> str:
     return f"biases N({mean:g}, {std:g}^2)"
 
 
+def common_biases(stacks: Sequence[Stack], mark: str = "") -> str:
+    """Return what can be said of the biases of several stacks at once.
+
+    Args:
+        stacks: At least one.
+        mark: What stands for the biases where they are told for each stack; with a space before it.
+    """
+    if any(stack.target_gain is not None for stack in stacks):
+        return f"biases{mark} that go with each gain"
+    said = {biases(stack) for stack in stacks}
+    return said.pop() if len(said) == 1 else "each initializer's own biases"
+
+
 def setting(report: Report, bias: str | None = None) -> str:
     """Return all of a report's stack beside its activation and initializer, and the seeds that it ran under.
 
@@ -149,103 +102,9 @@ def setting(report: Report, bias: str | None = None) -> str:
     return ", ".join(filter(None, (shape(stack), inputs(stack), bias, stack.dtype, seeds)))
 
 
-def journeys(report: Report) -> list[tuple[str, str]]:
-    """Return how far the signal, and the gradient where there is one, went from end to end: (what, the numbers)."""
-    first, last = report.layers[0], report.layers[-1]
-    ways = [("signal", "rms a", first.layer, first.rms, last.layer, last.rms, report.change_per_layer.forward)]
-    if first.gradient and last.gradient:
-        gradients = (last.layer, last.gradient.rms, first.layer, first.gradient.rms)
-        ways.append(("gradient", "rms dL/dz", *gradients, report.change_per_layer.backward))
-    return [
-        (
-            what,
-            f"{of} {brief(start_rms)} at layer {start}, {brief(end_rms)} at layer {end}"
-            + ("" if factor is None else f", {change(factor)} a layer"),
-        )
-        for what, of, start, start_rms, end, end_rms, factor in ways
-    ]
-
-
 def value_at(layer: LayerStats | LayerEstimates | None, name: str) -> Any:
     """Return the number of a layer that has that name, dotted where nested; None where the layer has none."""
     value: Any = layer
     for part in name.split("."):
         value = getattr(value, part, None)
     return value
-
-
-def plus_minus(text: Callable[[float | None], str], value: float | None, sd: float | None, ascii_only: bool) -> str:
-    """Return a number with its spread, `0.826±0.094`; alone where there is none.
-
-    Args:
-        text: How the number is written.
-        value: The number.
-        sd: Its spread.
-        ascii_only: Whether to write `+-`.
-    """
-    if value is None or sd is None:
-        return text(value)
-    spread = percent(sd) if text is percent else f"{sd:#.2g}" if sd else "0"
-    return f"{text(value)}{'+-' if ascii_only else '±'}{spread}"
-
-
-def theory(stack_theory: StackTheory) -> list[str]:
-    """Return what theory says of a stack: its phase and fixed point, how far it reaches, the note."""
-    if not stack_theory.applies:
-        return [f"none applies: {stack_theory.note}"]
-    said = stack_theory
-    kind = ", ".join(filter(None, (said.phase, said.stable)))
-    points = (("q*", said.q), ("c*", said.c), ("chi1", said.chi1))
-    facts = [f"{symbol} {brief(value)}" for symbol, value in points if value is not None]
-    scales = [f"{brief(xi)} ({of})" for xi, of in ((said.xi_q, "q"), (said.xi_c, "c")) if xi is not None]
-    if scales:
-        facts.append(f"depth scale{'s' if len(scales) > 1 else ''} {' and '.join(scales)} layers")
-    lines = [": ".join(filter(None, (kind, ", ".join(facts)))), "; ".join(_horizons(said.horizon)), said.note]
-    return [line for line in lines if line]
-
-
-def _horizons(horizon: Horizon) -> list[str]:
-    ways = (("signal changes 1000-fold", horizon.signal), ("gradient", horizon.gradient))
-    facts = [f"{what} in {layers} layers" for what, layers in ways if layers is not None]
-    if horizon.signal is None and facts:
-        facts = [f"gradient changes 1000-fold in {horizon.gradient} layers"]
-    if horizon.inputs is not None:
-        facts.append(f"inputs align in {horizon.inputs} layers")
-    names = ("float16", "bfloat16", "float32")
-    left = [f"{name} at {getattr(horizon, name)}" for name in names if getattr(horizon, name) is not None]
-    return facts + ([f"leaves {', '.join(left)}".replace(" at ", " at layer ", 1)] if left else [])
-
-
-def flags(report: Report, ascii_only: bool) -> list[str]:
-    """Return a line on each number that is not what theory expects: `layer 7 std 0.31, expected 0.52 ± 0.02 ...`."""
-    lines = []
-    for stats, said in zip(report.layers, report.layer_theory, strict=False):
-        for name in said.flagged:
-            what = f"layer {stats.layer} {_NAMES.get(name, name)}"
-            number, expected = value_at(stats, name), value_at(said.expected, name)
-            if expected is None:
-                runs = f" in {runs_that_count(report.repeats.n)} or more of the runs" if report.repeats else ""
-                lines.append(f"{what} {brief(number)}, over 4 sd off{runs}")
-                continue
-            came, wanted = _beside(number, expected, name.endswith("_fraction"), ascii_only)
-            lines.append(f"{what} {came}, expected {wanted} from {_origin(report, stats.layer, name)}")
-    return lines
-
-
-def _beside(number: float | None, expected: Estimate, is_share: bool, ascii_only: bool) -> tuple[str, str]:
-    """Return a number and what was expected of it, in as many digits as the expectation's spread leaves."""
-    scale, unit = (100, "%") if is_share else (1, "")
-    sd = expected.sd
-    digits = 3
-    if sd and expected.value:
-        digits = min(max(floor(log10(abs(expected.value))) - floor(log10(sd)) + 2, 3), 9)
-    came = MISSING if number is None else f"{scale * number:.{digits}g}{unit}"
-    spread = "" if sd is None else f" {'+-' if ascii_only else '±'} {scale * sd:.2g}{unit}"
-    return came, f"{scale * expected.value:.{digits}g}{unit}{spread}"
-
-
-def _origin(report: Report, layer: int, name: str) -> str:
-    """Return what a number was expected from: the layer before, of gradients the one after."""
-    if name.startswith("gradient"):
-        return f"layer {layer + 1}" if layer < len(report.layers) else "the loss"
-    return f"layer {layer - 1}" if layer > 1 else "the input"

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 import actdiag
-from actdiag import Activation, InvalidField, api
+from actdiag import Activation, InvalidField
 from actdiag.engine import workers
 from actdiag.experiments import run as running
 from actdiag.initializers import resolve as initializer
@@ -121,6 +121,40 @@ def test_compare_is_a_report_of_each_pair_once():
         actdiag.compare("relu")
 
 
+def power(exponent, name="power"):
+    return Activation(
+        name,
+        value=lambda z: z**exponent,
+        derivative=lambda z: exponent * z ** (exponent - 1),
+        formula=f"x^{exponent}",
+        source="here",
+    )
+
+
+@pytest.mark.parametrize("command", [actdiag.compare, actdiag.train])
+def test_two_activations_of_one_name_are_refused(command):
+    with pytest.raises(InvalidField) as refused:
+        command([power(1), power(3)], ["he"])
+    assert str(refused.value) == "act must have different names for different entries, got two named 'power'"
+
+
+def test_two_initializers_of_one_name_are_refused():
+    other = replace(initializer("xavier"), name="he")
+    with pytest.raises(InvalidField, match=r"init must have different names .*, got two named 'he'"):
+        actdiag.compare(["relu"], ["he", other])
+    with pytest.raises(InvalidField, match=r"act must have different names .*, got two named 'relu'"):
+        actdiag.compare(["relu", power(3, "relu")], ["he"])
+
+
+def test_one_entry_counts_once_however_it_is_given():
+    cube = power(3)
+    given = ["leaky_relu", "leaky_relu:0.01", " Leaky_ReLU ", actdiag.ACTIVATIONS["leaky_relu"](), cube, cube]
+    reports = actdiag.compare(given, ["he", initializer("he"), "std=0.1", 0.1, "0.1"], **SMALL)
+    assert [(one.stack.act.name, one.stack.init.name) for one in reports] == [
+        ("leaky_relu", "he"), ("leaky_relu", "std=0.1"), ("power", "he"), ("power", "std=0.1"),
+    ]  # fmt: skip
+
+
 def test_progress_counts_to_the_end():
     told = []
     actdiag.compare(["relu"], ["he", "xavier"], **SMALL, progress=lambda *step: told.append(step))
@@ -187,7 +221,7 @@ def test_theory_in_rows():
 
 
 def test_rows_have_the_same_keys_whether_or_not_theory_applies():
-    applies, not_so = builders.with_theory(), replace(builders.report(), theory=builders.DOES_NOT_APPLY)
+    applies, not_so = builders.with_theory(), builders.changed(builders.report(), theory=builders.DOES_NOT_APPLY)
     assert list(applies.rows()[0]) == list(not_so.rows()[0])
     layer = not_so.to_dict()["layers"][0]
     assert layer["flagged"] == []
@@ -211,8 +245,8 @@ def test_theory_is_asked_for_in_the_settings(command, theory, monkeypatch):
         asked.append(next(one for one in rest if isinstance(one, running.RunSettings)).theory)
         return builders.report()
 
-    monkeypatch.setattr(api.verbs, "run_propagate", run)
-    monkeypatch.setattr(api.verbs, "run_grad_flow", run)
+    monkeypatch.setattr(running, "run_propagate", run)
+    monkeypatch.setattr(running, "run_grad_flow", run)
     getattr(actdiag, command)(theory=theory)
     assert set(asked) == {theory}
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from command import POSIX
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from rich.console import Console
+from threadpoolctl import threadpool_info
 
 import actdiag
 from actdiag.activations import resolve, traits
@@ -81,9 +82,45 @@ def test_parts_take_turns_and_the_first_round_does_not_count(monkeypatch):
     assert called == forwards[::-1] + forwards + forwards[::-1]
 
 
+def test_each_variant_has_its_ratio_and_one_counts(monkeypatch):
+    monkeypatch.setattr(timing, "alternate", lambda parts, rounds, repeats: [(6.0, 1.0, 2.0), (8.0, 2.0, 8.0)])
+    result = timing.compare_variants(TINY, {"one": TINY, "other": TINY}, "other", rounds=2, layers=4)
+    assert result.measured == 2.0
+    assert {name: variant["ratio"] for name, variant in result.details["variants"].items()} == {
+        "one": 5.0,
+        "other": 2.0,
+    }
+    assert result.details["variants"]["one"]["milliseconds a layer"] == 375
+    assert result.details["milliseconds a layer"] == 1750
+
+
+def test_a_share_is_of_the_time_of_the_whole(monkeypatch):
+    monkeypatch.setattr(timing, "alternate", lambda parts, rounds, repeats: [(4.0, 1.0), (4.0, 3.0), (4.0, 2.0)])
+    result = timing.share(TINY, TINY, rounds=3)
+    assert (result.measured, result.quartiles) == (0.5, (0.375, 0.625))
+    assert result.ratio == 2.0
+
+
+def test_blas_has_one_thread_and_then_its_own_number_again():
+    def threads():
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    before = threads()
+    assert timing.on_one_thread(threads)() == {1}
+    assert threads() == before
+
+
+@pytest.mark.parametrize(("ratios", "verdict"), [([1.0, 1.0, 1.04], "met"), ([0.8, 1.0, 1.05, 1.1], "unsteady")])
+def test_a_row_counts_only_where_its_ratios_agree(ratios, verdict):
+    result = timing.ratio_result([(ratio, 1.0) for ratio in ratios])
+    assert Outcome(row(), result).verdict == verdict
+    assert Outcome(row(), result).to_dict()["spread"] == result.spread
+
+
 def test_compare_adds_the_other_side_up(monkeypatch):
     monkeypatch.setattr(timing, "alternate", lambda parts, rounds, repeats: [(6.0, 1.0, 2.0)] * rounds)
     assert timing.compare(TINY, [TINY, TINY], rounds=3).measured == 2.0
+    assert timing.compare(TINY, [TINY, TINY], rounds=3, layers=3).details["milliseconds a layer"] == 2000
 
 
 def test_a_time_is_in_milliseconds_and_its_ratio_is_of_what_runs_in_the_same_round(monkeypatch):
@@ -112,7 +149,7 @@ def test_every_function_of_every_phase_is_there(name):
     "name",
     [
         "actdiag.measure.forward.no_such_function",
-        "actdiag.engine.propagation.forward",
+        "actdiag.engine.forward.forward",
         "actdiag.model.stack.Stack",
         "nowhere.at_all",
     ],
@@ -306,6 +343,7 @@ def test_the_list_names_every_row_and_measures_nothing():
 def test_rows_run_from_end_to_end(monkeypatch, tmp_path):
     made_up = [tiny_row("tiny"), row("absent", needs="no_such_module"), tiny_row("left-out")]
     monkeypatch.setattr(engine, "ROWS", {each.name: each for each in made_up})
+    monkeypatch.setattr(timing, "_seconds", lambda work, repeats: 1.0 if work() else 1.0)
     arguments = ["--rounds", "2", "--only", "tiny", "--only", "absent", "--json"]
     done = CliRunner().invoke(engine.engine, [*arguments, "-"])
     assert done.exit_code == 0

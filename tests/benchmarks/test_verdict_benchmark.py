@@ -6,9 +6,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from actdiag.diagnosis.calibration import fitted
 from actdiag.experiments.run import run_propagate, run_settings
-from benchmarks.fitting import fit_odds, fit_rate, suits, target
-from benchmarks.labels import SETS, Draw, Labelled, Outcome, data_of, draws, label, load, read
+from benchmarks import labels
+from benchmarks.fitting import FITTED, LABELS, fit_odds, fit_rate, module, suits, target
+from benchmarks.labels import SETS, Draw, Labelled, Outcome, data_of, digest, draws, label, load, read
 from benchmarks.rates import grid, rounded
 from benchmarks.scores import area_under_curve, balanced_accuracy, brier, scored
 
@@ -151,3 +153,25 @@ def test_the_finer_grid_is_half_a_decade_apart():
     rates = grid(SETS["fit"])
     assert rates[0] == rounded(10**0.5)
     assert all(math.log10(high / low) == pytest.approx(0.5, abs=0.01) for high, low in pairwise(rates))
+
+
+def test_the_fit_names_the_labels_that_it_was_made_from():
+    assert fitted.LABELS_SHA256 == digest(*LABELS)
+    assert digest("fit") != digest("fit_rates") != digest(*LABELS)
+
+
+def test_the_source_of_the_fit_is_what_fitting_writes():
+    weights, typical = (np.array(list(values.values())) for values in (fitted.WEIGHTS, fitted.TYPICAL))
+    rate = fitted.RATE_INTERCEPT, fitted.RATE_SLOPE, fitted.RATE_MOST
+    assert module(fitted.INTERCEPT, weights, typical, rate) == FITTED.read_text()
+
+
+def test_digests_see_every_byte_of_the_labels_but_not_their_line_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(labels, "FOLDER", tmp_path)
+    found = set()
+    for content in (b"1\n2\n", b"1\n3\n", b"1\n2"):
+        (tmp_path / "a.jsonl").write_bytes(content)
+        found.add(digest("a"))
+        (tmp_path / "a.jsonl").write_bytes(content.replace(b"\n", b"\r\n"))
+        found.add(digest("a"))
+    assert len(found) == 3

@@ -11,7 +11,7 @@ import pytest
 import actdiag
 from actdiag.api import make_stack
 from actdiag.cli import run
-from actdiag.diagnosis.wording import rescale
+from actdiag.diagnosis.advice.scale import rescale
 from actdiag.engine.parameters import draw_weights
 from actdiag.render.terminal.gain import snippets
 from actdiag.theory.gains import gains
@@ -242,8 +242,8 @@ def test_no_advice_to_change_a_gain_that_is_automatic(act):
 def test_a_factor_is_no_advice_where_layers_have_gains_of_their_own():
     report = actdiag.propagate("relu", "he", depth=3, batch=50, theory=False)
     automatic = make_stack("relu", "he", depth=3, batch=50, gain="auto")
-    assert rescale(report.stack, report.layers, 0.5).startswith("make the weights larger: --gain 2 ")
-    assert rescale(automatic, report.layers, 0.5) is None
+    assert rescale(report.measurements, report.stack, 0.5).startswith("make the weights larger: --gain 2 ")
+    assert rescale(report.measurements, automatic, 0.5) is None
 
 
 def test_comparing_with_an_automatic_gain(capsys):

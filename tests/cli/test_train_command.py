@@ -1,9 +1,11 @@
 """`actdiag train`: what its table says of runs built by hand, and what the command takes, gives and refuses."""
 
 import csv
+import inspect
 import io
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -23,8 +25,9 @@ from actdiag.cli import run, watching
 from actdiag.cli.watching import LINES, Watcher, rested
 from actdiag.experiments.train import Look, Recipe, Tried, training_rows, training_to_dict
 from actdiag.experiments.train.loop import Step
+from actdiag.numerals import in_ascii
 from actdiag.render.terminal.marks import levels
-from actdiag.render.terminal.training import factor, ratio, training_view
+from actdiag.render.terminal.training import training_view
 from actdiag.render.terminal.watching import Watched, watch_line, watch_view
 from actdiag.report import as_json
 from actdiag.view import training as words_of
@@ -52,12 +55,44 @@ def heads_at(runs, width):
 # The table
 
 
-@pytest.mark.parametrize(("width", "ascii_only"), [(80, False), (120, False), (80, True)])
-@pytest.mark.parametrize("name", list(SETS))
+@pytest.mark.parametrize(
+    ("name", "width", "ascii_only"),
+    [("several", 80, False), ("several", 120, False), ("book", 80, False), ("alone", 80, True)],
+)
 def test_table(golden, name, width, ascii_only):
     text = shown(training_view(SETS[name](), width=width, ascii_only=ascii_only), width)
-    assert text.isascii() or not ascii_only
     golden(f"training-{name}-{width}{'-ascii' if ascii_only else ''}.txt", text)
+
+
+@pytest.mark.parametrize("name", list(SETS))
+def test_without_other_characters_it_says_the_same(name):
+    texts = [shown(training_view(SETS[name](), width=200, ascii_only=plain), 200) for plain in (False, True)]
+    assert texts[1].isascii()
+    (rows, rest), (ascii_rows, ascii_rest) = (parted(text, len(SETS[name]())) for text in texts)
+    assert " ".join(rest).split() == " ".join(ascii_rest).split()
+    drawn = re.compile(r" [▁▂▃▄▅▆▇█.:=+*#@-]+[\N{MULTIPLICATION SIGN}x]? ")  # the curves
+    for row, ascii_row in zip(rows, ascii_rows, strict=True):
+        assert drawn.sub(" ", in_ascii(row)).split() == drawn.sub(" ", ascii_row).split()
+
+
+def parted(text, runs):
+    """The rows of a table, and the lines around them."""
+    lines = text.split("\n")
+    start = next(at for at, line in enumerate(lines) if line.startswith(("──", "--"))) + 1
+    return lines[start : start + runs], [*lines[: start - 1], *lines[start + runs :]]
+
+
+def test_rows():
+    rows, _ = parted(shown(training_view(training_runs.several(), width=200), 200), 5)
+    assert rows[0].split()[:3] == ["relu", "std=0.01", "0.1"]
+    assert rows[1].split()[:3] == ["relu", "he", "0.1*"]
+    assert rows[1].split()[4:] == [
+        "2.31→0.199", "83%", "93%", "0.97→1.12", "0.98→1.31", "2.0%→10%", "3.4e-03", "healthy", "97%", "learned",
+    ]  # fmt: skip
+    assert rows[4].split()[3][-1] == "\N{MULTIPLICATION SIGN}"
+    assert rows[4].split()[4:] == [
+        "2.31→-", "10%", "-", "1.2e+02→-", "3.2e+02→-", "2.0%→0%", "-", "healthy", "97%", "diverged", "at", "37",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("width", [60, 70, 80, 90, 100, 110, 120, 140, 200])
@@ -123,26 +158,6 @@ def test_smoothed():
     values = [10.0, 0.0, 2.0, 4.0, 6.0]
     assert words_of.smoothed(values, 2) == [10.0, 4.0, 2.0, 4.0, 5.0]
     assert words_of.smoothed(values, 1) == values
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, "-"), (1.0, "1.00"), (0.0686, "0.069"), (0.098, "0.10"), (12.34, "12.34"), (123.0, "1.2e+02"), (0.0, "0")],
-)
-def test_factor(value, text):
-    assert factor(value) == text
-
-
-@pytest.mark.parametrize(("value", "text"), [(None, "-"), (0.0, "0"), (0.00123, "1.2e-03")])
-def test_ratio(value, text):
-    assert ratio(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.0, "0%"), (1.0, "100%"), (0.004, "<1%"), (0.996, ">99%"), (0.5, "50%"), (0.005, "0%")]
-)
-def test_chance(value, text):
-    assert words_of.chance(value) == text
 
 
 def test_colours_have_words_and_go_where_asked():
@@ -366,7 +381,7 @@ def test_defaults_are_the_books(capsys):
         "optimizer": "sgd", "iterations": 2000, "batch": 128, "dtype": "float32", "seed": 0, "gain": 1.0,
     }  # fmt: skip
     assert {name: defaults[name] for name in taken} == taken
-    kept = actdiag.api.train.__kwdefaults__
+    kept = {name: one.default for name, one in inspect.signature(actdiag.api.train).parameters.items()}
     assert (kept["lr"], kept["iterations"], kept["batch"], kept["optimizer"]) == (0.01, 2000, 128, "sgd")
 
 

@@ -7,22 +7,11 @@ import pytest
 
 import actdiag
 from actdiag.diagnosis.calibration.signals import gradient_rms, signals
-from actdiag.diagnosis.run import Run
 from actdiag.engine.workers import Workers
-from actdiag.experiments.train.network import climb, descend, draw_network
+from actdiag.experiments.train.network import backward, draw_network, forward
 
 CLASSES = 10
 WIDE = {"depth": 6, "width": 256, "batch": 200, "seed": 3}
-
-
-def run_of(report):
-    return Run(
-        report.stack,
-        report.layers,
-        report.change_per_layer,
-        report.input_cosine,
-        loss=report.loss and report.loss.name,
-    )
 
 
 def network_of(stack):
@@ -33,13 +22,13 @@ def network_of(stack):
 def kernel(stack):
     """Return the mean over inputs and outputs of |dy/dparameters|^2, and the part that weights have over inputs."""
     network = network_of(stack)
-    passed = climb(network, stack.inputs())
+    passed = forward(network, stack.inputs())
     whole, differing = [], []
     for output in range(CLASSES):
         d_logits = np.zeros_like(passed.logits)
         d_logits[:, output] = 1
-        for number, _, d_z, _ in descend(network, passed, d_logits):
-            below = passed.inputs[number - 1] if number else passed.inputs[-1]
+        for number, _, d_z, _ in backward(network, passed, d_logits):
+            below = passed.values[number - 1 if number else len(network.layers)]
             # Of one input dy/dW is the outer product of its activations and its gradient.
             squares = (d_z.astype(float) ** 2).sum(axis=1)
             whole.append(np.mean(squares * ((below.astype(float) ** 2).sum(axis=1) + 1)))
@@ -56,7 +45,7 @@ def kernel(stack):
 def test_curvature_is_the_trace_of_the_kernel(act, init, backward):
     run = actdiag.grad_flow if backward else actdiag.propagate
     report = run(act, init, theory=False, **WIDE, **({"loss": "cross-entropy"} if backward else {}))
-    found = signals(run_of(report))
+    found = signals(report.measurements)
     whole, differing = kernel(report.stack)
     # A readout of ten classes and layers of 256 units leave some 10 %.
     assert found.curvature == pytest.approx(log(whole), abs=0.25)
@@ -69,9 +58,9 @@ def test_curvature_is_the_trace_of_the_kernel(act, init, backward):
 )
 def test_output_is_what_the_readout_says(act, init):
     report = actdiag.propagate(act, init, theory=False, **WIDE)
-    found = signals(run_of(report))
+    found = signals(report.measurements)
     network = network_of(report.stack)
-    logits = climb(network, report.stack.inputs()).logits.astype(float)
+    logits = forward(network, report.stack.inputs()).logits.astype(float)
     assert exp(found.output) == pytest.approx(logits.std(axis=0).mean(), rel=0.25)
 
 
@@ -83,8 +72,8 @@ def test_output_is_what_the_readout_says(act, init):
 )
 def test_estimated_gradients_are_near_the_measured(act, init, bias):
     options = {"depth": 10, "width": 256, "seed": 1, "theory": False, "bias_std": bias}
-    measured = gradient_rms(run_of(actdiag.grad_flow(act, init, **options)))
-    estimated = gradient_rms(run_of(actdiag.propagate(act, init, **options)))
+    measured = gradient_rms(actdiag.grad_flow(act, init, **options).measurements)
+    estimated = gradient_rms(actdiag.propagate(act, init, **options).measurements)
     assert list(measured) == list(estimated) == list(range(10, 0, -1))
     assert estimated[10] == measured[10] == 1
     for layer in range(1, 10):
@@ -93,14 +82,14 @@ def test_estimated_gradients_are_near_the_measured(act, init, bias):
 
 def test_a_pull_along_z_is_measured_but_not_carried():
     report = actdiag.grad_flow("gelu", "he", depth=31, width=114, seed=1187, loss="cross-entropy", theory=False)
-    found = signals(run_of(report))
+    found = signals(report.measurements)
     assert found.carried < found.gradient - 1
 
 
 def test_information_is_what_the_last_layer_tells_of_the_input():
     report = actdiag.propagate("sigmoid", "std=0.01", theory=False)
     last = report.layers[-1]
-    assert signals(run_of(report)).information == pytest.approx(log(last.unit_std / last.rms))
+    assert signals(report.measurements).information == pytest.approx(log(last.unit_std / last.rms))
 
 
 @pytest.mark.parametrize(
@@ -112,10 +101,10 @@ def test_information_is_what_the_last_layer_tells_of_the_input():
     ],
 )
 def test_a_lost_signal_has_no_numbers(options):
-    assert signals(run_of(actdiag.propagate(theory=False, **options))) is None
-    assert signals(run_of(actdiag.grad_flow(theory=False, **options))) is None
+    assert signals(actdiag.propagate(theory=False, **options).measurements) is None
+    assert signals(actdiag.grad_flow(theory=False, **options).measurements) is None
 
 
 def test_a_single_input_differs_from_nothing_but_is_judged():
-    found = signals(run_of(actdiag.propagate("tanh", "xavier", batch=1, theory=False)))
+    found = signals(actdiag.propagate("tanh", "xavier", batch=1, theory=False).measurements)
     assert found.information == 0

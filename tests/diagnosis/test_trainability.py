@@ -8,25 +8,13 @@ import actdiag
 from actdiag.diagnosis.calibration import fitted
 from actdiag.diagnosis.calibration.signals import Signals
 from actdiag.diagnosis.calibration.trainability import HIGH, LOW, Features, features, recommended_rate, trainability
-from actdiag.diagnosis.run import Run
 
 SOUND = Signals(gradient=0.0, carried=0.0, information=-0.3, output=-0.5, curvature=4.0, learning=3.0, estimated=False)
 
 
-def run_of(report):
-    return Run(
-        report.stack,
-        report.layers,
-        report.change_per_layer,
-        report.input_cosine,
-        loss=report.loss and report.loss.name,
-        input_rms=report.input_rms,
-    )
-
-
 def promised(act, init, backward=True, **options):
     run = actdiag.grad_flow if backward else actdiag.propagate
-    return trainability(run_of(run(act, init, theory=False, **options)))
+    return trainability(run(act, init, theory=False, **options).measurements)
 
 
 def test_a_sound_stack_has_no_feature():

@@ -6,7 +6,7 @@ import pytest
 
 import actdiag
 from actdiag.diagnosis.calibration.trainability import HIGH
-from actdiag.experiments.fix import SOUND, changes, mend
+from actdiag.experiments.fix import SOUND, changes, find_fix
 from actdiag.experiments.run import run_propagate, run_settings
 
 SETTINGS = run_settings(theory=False)
@@ -34,12 +34,12 @@ def judged(healthy):
 
 
 def test_a_gain_comes_first():
-    mended = mend(report_of("relu", "xavier", depth=30), rerun)
-    assert mended.change.what == "gain"
-    assert mended.change.options == {"gain": 1.41}
-    assert mended.tried == 1
-    assert mended.report.verdict.severity == "healthy"
-    assert mended.report.stack.gain == 1.41
+    fix = find_fix(report_of("relu", "xavier", depth=30), rerun)
+    assert fix.change.what == "gain"
+    assert fix.change.options == {"gain": 1.41}
+    assert fix.tried == 1
+    assert fix.report.verdict.severity == "healthy"
+    assert fix.report.stack.gain == 1.41
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_a_gain_comes_first():
     ],
 )
 def test_what_it_takes(options, what):
-    mended = mend(report_of(**options), rerun)
-    assert mended.change.what == what
-    assert mended.report.verdict.severity == "healthy"
+    fix = find_fix(report_of(**options), rerun)
+    assert fix.change.what == what
+    assert fix.report.verdict.severity == "healthy"
 
 
 def test_changes_grow():
@@ -78,15 +78,15 @@ def test_the_stack_of_a_change_is_what_its_options_make():
 def test_nothing_helps():
     run, seen = judged(lambda stack: False)
     report = report_of("tanh", "xavier", depth=3)
-    assert mend(report, run) is None
+    assert find_fix(report, run) is None
     assert [change.stack for change in changes(report)] == seen
 
 
 def test_the_first_that_helps_is_taken():
     run, seen = judged(lambda stack: stack.init.name == "he")
-    mended = mend(report_of("tanh", "xavier", depth=3), run)
-    assert mended.change.options["init"] == "he"
-    assert mended.tried == len(seen)
+    fix = find_fix(report_of("tanh", "xavier", depth=3), run)
+    assert fix.change.options["init"] == "he"
+    assert fix.tried == len(seen)
     assert all(stack.init.name != "he" for stack in seen[:-1])
 
 
@@ -94,11 +94,11 @@ def test_a_sound_change_is_taken_before_a_smaller_one_that_is_barely_healthy():
     barely, sound = (HIGH + SOUND) / 2, SOUND
     report = report_of("tanh", "xavier", depth=3)
     run, seen = judged(lambda stack: {"he": sound, "orthogonal": barely}.get(stack.init.name, 0.0))
-    assert mend(report, run).change.options["init"] == "he"
+    assert find_fix(report, run).change.options["init"] == "he"
     run, seen = judged(lambda stack: {"he": barely, "orthogonal": barely}.get(stack.init.name, 0.0))
-    mended = mend(report, run)
-    assert mended.change.options["init"] == "orthogonal"
-    assert mended.tried == len(seen) == len(list(changes(report)))
+    fix = find_fix(report, run)
+    assert fix.change.options["init"] == "orthogonal"
+    assert fix.tried == len(seen) == len(list(changes(report)))
 
 
 def test_no_change_repeats_the_stack():

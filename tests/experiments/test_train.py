@@ -12,7 +12,7 @@ from actdiag.datasets.catalogue import Dataset
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train import AUTO_RATES, Recipe, checked_recipe
 from actdiag.experiments.train.loop import batches, steps
-from actdiag.experiments.train.network import climb, draw_network, evaluate, gradients, slopes_of
+from actdiag.experiments.train.network import draw_network, evaluate, forward, gradients, slopes_of
 from actdiag.experiments.train.optimizers import MOMENTUM, clip
 from actdiag.experiments.train.outcome import outcome_of
 from actdiag.experiments.train.snapshot import relative_changes, snapshot
@@ -146,7 +146,7 @@ def test_gradients_are_those_of_the_loss(act):
 def test_loss_and_accuracy_are_those_of_the_logits():
     data = dataset()
     network = network_of(stack_over(data, dtype="float64"))
-    logits = climb(network, data.test_inputs).logits
+    logits = forward(network, data.test_inputs).logits
     chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     loss = -np.log(chances[np.arange(len(logits)), data.test_labels]).mean()
     right = (logits.argmax(axis=1) == data.test_labels).mean()
@@ -271,21 +271,23 @@ def test_the_verdict_is_on_what_was_measured_before(monkeypatch):
 
     def judge(run):
         judged.append(run)
-        return judge_run(run)
+        return diagnose(run)
 
-    judge_run = module.judge_run
-    monkeypatch.setattr(module, "judge_run", judge)
+    diagnose = module.diagnose
+    monkeypatch.setattr(module, "diagnose", judge)
     data = dataset(dtype="float32")
     (run,) = train("relu", "he", data=data, lr=0.3, iterations=2, batch=BATCH, **SMALL)
     (seen,) = judged
-    assert (seen.stack, seen.layers, seen.change) == (run.stack, run.before.layers, run.before.change_per_layer)
-    assert (seen.loss, seen.learning_rate, seen.classes) == ("cross-entropy", 0.3, CLASSES)
+    assert (seen.recipe, seen.layers, seen.change) == (run.stack, run.before.layers, run.before.change_per_layer)
+    assert (seen.loss.name, seen.loss.value) == ("cross-entropy", run.before.loss)
+    assert (seen.learning_rate, seen.classes, seen.loss.classes) == (0.3, CLASSES, CLASSES)
+    assert seen.sites == run.stack.sites()
     inputs = data.train_inputs.astype("float64")
-    assert seen.input_rms == pytest.approx(np.sqrt(np.square(inputs).mean()))
+    assert seen.input.rms == pytest.approx(np.sqrt(np.square(inputs).mean()))
     directions = inputs / np.linalg.norm(inputs, axis=1, keepdims=True)
     cosines = directions @ directions.T
-    assert seen.input_cosine == pytest.approx((cosines.sum() - ROWS) / (ROWS * (ROWS - 1)))
-    assert run.verdict == judge_run(seen)
+    assert seen.input.cosine == pytest.approx((cosines.sum() - ROWS) / (ROWS * (ROWS - 1)))
+    assert run.verdict == diagnose(seen)
 
 
 def test_progress_counts_over_all_runs():
@@ -380,14 +382,14 @@ def test_each_optimizer_has_a_grid_of_its_own(optimizer):
 def test_rrelu_draws_slopes_in_training_and_takes_their_mean_in_evaluation():
     data = dataset()
     network = network_of(stack_over(data, "rrelu:0.1:0.4", dtype="float64"))
-    z = climb(network, data.train_inputs).z[0]
+    z = forward(network, data.train_inputs).z[0]
     below = z < 0
 
     def slopes(rng):
-        passed = climb(network, data.train_inputs, rng)
+        passed = forward(network, data.train_inputs, rng)
         np.testing.assert_array_equal(passed.z[0], z)
-        np.testing.assert_array_equal(passed.inputs[1][~below], z[~below])
-        return passed.inputs[1][below] / z[below]
+        np.testing.assert_array_equal(passed.values[1][~below], z[~below])
+        return passed.values[1][below] / z[below]
 
     assert slopes(None) == pytest.approx(np.full(below.sum(), 0.25))
     drawn = slopes(slopes_of(0, 1))
@@ -496,9 +498,9 @@ def test_statistics_at_initialization_are_those_of_grad_flow(act, init, options)
 def test_lsuv_fits_every_layer_of_a_network():
     data = dataset(dtype="float32")
     network = network_of(stack_over(data, "relu", "lsuv"))
-    for z in climb(network, data.train_inputs).z:
+    for z in forward(network, data.train_inputs).z:
         assert z.std() == pytest.approx(1.0, rel=1e-4)
-    logits = climb(network, data.train_inputs).logits
+    logits = forward(network, data.train_inputs).logits
     assert logits.std() == pytest.approx(1.0, rel=1e-4)
 
 

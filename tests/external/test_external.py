@@ -1,4 +1,4 @@
-"""Other tools' rules: each as a hit, a near miss and a NaN, on evidence built by hand; the evidence against numpy."""
+"""Other tools' rules: each as a hit, a near miss and a NaN, on a step built by hand; a step's statistics by numpy."""
 
 import math
 from dataclasses import fields, replace
@@ -15,10 +15,10 @@ from actdiag.engine.memory import plan_backward
 from actdiag.engine.parameters import draw_biases, draw_weights
 from actdiag.engine.workers import Workers
 from actdiag.errors import InvalidField
-from actdiag.external import JUDGES, Charge, autotrainer, collecting, deepdiagnosis, judge, sagemaker, torchmortem
-from actdiag.external.collecting import collect
-from actdiag.external.evidence import Evidence, LayerEvidence, kind_of, quotient
-from actdiag.external.panel import judge_by
+from actdiag.external import JUDGES, Violation, autotrainer, deepdiagnosis, judge, measuring, sagemaker, torchmortem
+from actdiag.external.judges import judge_by
+from actdiag.external.measuring import measure_step
+from actdiag.external.step import LayerStepStats, StepStats, kind_of, quotient
 from actdiag.initializers import resolve as initializer
 from actdiag.model.stack import Stack
 
@@ -27,10 +27,11 @@ SICK = 2
 """The layer that the rules are tried on."""
 
 
-def layer(number, **changes):
+def layer(number, kind, **changes):
     """A layer that no tool has anything against."""
-    healthy = LayerEvidence(
+    healthy = LayerStepStats(
         layer=number,
+        kind=kind,
         input_variance=2.0,
         output_variance=1.0,
         zero_fraction=0.45,
@@ -52,16 +53,16 @@ def layer(number, **changes):
     return replace(healthy, **changes)
 
 
-def evidence(kind="rectifier", learning_rate=0.01, depth=DEPTH, by_layer=None, **sick):
+def step(kind="rectifier", learning_rate=0.01, depth=DEPTH, by_layer=None, **sick):
     """Healthy layers, but for `sick` in layer 2 and `by_layer` wherever it says."""
     changes = {SICK: sick} if sick else {}
     changes |= by_layer or {}
-    layers = tuple(layer(number, **changes.get(number, {})) for number in range(1, depth + 1))
-    return Evidence(kind, layers, learning_rate)
+    layers = tuple(layer(number, kind, **changes.get(number, {})) for number in range(1, depth + 1))
+    return StepStats(layers, learning_rate)
 
 
-def charges(judge_name, seen):
-    return judge_by(judge_name, seen).charges
+def violations(judge_name, seen):
+    return judge_by(judge_name, seen).violations
 
 
 def above(value):
@@ -72,7 +73,7 @@ def below(value):
     return math.nextafter(value, -inf)
 
 
-# tool, rule, kind of activation, field of the evidence, what breaks the rule, what just does not, the published limit
+# tool, rule, kind of activation, field of the statistics, what breaks the rule, what just does not, the published limit
 RULES = [
     ("sagemaker", "VanishingGradient", "other", "gradient_mean", below(1e-7), 1e-7, 1e-7),
     ("sagemaker", "ExplodingTensor", "other", "nonfinite_fraction", 1e-9, 0.0, 0),
@@ -98,28 +99,28 @@ RULES = [
 
 
 def of_rule(found, rule):
-    return [charge for charge in found if charge.rule == rule]
+    return [violation for violation in found if violation.rule == rule]
 
 
 @pytest.mark.parametrize(("tool", "rule", "kind", "field", "hit", "miss", "limit"), RULES)
 def test_a_rule_as_a_hit_a_near_miss_and_a_nan(tool, rule, kind, field, hit, miss, limit):
     # A learning rate that no ratio of update to weight minds, whatever the norm.
     rate = 5e-4
-    (charge,) = charges(tool, evidence(kind, rate, **{field: hit}))
-    assert charge[:4] == (rule, (SICK,), hit, limit)
-    assert f"{hit:.3g} in layer {SICK}: " in charge.said
-    assert charge.said.endswith(f"{limit:g}")
-    assert charges(tool, evidence(kind, rate, **{field: miss})) == ()
-    assert charges(tool, evidence(kind, rate, **{field: nan})) == ()
+    (violation,) = violations(tool, step(kind, rate, **{field: hit}))
+    assert violation[:4] == (rule, (SICK,), hit, limit)
+    assert f"{hit:.3g} in layer {SICK}: " in violation.said
+    assert violation.said.endswith(f"{limit:g}")
+    assert violations(tool, step(kind, rate, **{field: miss})) == ()
+    assert violations(tool, step(kind, rate, **{field: nan})) == ()
 
 
 @pytest.mark.parametrize("kind", ["rectifier", "tanh", "sigmoid", "other"])
 @pytest.mark.parametrize("tool", JUDGES)
-def test_healthy_evidence_is_healthy(tool, kind):
-    judgement = judge_by(tool, evidence(kind))
+def test_healthy_statistics_are_healthy(tool, kind):
+    judgement = judge_by(tool, step(kind))
     assert judgement.judge == tool
     assert judgement.healthy
-    assert judgement.charges == ()
+    assert judgement.violations == ()
     assert judgement.source
 
 
@@ -136,17 +137,17 @@ CONCERNED = [
 @pytest.mark.parametrize("kind", ["rectifier", "tanh", "sigmoid", "other"])
 @pytest.mark.parametrize(("tool", "rule", "sick", "concerned"), CONCERNED)
 def test_some_rules_concern_some_activations(tool, rule, sick, concerned, kind):
-    rules = [charge.rule for charge in charges(tool, evidence(kind, **sick))]
+    rules = [violation.rule for violation in violations(tool, step(kind, **sick))]
     assert rules == ([rule] if kind in concerned else [])
 
 
 def test_a_charge_names_all_its_layers_and_the_worst_number():
     small = {1: {"gradient_mean": 1e-8}, 3: {"gradient_mean": 1e-10}, 4: {"gradient_mean": 1e-9}}
-    (charge,) = charges("sagemaker", evidence("other", by_layer=small))
+    (violation,) = violations("sagemaker", step("other", by_layer=small))
     said = "the mean of |dL/dW| is 1e-10 in layer 3, the worst of 3 layers: under 1e-07"
-    assert charge == Charge("VanishingGradient", (1, 3, 4), 1e-10, 1e-7, said)
+    assert violation == Violation("VanishingGradient", (1, 3, 4), 1e-10, 1e-7, said)
     large = {2: {"output_variance": 20.0}, 3: {"output_variance": 1e-7}, 4: {"output_variance": inf}}
-    low, high = charges("deepdiagnosis", evidence("other", by_layer=large))
+    low, high = violations("deepdiagnosis", step("other", by_layer=large))
     assert low[:4] == ("Poor Weight", (3,), 1e-7, 1e-5)
     assert high[:4] == ("Poor Weight", (2, 4), inf, 10.0)
 
@@ -164,7 +165,7 @@ UPDATES = [
 def test_updates_too_small_or_too_large_beside_the_weights(tool, rule, low, high):
     def found(ratio):
         # The norm of dL/dW stays what no other rule minds.
-        return charges(tool, evidence("other", 4.0, by_layer={
+        return violations(tool, step("other", 4.0, by_layer={
             number: {"gradient_norm": 0.5, "weight_norm": 2.0 / (ratio if number == SICK else 1e-3)}
             for number in range(1, DEPTH + 1)
         }))  # fmt: skip
@@ -179,25 +180,25 @@ def test_updates_too_small_or_too_large_beside_the_weights(tool, rule, low, high
 
 
 def test_the_learning_rate_decides_on_updates():
-    seen = evidence("other")
-    assert charges("torchmortem", replace(seen, learning_rate=1e-5))[0].value == pytest.approx(1e-6)
-    assert charges("torchmortem", replace(seen, learning_rate=10.0))[0].value == pytest.approx(1.0)
+    seen = step("other")
+    assert violations("torchmortem", replace(seen, learning_rate=1e-5))[0].value == pytest.approx(1e-6)
+    assert violations("torchmortem", replace(seen, learning_rate=10.0))[0].value == pytest.approx(1.0)
 
 
 def test_weights_of_zero():
-    seen = evidence("other", weight_norm=0.0)
-    (charge,) = charges("sagemaker", seen)
-    assert charge[:2] == ("WeightUpdateRatio", (SICK,))
-    assert charge.value == pytest.approx(0.01 / 1e-9)  # over epsilon
-    assert charges("deepdiagnosis", seen)[0].value == inf
-    assert charges("deepdiagnosis", evidence("other", weight_norm=0.0, gradient_norm=0.0)) == ()  # 0/0
+    seen = step("other", weight_norm=0.0)
+    (violation,) = violations("sagemaker", seen)
+    assert violation[:2] == ("WeightUpdateRatio", (SICK,))
+    assert violation.value == pytest.approx(0.01 / 1e-9)  # over epsilon
+    assert violations("deepdiagnosis", seen)[0].value == inf
+    assert violations("deepdiagnosis", step("other", weight_norm=0.0, gradient_norm=0.0)) == ()  # 0/0
 
 
 def test_torchmortem_takes_no_update_for_one_that_is_still_to_come():
-    seen = evidence("other", gradient_norm=0.0)
-    assert charges("torchmortem", seen) == ()
-    assert [charge.rule for charge in charges("deepdiagnosis", seen)] == ["Learning Rate"]
-    assert [charge.rule for charge in charges("sagemaker", seen)] == ["WeightUpdateRatio"]
+    seen = step("other", gradient_norm=0.0)
+    assert violations("torchmortem", seen) == ()
+    assert [violation.rule for violation in violations("deepdiagnosis", seen)] == ["Learning Rate"]
+    assert [violation.rule for violation in violations("sagemaker", seen)] == ["WeightUpdateRatio"]
 
 
 # Ratios between layers
@@ -206,94 +207,94 @@ def test_torchmortem_takes_no_update_for_one_that_is_still_to_come():
 def ends(first, last):
     # A ratio of update to weight of 1e-3 in every layer.
     norms = {1: first, 2: first, 3: last, 4: last}
-    return evidence("other", 1.0, by_layer={
+    return step("other", 1.0, by_layer={
         number: {"gradient_norm": norm, "weight_norm": 1e3 * norm if norm else 1e3} for number, norm in norms.items()
     })  # fmt: skip
 
 
 def test_autotrainer_calls_a_gradient_vanishing_that_is_small_and_smaller_than_the_last():
-    (charge,) = charges("autotrainer", ends(0.99e-4, 0.1))
-    assert charge[:2] == ("vanish_gradient", (1, 4))
-    assert charge.value == pytest.approx(0.99e-3)
-    assert charge.limit == 1e-3
-    assert "9.9e-05" in charge.said
-    assert charges("autotrainer", ends(1.01e-4, 0.11)) == ()  # small beside the last, but not small
-    assert charges("autotrainer", ends(0.99e-4, 0.098)) == ()  # small, but not so beside the last
-    assert charges("autotrainer", ends(nan, 0.1)) == charges("autotrainer", ends(1e-5, nan)) == ()
+    (violation,) = violations("autotrainer", ends(0.99e-4, 0.1))
+    assert violation[:2] == ("vanish_gradient", (1, 4))
+    assert violation.value == pytest.approx(0.99e-3)
+    assert violation.limit == 1e-3
+    assert "9.9e-05" in violation.said
+    assert violations("autotrainer", ends(1.01e-4, 0.11)) == ()  # small beside the last, but not small
+    assert violations("autotrainer", ends(0.99e-4, 0.098)) == ()  # small, but not so beside the last
+    assert violations("autotrainer", ends(nan, 0.1)) == violations("autotrainer", ends(1e-5, nan)) == ()
 
 
 def test_autotrainer_calls_a_gradient_exploding_that_is_larger_than_the_last():
-    (charge,) = charges("autotrainer", ends(70.1, 1.0))
-    assert charge[:4] == ("explode_gradient", (1, 4), pytest.approx(70.1), 70.0)
-    assert charges("autotrainer", ends(69.9, 1.0)) == ()
-    assert charges("autotrainer", ends(nan, 1.0)) == ()
-    assert charges("autotrainer", ends(1.0, 0.0))[0].value == inf
-    assert charges("autotrainer", ends(0.0, 0.0)) == ()
+    (violation,) = violations("autotrainer", ends(70.1, 1.0))
+    assert violation[:4] == ("explode_gradient", (1, 4), pytest.approx(70.1), 70.0)
+    assert violations("autotrainer", ends(69.9, 1.0)) == ()
+    assert violations("autotrainer", ends(nan, 1.0)) == ()
+    assert violations("autotrainer", ends(1.0, 0.0))[0].value == inf
+    assert violations("autotrainer", ends(0.0, 0.0)) == ()
 
 
 def test_autotrainer_counts_zeros_over_all_layers():
     everywhere = {number: {"gradient_zeros": 90} for number in range(1, DEPTH)}
     hit = everywhere | {DEPTH: {"gradient_zeros": 10}}
-    (charge,) = charges("autotrainer", evidence("other", by_layer=hit))
-    assert charge[:4] == ("died_relu", (1, 2, 3, 4), 0.7, 0.7)
-    assert charges("autotrainer", evidence("other", by_layer=everywhere | {DEPTH: {"gradient_zeros": 9}})) == ()
+    (violation,) = violations("autotrainer", step("other", by_layer=hit))
+    assert violation[:4] == ("died_relu", (1, 2, 3, 4), 0.7, 0.7)
+    assert violations("autotrainer", step("other", by_layer=everywhere | {DEPTH: {"gradient_zeros": 9}})) == ()
     # Entries weigh, not layers.
     large = everywhere | {DEPTH: {"gradient_zeros": 0, "gradient_entries": 100_000}}
-    assert charges("autotrainer", evidence("other", by_layer=large)) == ()
+    assert violations("autotrainer", step("other", by_layer=large)) == ()
 
 
 def test_autotrainer_looks_no_further_than_a_gradient_that_is_no_number():
-    seen = evidence("other", by_layer={
+    seen = step("other", by_layer={
         number: {"gradient_nonfinite_fraction": 0.25, "gradient_zeros": 75} for number in range(1, DEPTH + 1)
     })  # fmt: skip
-    assert [charge.rule for charge in charges("autotrainer", seen)] == ["nan_gradient"]
+    assert [violation.rule for violation in violations("autotrainer", seen)] == ["nan_gradient"]
 
 
 def test_torchmortem_calls_a_gradient_vanishing_by_the_last_over_the_first():
-    (charge,) = charges("torchmortem", ends(1e-3, 0.101))
-    assert charge[:4] == ("Vanishing gradients", (1, 4), pytest.approx(101), 100.0)
-    assert charge.said == "the norm of dL/dW at layer 1 is 0.001, and 101 times as large at layer 4: over 100"
-    assert charges("torchmortem", ends(1e-3, 0.099)) == ()
-    (none,) = charges("torchmortem", ends(1e-31, 1e-31))
+    (violation,) = violations("torchmortem", ends(1e-3, 0.101))
+    assert violation[:4] == ("Vanishing gradients", (1, 4), pytest.approx(101), 100.0)
+    assert violation.said == "the norm of dL/dW at layer 1 is 0.001, and 101 times as large at layer 4: over 100"
+    assert violations("torchmortem", ends(1e-3, 0.099)) == ()
+    (none,) = violations("torchmortem", ends(1e-31, 1e-31))
     assert none[:4] == ("Vanishing gradients", (1, 4), inf, 100.0)
     assert "1e-31: none at all, under 1e-30" in none.said
-    assert charges("torchmortem", ends(1e-29, 1e-31)) == ()
+    assert violations("torchmortem", ends(1e-29, 1e-31)) == ()
     for first, last in ((nan, 1.0), (1.0, nan), (inf, inf)):
-        lost = of_rule(charges("torchmortem", ends(first, last)), "Vanishing gradients")
-        assert [charge.layers for charge in lost] == [(1, 4)]
+        lost = of_rule(violations("torchmortem", ends(first, last)), "Vanishing gradients")
+        assert [violation.layers for violation in lost] == [(1, 4)]
         assert math.isnan(lost[0].value)
 
 
 def test_one_layer_has_nothing_to_be_compared_with():
     for tool in JUDGES:
-        assert charges(tool, evidence(depth=1)) == ()
+        assert violations(tool, step(depth=1)) == ()
     assert (
-        charges("torchmortem", evidence("other", depth=1, by_layer={1: {"gradient_norm": 1e-31}}, learning_rate=0.0))
+        violations("torchmortem", step("other", depth=1, by_layer={1: {"gradient_norm": 1e-31}}, learning_rate=0.0))
         == ()
     )
-    assert charges("autotrainer", evidence("other", depth=1, by_layer={1: {"gradient_norm": 1e-31}})) == ()
+    assert violations("autotrainer", step("other", depth=1, by_layer={1: {"gradient_norm": 1e-31}})) == ()
 
 
 def test_sagemaker_compares_variances_over_layers():
     uneven = {1: {"input_variance": 3.0}, 2: {"input_variance": 0.5}, 4: {"input_variance": 5.01}}
-    (charge,) = charges("sagemaker", evidence(by_layer=uneven))
-    assert charge[:4] == ("PoorWeightInitialization", (2, 4), pytest.approx(10.02), 10.0)
-    assert "layer 4 is 10 times that in layer 2" in charge.said
-    assert charges("sagemaker", evidence(by_layer=uneven | {4: {"input_variance": 4.99}})) == ()
-    (charge,) = charges("sagemaker", evidence(by_layer={1: {"input_variance": 21.0}}))
-    assert charge[:2] == ("PoorWeightInitialization", (1, 2))
-    assert charges("sagemaker", evidence(input_variance=0.0))[0].value == inf
-    both = charges("sagemaker", evidence(input_variance=100.0, gradient_width=1e-4))
-    assert [(charge.rule, charge.value) for charge in both] == [
+    (violation,) = violations("sagemaker", step(by_layer=uneven))
+    assert violation[:4] == ("PoorWeightInitialization", (2, 4), pytest.approx(10.02), 10.0)
+    assert "layer 4 is 10 times that in layer 2" in violation.said
+    assert violations("sagemaker", step(by_layer=uneven | {4: {"input_variance": 4.99}})) == ()
+    (violation,) = violations("sagemaker", step(by_layer={1: {"input_variance": 21.0}}))
+    assert violation[:2] == ("PoorWeightInitialization", (1, 2))
+    assert violations("sagemaker", step(input_variance=0.0))[0].value == inf
+    both = violations("sagemaker", step(input_variance=100.0, gradient_width=1e-4))
+    assert [(violation.rule, violation.value) for violation in both] == [
         ("PoorWeightInitialization", 50.0),
         ("PoorWeightInitialization", 1e-4),
     ]
     # Layers without a variance are left out.
     lost = {1: {"input_variance": nan}, 3: {"input_variance": nan}}
-    assert charges("sagemaker", evidence(by_layer=lost)) == ()
-    assert len(charges("sagemaker", evidence(by_layer=lost | {2: {"input_variance": 0.1}}))) == 1
+    assert violations("sagemaker", step(by_layer=lost)) == ()
+    assert len(violations("sagemaker", step(by_layer=lost | {2: {"input_variance": 0.1}}))) == 1
     nowhere = {number: {"input_variance": nan} for number in range(1, DEPTH + 1)}
-    assert charges("sagemaker", evidence(by_layer=nowhere)) == ()
+    assert violations("sagemaker", step(by_layer=nowhere)) == ()
 
 
 def test_quotients_are_those_of_floating_point():
@@ -354,11 +355,11 @@ def test_every_activation_has_a_kind():
     assert kinds == {"rectifier", "tanh", "sigmoid", "other"}
 
 
-# The evidence
+# The statistics
 
 
 def in_plain_numpy(stack, classes, bounds):
-    """The evidence of a stack in float64, every array held: a dict of fields for each layer."""
+    """The statistics of a stack in float64, every array held: a dict of fields for each layer."""
     with Workers(1) as workers:
         top_weights, top_biases = readout(
             stack, Loss("cross-entropy", classes), np.empty((2, stack.widths[-1])), workers
@@ -383,6 +384,7 @@ def in_plain_numpy(stack, classes, bounds):
         within = ((inner > bounds[0]) & (inner < bounds[1])).mean(axis=0) if bounds else None
         found.append({
             "layer": number,
+            "kind": kind_of(stack.act),
             "input_variance": inner.var(),
             "output_variance": outer.var(),
             "zero_fraction": (outer == 0).mean(),
@@ -426,28 +428,30 @@ def several_blocks(act, init="he", dtype="float64", **changes):
     ],
 )
 @pytest.mark.parametrize(("dtype", "rel"), [("float64", 1e-10), ("float32", 1e-4)])
-def test_evidence_is_what_plain_numpy_finds(act, init, changes, dtype, rel):
+def test_statistics_are_those_of_plain_numpy(act, init, changes, dtype, rel):
     stack = several_blocks(act, init, dtype, **changes)
     bounds = {"tanh": (-9.4999, 9.4999), "sigmoid": (-23, 16.99999)}.get(act)
     expected = in_plain_numpy(stack, 7, bounds)
-    seen = collect(stack, Loss("cross-entropy", 7), 0.25)
+    seen = measure_step(stack, Loss("cross-entropy", 7), 0.25)
     assert seen.learning_rate == 0.25
-    assert seen.kind == kind_of(stack.act)
     for one, other in zip(seen.layers, expected, strict=True):
         for name, value in other.items():
+            if name == "kind":
+                assert one.kind == value
+                continue
             counted = name.endswith(("_fraction", "zeros"))
             # Rounding to float32 carries a few entries across a limit.
             slack = 3e-3 * (1 if name.endswith("fraction") else one.gradient_entries) if counted and rel > 1e-6 else 0
             assert getattr(one, name) == pytest.approx(value, rel=rel, abs=slack, nan_ok=True), (name, one.layer)
 
 
-def test_evidence_tells_dead_and_saturated_units_apart():
+def test_statistics_tell_dead_and_saturated_units_apart():
     # The examples above are to hold some of each, or they say little.
-    dead = collect(several_blocks("relu", bias_mean=-1.0, bias_std=3.0), Loss("cross-entropy"), 0.01)
+    dead = measure_step(several_blocks("relu", bias_mean=-1.0, bias_std=3.0), Loss("cross-entropy"), 0.01)
     assert 0.1 < dead.layers[0].inactive_fraction < 0.9
     assert 0 < dead.layers[1].gradient_zeros < dead.layers[1].gradient_entries
     for act, init, changes in (("tanh", "std=1", {"bias_std": 20.0}), ("sigmoid", "std=1", {"bias_mean": 20.0})):
-        seen = collect(several_blocks(act, init, **changes), Loss("cross-entropy"), 0.01)
+        seen = measure_step(several_blocks(act, init, **changes), Loss("cross-entropy"), 0.01)
         assert any(0.0 < one.saturated_fraction < 1.0 for one in seen.layers), act
 
 
@@ -455,7 +459,7 @@ def test_activity_is_for_a_hundredth_of_the_inputs():
     def inactive(active_rows, rows):
         a = np.zeros((rows, 2))
         a[:active_rows, 0] = 1.0
-        return collecting.sum_up([collecting.see_outputs(a, a, None)], rows).inactive_fraction
+        return measuring.merge_outputs([measuring.reduce_outputs(a, a, None)], rows).inactive_fraction
 
     assert inactive(2, 200) == 0.5
     assert inactive(1, 200) == 1.0
@@ -465,7 +469,7 @@ def test_activity_is_for_a_hundredth_of_the_inputs():
 
 def test_saturation_counts_each_unit_by_its_inputs():
     def saturated(z, bounds):
-        return collecting.sum_up([collecting.see_outputs(z, np.tanh(z), bounds)], len(z)).saturated_fraction
+        return measuring.merge_outputs([measuring.reduce_outputs(z, np.tanh(z), bounds)], len(z)).saturated_fraction
 
     z = np.full((200, 4), 12.0)
     z[:100, 1] = -12.0  # beyond both
@@ -479,14 +483,14 @@ def test_saturation_counts_each_unit_by_its_inputs():
 def test_far_and_near_are_counted_by_entry():
     z = np.array([[5.0, -5.0, 4.999, nan], [inf, -inf, 0.0, 1.0]])
     a = np.array([[0.0, -1e-7, 1e-6, nan], [0.96, -0.96, 0.95, inf]])
-    seen = collecting.sum_up([collecting.see_outputs(z, a, None)], 2)
+    seen = measuring.merge_outputs([measuring.reduce_outputs(z, a, None)], 2)
     assert seen.far_fraction == 4 / 8
     assert seen.zero_fraction == 1 / 8
     assert seen.nonpositive_fraction == 3 / 8
     assert seen.near_zero_fraction == 2 / 8
     assert seen.near_one_fraction == 3 / 8
     assert seen.nonfinite_fraction == 3 / 8
-    assert collecting.sum_up([collecting.see_outputs(np.zeros((2, 4)), a, None)], 2).nonfinite_fraction == 2 / 8
+    assert measuring.merge_outputs([measuring.reduce_outputs(np.zeros((2, 4)), a, None)], 2).nonfinite_fraction == 2 / 8
     assert seen.input_variance == pytest.approx(z[np.isfinite(z)].var())
     assert seen.output_variance == pytest.approx(a[np.isfinite(a)].var())
 
@@ -494,25 +498,25 @@ def test_far_and_near_are_counted_by_entry():
 def test_shares_are_of_what_they_count():
     # A unit of a structured activation takes several pre-activations.
     z, a = np.array([[5.0, 0.0, inf, 1.0, 1.0, 1.0]]), np.array([[1.0, 0.0]])
-    seen = collecting.sum_up([collecting.see_outputs(z, a, None)] * 3, 3)
+    seen = measuring.merge_outputs([measuring.reduce_outputs(z, a, None)] * 3, 3)
     assert seen.far_fraction == 2 / 6
     assert seen.nonfinite_fraction == 1 / 6
     assert (seen.zero_fraction, seen.inactive_fraction) == (1 / 2, 1 / 2)
 
 
 @pytest.mark.parametrize("act", ["relu", "tanh", "maxout"])
-def test_threads_do_not_change_the_evidence(act):
+def test_threads_do_not_change_the_statistics(act):
     stack = several_blocks(act, dtype="float32")
-    one, *others = (collect(stack, Loss("cross-entropy"), 0.01, threads) for threads in (1, 2, 3, None))
+    one, *others = (measure_step(stack, Loss("cross-entropy"), 0.01, threads) for threads in (1, 2, 3, None))
     assert all(repr(other) == repr(one) for other in others)
 
 
-def test_memory_does_not_change_the_evidence(monkeypatch):
+def test_memory_does_not_change_the_statistics(monkeypatch):
     stack = make_stack(depth=9, width=30, batch=600)
-    seen = collect(stack, Loss("cross-entropy"), 0.01)
-    monkeypatch.setattr(collecting, "DEFAULT_BUDGET", 440_000)
+    seen = measure_step(stack, Loss("cross-entropy"), 0.01)
+    monkeypatch.setattr(measuring, "DEFAULT_BUDGET", 440_000)
     assert plan_backward(stack, 440_000)[0].stride == 3
-    assert repr(collect(stack, Loss("cross-entropy"), 0.01)) == repr(seen)
+    assert repr(measure_step(stack, Loss("cross-entropy"), 0.01)) == repr(seen)
 
 
 # Whole stacks
@@ -525,28 +529,28 @@ def judgements(loss=None, learning_rate=0.01, **options):
 
 
 def rules(judgement):
-    return [charge.rule for charge in judgement.charges]
+    return [violation.rule for violation in judgement.violations]
 
 
 @pytest.mark.parametrize("options", [{"act": "tanh", "init": "xavier"}, {"act": "selu", "init": "lecun"}])
 def test_healthy_stacks_are_healthy(options):
     for name, judgement in judgements(depth=10, width=128, batch=500, **options).items():
-        assert judgement.healthy, (name, judgement.charges)
+        assert judgement.healthy, (name, judgement.violations)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_half_dead_entries_are_healthy_in_a_relu_but_not_to_torchmortem(seed):
     found = judgements(act="relu", init="he", depth=10, width=128, batch=500, seed=seed)
     assert [name for name, judgement in found.items() if not judgement.healthy] == ["torchmortem"]
-    (charge,) = found["torchmortem"].charges
-    assert charge.rule == "Dead units"
-    assert 0.5 < charge.value < 0.6
+    (violation,) = found["torchmortem"].violations
+    assert violation.rule == "Dead units"
+    assert 0.5 < violation.value < 0.6
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_vanishing_relu_has_a_flat_gradient_and_autotrainer_minds_none(seed):
     options = {"act": "relu", "init": "std=0.01", "width": 100, "depth": 50, "dtype": "float64", "batch": 500}
-    seen = collect(make_stack(**options, seed=seed), Loss("cross-entropy"), 0.01)
+    seen = measure_step(make_stack(**options, seed=seed), Loss("cross-entropy"), 0.01)
     assert 1e-59 < math.sqrt(seen.layers[-1].output_variance) < 1e-57
     assert 2 < seen.layers[0].gradient_mean / seen.layers[-1].gradient_mean < 6
     found = judgements(**options, seed=seed)
@@ -591,7 +595,7 @@ def test_infinite_pre_activations_under_a_bounded_activation_are_seen():
 
 def test_a_gradient_that_overflows_alone_is_seen():
     stack = make_stack(act="identity", init="std=100", gain=1e-40, depth=1, width=5, input=np.full((4, 1), 1e38))
-    (seen,) = collect(stack, Loss("cross-entropy"), 0.01).layers
+    (seen,) = measure_step(stack, Loss("cross-entropy"), 0.01).layers
     assert seen.output_variance < 100
     assert seen.nonfinite_fraction == seen.gradient_nonfinite_fraction > 0
     assert math.isnan(seen.gradient_norm)
@@ -615,7 +619,7 @@ def test_judges_come_in_the_order_asked_for():
     stack = make_stack(depth=2, width=10, batch=20)
     found = judge(stack, Loss(), ["torchmortem", "sagemaker"])
     assert [judgement.judge for judgement in found] == ["torchmortem", "sagemaker"]
-    assert all(judgement.healthy == (not judgement.charges) for judgement in found)
+    assert all(judgement.healthy == (not judgement.violations) for judgement in found)
 
 
 def test_a_random_loss_is_judged_as_a_cross_entropy_of_ten_classes():
@@ -628,7 +632,7 @@ def test_labels_and_learning_rate_are_those_given():
     stack = make_stack(depth=6, width=30, batch=100, init="std=0.05")
     same = Loss("cross-entropy", 10, np.zeros(100, dtype=int))
     assert judge(stack, same, JUDGES) != judge(stack, Loss("cross-entropy", 10), JUDGES)
-    small, large = (judge(stack, same, ["deepdiagnosis"], rate)[0].charges[-1] for rate in (0.01, 0.02))
+    small, large = (judge(stack, same, ["deepdiagnosis"], rate)[0].violations[-1] for rate in (0.01, 0.02))
     assert small.rule == "Learning Rate"
     assert large.value == pytest.approx(2 * small.value)
 
@@ -653,7 +657,7 @@ def test_what_is_not_accepted_is_refused(changes, field):
 
 
 def test_without_judges_nothing_is_run(monkeypatch):
-    monkeypatch.setattr(collecting, "forward", None)
+    monkeypatch.setattr(measuring, "forward", None)
     assert judge(make_stack(depth=2, width=10, batch=20), Loss(), []) == ()
 
 
@@ -663,7 +667,7 @@ def test_a_name_alone_is_no_list_of_names():
 
 
 def test_labels_are_refused_before_anything_is_run(monkeypatch):
-    monkeypatch.setattr(collecting, "forward", None)
+    monkeypatch.setattr(measuring, "forward", None)
     with pytest.raises(InvalidField, match="labels"):
         judge(make_stack(depth=2, width=10, batch=20), Loss("mse", 10, np.zeros(3, dtype=int)), JUDGES)
 
@@ -676,7 +680,7 @@ def test_threads_are_those_given(monkeypatch, threads, used):
         asked.append(count)
         return Workers(count)
 
-    monkeypatch.setattr(collecting, "Workers", workers)
+    monkeypatch.setattr(measuring, "Workers", workers)
     judge(make_stack(depth=2, width=10, batch=20), Loss(), JUDGES, threads=threads)
     assert asked == [used]
 
@@ -686,6 +690,22 @@ def test_a_near_name_is_offered():
         judge(make_stack(depth=2, width=10, batch=20), Loss(), ["sagemakr"])
 
 
-def test_every_field_of_the_evidence_is_compared_with_numpy():
+def test_every_field_of_the_statistics_is_compared_with_numpy():
     stack = make_stack(depth=1, width=5, batch=5)
-    assert set(in_plain_numpy(stack, 10, None)[0]) == {field.name for field in fields(LayerEvidence)}
+    assert set(in_plain_numpy(stack, 10, None)[0]) == {field.name for field in fields(LayerStepStats)}
+
+
+def test_rules_on_some_activations_look_at_their_layers_alone():
+    """Of a ReLU, a tanh and a sigmoid layer that are all as bad, each rule names those that it concerns."""
+    bad = {"inactive_fraction": 0.9, "saturated_fraction": 0.9, "nonpositive_fraction": 0.9, "far_fraction": 0.9}
+    mixed = StepStats(
+        tuple(layer(at, kind, **bad) for at, kind in enumerate(("rectifier", "tanh", "sigmoid"), 1)), 0.01
+    )
+    found = {(one.rule, one.layers) for name in ("sagemaker", "deepdiagnosis") for one in violations(name, mixed)}
+    assert found == {
+        ("DeadRelu", (1,)),
+        ("SaturatedActivation", (2,)),
+        ("SaturatedActivation", (3,)),
+        ("Dead Node", (1,)),
+        ("Saturated Activation", (2, 3)),
+    }

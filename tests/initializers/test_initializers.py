@@ -1,3 +1,4 @@
+import dataclasses
 import inspect
 import math
 
@@ -37,9 +38,9 @@ def with_required_values(name):
 
 
 SPECS = [*map(with_required_values, INITIALIZERS), *VARIANTS]
-RANDOM = [spec for spec in SPECS if resolve(spec).distribution != "fixed"]
+RANDOM = [spec for spec in SPECS if resolve(spec).family != "fixed"]
 FIXED = [spec for spec in SPECS if spec not in RANDOM]
-ORTHOGONAL = [spec for spec in SPECS if resolve(spec).distribution.startswith("orthogonal")]
+ORTHOGONAL = [spec for spec in SPECS if resolve(spec).family == "orthogonal"]
 BIASED = [spec for spec in SPECS if resolve(spec).sample_bias]
 
 
@@ -405,3 +406,29 @@ def test_what_is_said_of_a_bad_name(spec, said):
     assert message.startswith("init ")
     for words in said:
         assert words in message
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_the_family_is_that_of_the_weights(spec):
+    entry = resolve(spec)
+    drawn = [entry.sample(np.random.default_rng(seed), 60, 40, "float64") for seed in (0, 1)]
+    same = np.array_equal(*drawn)
+    gram = drawn[0].T @ drawn[0]
+    orthogonal = np.allclose(gram, gram[0, 0] * np.eye(40), atol=1e-9)
+    assert (entry.family == "fixed") == same == (not entry.mean_field)
+    if same:
+        return
+    nonzero = np.abs(drawn[0][drawn[0] != 0])
+    reach = nonzero.max() / np.sqrt(np.mean(nonzero**2))
+    assert entry.family != "other"
+    assert (entry.family == "orthogonal") == orthogonal
+    assert (entry.family == "sparse") == (nonzero.size < 0.8 * drawn[0].size)
+    assert entry.family != "uniform" or reach < 1.8
+    assert entry.family not in {"normal", "sparse"} or reach > 2.5
+    assert entry.family != "truncated_normal" or reach < 2.4 or nonzero.max() <= 2
+
+
+def test_a_family_is_no_matter_of_display_text():
+    flat = dataclasses.replace(resolve("orthogonal"), distribution="a rotation")
+    assert flat.family == "orthogonal"
+    assert dataclasses.replace(resolve("he"), distribution="orthogonal in name").family == "normal"

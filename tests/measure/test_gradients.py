@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from actdiag.api import make_stack
+from actdiag.engine.backward import BackwardLayer
 from actdiag.engine.blocks import REDUCED
-from actdiag.engine.propagation import BackwardLayer
 from actdiag.measure.gradients import BackwardMeasure, radial_share, radial_squares
 
 RNG = np.random.default_rng(0)

@@ -199,7 +199,7 @@ ENDS = {
 @pytest.mark.parametrize(("entries", "least", "greatest"), ENDS.values(), ids=ENDS)
 def test_the_least_and_greatest_are_finite(entries, least, greatest, dtype, edges):
     x = np.array(entries, dtype)
-    counted = ladder(edges, dtype).tally(np.sort(x))
+    counted = ladder(edges, dtype).tally_ordered(np.sort(x))
     assert (counted.least, counted.greatest, counted.size) == (least, greatest, len(x))
     assert (count_entries(x, edges).least, count_entries(x, edges).greatest) == (least, greatest)
     merged = merge_counts([count_entries(x[:1], edges), count_entries(x[-1:], edges), counted])
@@ -217,8 +217,8 @@ UNBOUNDED = np.array([[-3.0, 1.0, 0.5, 2.0]], "f4")
 
 
 def edges_of(layer, bounds, bins, blocks=1):
-    """The axis from a layer whose blocks of rows were sorted, each by itself."""
-    return axis_edges([np.sort(part, axis=None) for part in np.array_split(layer, blocks)], bounds, bins)
+    """The axis from a layer in blocks of rows."""
+    return axis_edges(np.array_split(layer, blocks), bounds, bins)
 
 
 @pytest.mark.parametrize(
@@ -269,3 +269,95 @@ def test_saturated_values_stay_on_the_axis(act):
     found = histogram(a, edges_of(a, entry.bounds, 30))
     assert (found.below, found.above) == (0, 0)
     assert found.edges[-1] == pytest.approx({"lecun_tanh": 1.7159, "arctan": pi / 2}.get(act, 1), rel=1e-6)
+
+
+def in_both_ways(x, edges):
+    """The counts of an array by arithmetic or whatever else is fast, and by sorting."""
+    return count_entries(x, edges), ladder(edges, x.dtype.name).tally_ordered(np.sort(x, axis=None))
+
+
+def check_both_ways(x, edges):
+    fast, sorted_ = in_both_ways(x, edges)
+    assert fast.bins.tolist() == sorted_.bins.tolist()
+    assert fast._replace(bins=None) == sorted_._replace(bins=None)
+
+
+SHARES = {  # what a layer may hold, of entries about 1
+    "normal": lambda shape: RNG.standard_normal(shape),
+    "relu": lambda shape: np.maximum(RNG.standard_normal(shape), 0),
+    "positive": lambda shape: RNG.uniform(0.2, 0.9, shape),
+    "over the axis": lambda shape: np.exp(3 * RNG.standard_normal(shape)),
+    "far below": lambda shape: -np.exp(9 * RNG.standard_normal(shape)),
+    "any magnitude": lambda shape: np.ldexp(RNG.standard_normal(shape), RNG.integers(-140, 120, shape)),
+    "saturated": lambda shape: np.clip(3 * RNG.standard_normal(shape), -1, 1),
+    "tiny": lambda shape: RNG.standard_normal(shape) * 1e-40,
+    "zeros": lambda shape: np.zeros(shape),
+}
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (130, 127), (131, 127), (700, 200)])
+@pytest.mark.parametrize("kind", SHARES.values(), ids=SHARES)
+@pytest.mark.parametrize(
+    "edges",
+    [spaced(0.0, 1.0, 30), spaced(-1.0, 1.0, 30), spaced(-3.3, 3.3, 7), spaced(-1.0, 3.0, 12), spaced(0.0, 0.1, 253)],
+    ids=str,
+)
+def test_arithmetic_counts_as_sorting_does(shape, kind, edges):
+    x = kind(shape).astype("f4")
+    assert ladder(edges, "float32").equal is not None
+    at_edges = np.array(edges, "f4")
+    beside = np.concatenate([at_edges, np.nextafter(at_edges, -inf), np.nextafter(at_edges, inf)]).astype("f4")
+    x.flat[: len(beside)] = beside[: x.size]
+    check_both_ways(x, edges)
+    check_both_ways(x.astype("f8"), edges)
+
+
+@pytest.mark.parametrize("low", [-1.0, -0.5, -1e-44, 0.0])
+def test_the_smallest_numbers_keep_to_their_side_of_zero(low):
+    x = np.full((100, 300), low, "f4")
+    x[:, :7] = np.array([1e-45, -1e-45, 1e-20, -1e-20, 0.0, -0.0, 1e-8]) * (
+        1 if low else np.array([1, 0, 1, 0, 1, 1, 1])
+    )
+    check_both_ways(x, spaced(-1.0, 1.0, 30))
+    check_both_ways(x, spaced(0.0, 1.0, 30))
+    check_both_ways(x, spaced(-1.0, 3.0, 12))
+
+
+@pytest.mark.parametrize("bins", [1, 2, 3, 10, 29, 30, 31, 100])
+def test_the_axis_of_a_layer_of_float32_is_counted_by_arithmetic(bins):
+    for _ in range(20):
+        reach = float(np.exp(RNG.uniform(-60, 60)))
+        for low in (0.0, -reach):
+            assert ladder(spaced(low, reach, bins), "float32").equal is not None
+
+
+@settings(deadline=None, database=None, max_examples=200)
+@given(arrays_and_edges())
+def test_any_array_is_counted_as_sorting_does(case):
+    x, edges, _ = case
+    check_both_ways(x, edges)
+
+
+@pytest.mark.parametrize("edges", EDGES.values(), ids=EDGES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arithmetic_is_used_only_where_it_is_exact(edges, dtype):
+    equal = ladder(edges, dtype).equal
+    if equal is not None:
+        steps = [equal.edges]
+        for _ in range(20):  # the numbers about each edge, one after the other
+            steps = [
+                np.nextafter(steps[0], np.array(-inf, dtype)),
+                *steps,
+                np.nextafter(steps[-1], np.array(inf, dtype)),
+            ]
+        x = np.concatenate(steps)[:, np.newaxis]
+        check_both_ways(x[np.isfinite(x)], edges)
+
+
+@pytest.mark.parametrize(
+    "layer", [np.r_[np.full(9000, 1e-9), 1e30], np.full(500, 7.0), np.r_[np.zeros(9000), 2.0, nan]]
+)
+def test_the_reach_is_found_however_far_the_greatest_lies(layer):
+    finite = layer[np.isfinite(layer)]
+    expected = np.percentile(finite, 99.9) or 1.0
+    assert edges_of(layer[:, np.newaxis], (-inf, inf), 1, 3)[1] == pytest.approx(expected, rel=1e-12)

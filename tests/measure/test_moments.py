@@ -22,8 +22,9 @@ from actdiag.measure.moments import (
     pool,
     square_sum,
     squares_of,
-    unit_range,
+    unit_highest,
 )
+from actdiag.measure.pooled import Pooled, entry_moments, pool_entries, value_range
 
 RNG = np.random.default_rng(0)
 LARGEST = float(np.finfo(np.float64).max)
@@ -110,7 +111,24 @@ def measured(x, *cuts):
         return moments, pool(moments), mean_unit_std(moments)
 
 
+def pooled_entries(x, *cuts):
+    with np.errstate(all="ignore"):
+        parts = [entry_moments(part) for part in np.split(x, cuts) if len(part)]
+        return parts, pool_entries(parts)
+
+
+def check_entries(x, *cuts):
+    parts, pooled = pooled_entries(x, *cuts)
+    mean, std, rms = exact(x)
+    assert pooled.mean == near(mean, rms or 0.0)
+    assert pooled.std == near(std, rms or 0.0)
+    assert pooled.rms == near(rms, 0.0)
+    assert sum(part.nonfinite for part in parts) == x.size - np.isfinite(x).sum()
+    assert sum(part.size for part in parts) == np.isfinite(x).sum()
+
+
 def check(x, *cuts):
+    check_entries(x, *cuts)
     moments, pooled, unit_std = measured(x, *cuts)
     mean, std, rms = exact(x)
     finite = x[np.isfinite(x)].astype(float)
@@ -119,8 +137,7 @@ def check(x, *cuts):
     assert pooled.std == near(std, scale)
     assert pooled.rms == near(rms, 0.0)
     assert unit_std == near(exact_unit_std(x), scale)
-    low, high = unit_range(x)
-    assert (low.min(), high.max()) == ((finite.min(), finite.max()) if finite.size else (inf, -inf))
+    assert value_range(x) == ((finite.min(), finite.max()) if finite.size else (inf, -inf))
     assert moments.nonfinite == x.size - finite.size
     assert moments.count.tolist() == np.isfinite(x).sum(axis=0).tolist()
 
@@ -169,6 +186,36 @@ def test_a_spread_far_under_the_mean_is_exact(ratio, dtype, cuts):
         check(x, *cuts)
         x[0] = 0  # the row that becomes the origin lies away from all others
         check(x, *cuts)
+
+
+@pytest.mark.parametrize("shape", [(1024, 100), (512, 1024), (40, 5000), (3, 4096), (1000, 1)])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("offset", [0, 0.3, 0.9, 1.1, 30])
+def test_the_entries_of_whole_layers_agree_with_numpy(shape, dtype, offset):
+    for scale in (1, 1e-13, 1e-16, 1e14, 1e18):
+        x = normal(dtype, scale, offset=offset * scale, shape=shape)
+        reference, pooled = x.astype(np.float64), pooled_entries(x, len(x) // 3)[1]
+        bound = 1e-12 if dtype == "f8" else 1e-7
+        assert pooled.rms == pytest.approx(np.sqrt(np.mean(reference**2)), rel=bound)
+        assert pooled.std == pytest.approx(reference.std(), rel=5 * bound)
+        assert pooled.mean == pytest.approx(reference.mean(), rel=1e-12, abs=1e-14 * pooled.rms)
+
+
+@pytest.mark.parametrize("cuts", [(), (1, 3)])
+@pytest.mark.parametrize(("dtype", "value"), [("f4", 0.1), ("f4", 3e38), ("f4", 1e-45), ("f8", 0.1), ("f8", 1e17)])
+def test_equal_entries_have_no_spread(dtype, value, cuts):
+    x = np.full((7, 3), value, dtype)
+    assert pooled_entries(x, *cuts)[1] == Pooled(x.flat[0], 0.0, x.flat[0])
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (15, 4), (16, 4), (17, 4), (100, 7), (33, 600)])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_the_highest_of_each_unit(shape, dtype):
+    x = normal(dtype, 1, shape=shape)
+    for array in (x, np.asfortranarray(x), x[::2]):
+        assert unit_highest(array).tolist() == array.max(axis=0).tolist()
+    x[-1, 1] = nan
+    assert np.array_equal(unit_highest(x), x.max(axis=0), equal_nan=True)
 
 
 @pytest.mark.parametrize("ratio", [1e9, 1e12])

@@ -12,7 +12,6 @@ from actdiag.activations import ACTIVATIONS, resolve
 from actdiag.cli.output import picture_bytes
 from actdiag.errors import InvalidField
 from actdiag.initializers import resolve as initializer
-from actdiag.measure.statistics import ChangePerLayer
 from actdiag.render.figures import activation_figure, comparison_figure, gradient_figure, signal_figure
 from actdiag.render.figures.density import predicted_shares
 from actdiag.theory.types import Estimate, PreActivationEstimates
@@ -25,7 +24,7 @@ def signal(depth):
 def gradient(depth):
     base = builders.with_gradient()
     layers = tuple(builders.gradient(builders.layer(number), 0.5**number, 0.1) for number in range(1, depth + 1))
-    return replace(base, layers=layers, stack=builders.stack(depth))
+    return builders.changed(base, layers=layers, stack=builders.stack(depth))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 5, 6, 10, 11, 100])
@@ -76,7 +75,7 @@ def test_gradient_figure_at_any_depth(depth):
 def test_gradient_figure_leaves_zero_out_and_says_so():
     report = gradient(4)
     layers = (*report.layers[:3], replace(report.layers[3], rms=0.0))
-    figure = gradient_figure(replace(report, layers=layers))
+    figure = gradient_figure(builders.changed(report, layers=layers))
     assert_apart(figure, drawn(figure))
     assert np.isnan(figure.axes[0].lines[2].get_ydata()[3])
     assert "rms of activations at 1 of 4 layers" in figure._supxlabel.get_text()
@@ -98,6 +97,14 @@ def test_predicted_shares_are_those_of_a_sample(name, mean, rms):
     points, predicted = shares(name, edges, mean, rms)
     assert points[::8] == pytest.approx((np.array(edges[1:]) + edges[:-1]) / 2)
     assert predicted[::8] == pytest.approx(counts / z.size, abs=4e-3)
+
+
+@pytest.mark.parametrize("name", ["gelu", "selu", "elu", "silu", "mish", "relu"])
+@pytest.mark.parametrize("rms", [1e-3, 1.0, 10.0, 1e3])
+def test_flat_stretches_are_drawn_without_a_warning(name, rms):
+    _, predicted = shares(name, tuple(np.linspace(-2, 12, 31)), rms=rms)
+    assert np.isfinite(predicted).all()
+    assert (predicted >= 0).all()
 
 
 def test_predicted_shares_are_none_where_theory_is():
@@ -168,7 +175,7 @@ def test_gradient_figure_draws_predictions_and_spread(depth):
 
 def test_comparison_figure_draws_what_is_predicted():
     reports = [builders.with_theory(), builders.report()]
-    reports[1] = replace(reports[1], stack=builders.stack(init=initializer("xavier")))
+    reports[1] = builders.changed(reports[1], stack=builders.stack(init=initializer("xavier")))
     figure = comparison_figure(reports)
     assert_apart(figure, drawn(figure))
     assert "line: predicted" in figure._suptitle.get_text()
@@ -181,10 +188,9 @@ def test_comparison_figure_has_a_block_an_activation(acts, inits, depth):
     specs = ["std=0.01", "he", "xavier", "lecun", "variance_scaling:scale=2:mode=fan_avg", "orthogonal"][:inits]
     layers = tuple(builders.layer(number) for number in range(1, depth + 1))
     reports = [
-        replace(
+        builders.changed(
             builders.report(layers, change=(0.98, 1.0)),
             stack=builders.stack(depth, act=resolve(name), init=initializer(spec)),
-            change_per_layer=ChangePerLayer(0.98, 1.0),
         )
         for name in names
         for spec in specs
@@ -196,6 +202,13 @@ def test_comparison_figure_has_a_block_an_activation(acts, inits, depth):
         assert len(part.axes) == inits * min(depth, 5)
         labels = [axes.get_ylabel() for axes in part.axes if axes.get_ylabel()]
         assert labels == [f"{initializer(spec).name}\nhealthy" for spec in specs]
+
+
+def test_comparison_figure_states_no_stacks_biases_for_all():
+    stacks = [builders.stack(init=initializer(name)) for name in ("torch_linear", "he")]
+    reports = [builders.changed(builders.report(), stack=stack) for stack in stacks]
+    title = comparison_figure(reports)._suptitle.get_text()
+    assert "each initializer's own biases" in title
 
 
 def test_comparison_figure_refuses_what_it_cannot_hold():

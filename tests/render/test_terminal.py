@@ -8,15 +8,18 @@ import builders
 import pytest
 from rich.console import Console
 
+from actdiag import numerals
 from actdiag.activations import ACTIVATIONS, resolve
 from actdiag.diagnosis import RULES
+from actdiag.experiments.fix import Change, Mended
 from actdiag.initializers import INITIALIZERS
 from actdiag.initializers import resolve as resolve_initializer
 from actdiag.render.terminal import catalogue
 from actdiag.render.terminal.comparison import comparison_view
 from actdiag.render.terminal.marks import densities_of, sparkline
+from actdiag.render.terminal.mending import mended_view
 from actdiag.render.terminal.summary import report_view
-from actdiag.view import words
+from actdiag.view.summary import heading, summary
 
 
 def shown(view, width, **console):
@@ -26,15 +29,6 @@ def shown(view, width, **console):
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize("width", [80, 120])
-@pytest.mark.parametrize("name", ["healthy", "sick", "gradient"])
-@pytest.mark.parametrize("ascii_only", [False, True])
-def test_report(golden, name, width, ascii_only):
-    report = {"healthy": builders.report, "sick": builders.sick, "gradient": builders.with_gradient}[name]()
-    text = shown(report_view(report, width=width, ascii_only=ascii_only), width)
-    golden(f"report-{name}-{width}{'-ascii' if ascii_only else ''}.txt", text)
-
-
 THEORY = {
     "theory": builders.with_theory,
     "surprising": builders.surprising,
@@ -42,43 +36,130 @@ THEORY = {
     "repeats": builders.repeated,
     "repeats-surprising": lambda: builders.repeated(builders.surprising()),
     "repeats-gradient": lambda: builders.repeated(builders.with_gradient()),
-    "no-theory": lambda: replace(builders.report(), theory=builders.DOES_NOT_APPLY),
+    "no-theory": lambda: builders.changed(builders.report(), theory=builders.DOES_NOT_APPLY),
 }
 
 
-@pytest.mark.parametrize("name", list(THEORY))
-@pytest.mark.parametrize(("width", "ascii_only"), [(80, False), (120, False), (80, True)])
-def test_report_with_theory_and_repeats(golden, name, width, ascii_only):
-    text = shown(report_view(THEORY[name](), width=width, ascii_only=ascii_only), width)
+KINDS = {"healthy": builders.report, "sick": builders.sick, "gradient": builders.with_gradient, **THEORY}
+
+
+def everything():
+    """A report of means over seeds, with gradients, theory that is contradicted, and findings of every severity."""
+    flags = {2: ("rms",), 3: ("gradient.rms",), 4: ("gradient.rms", "rms")}
+    report = builders.repeated(builders.with_theory(builders.with_gradient(), flags))
+    findings = [replace(builders.VANISHING, rule="vanishing_gradient"), builders.ALIGNED, builders.FLAT]
+    return replace(report, verdict=builders.verdict("at-risk", findings))
+
+
+# Whole outputs are kept for the layouts that matter; what is said in them is tested where it is made.
+LAYOUTS = [
+    ("everything", everything, 80, False),
+    ("everything", everything, 80, True),
+    ("everything", everything, 120, False),
+    ("healthy", builders.report, 80, False),
+    ("sick", builders.sick, 80, False),
+    ("theory", builders.with_theory, 120, False),
+    ("surprising", builders.surprising, 80, False),
+    ("repeats", builders.repeated, 120, False),
+]
+
+
+@pytest.mark.parametrize(("name", "build", "width", "ascii_only"), LAYOUTS)
+def test_report(golden, name, build, width, ascii_only):
+    text = shown(report_view(build(), width=width, ascii_only=ascii_only), width)
     assert text.isascii() or not ascii_only
     golden(f"report-{name}-{width}{'-ascii' if ascii_only else ''}.txt", text)
 
 
-@pytest.mark.parametrize(
-    ("severity", "changes", "line", "rates"),
-    [
-        ("healthy", {}, "97% that SGD trains it", "learning rates 0.01 to 0.3, try 0.1"),
-        ("healthy", {"probability": 0.995}, ">99% that SGD trains it", "learning rates 0.01 to 0.3, try 0.1"),
-        ("healthy", {"probability": 1.0, "learning_rates": None}, "100% that SGD trains it", "try 0.1"),
-        ("healthy", {"learning_rate": None, "learning_rates": None}, "97% that SGD trains it", None),
-        (
-            "at-risk",
-            {"estimated": True},
-            "60% that SGD trains it; gradient estimated",
-            "learning rates 0.01 to 0.3, try 0.1",
-        ),
-        ("at-risk", {"probability": 0.4, "trainable": False}, "40% that SGD trains it", None),
-        ("untrainable", {"probability": 0.009, "estimated": True}, "<1% that SGD trains it; gradient estimated", None),
-        ("untrainable", {"probability": 0.0, "estimated": True}, "no learning rate trains it", None),
-    ],
-)
-def test_the_verdict_tells_probability_and_learning_rates(severity, changes, line, rates):
-    report = replace(builders.report(), verdict=builders.verdict(severity, **changes))
-    lines = shown(report_view(report, width=80), 80).splitlines()
-    start = next(at for at, text in enumerate(lines) if text.startswith("verdict:"))
-    assert lines[start] == f"verdict: {severity} ({line})"
-    assert lines[start + 1 : start + 2] == ([f"  SGD    {rates}"] if rates else lines[start + 1 : start + 2])
-    assert ("SGD   " in "\n".join(lines[start + 1 :])) == bool(rates)
+def written(report, width=200, ascii_only=False):
+    return shown(report_view(report, width=width, ascii_only=ascii_only), width).splitlines()
+
+
+def table_of(lines):
+    """The head of a report's table, and its rows."""
+    rule = next(at for at, line in enumerate(lines) if line.startswith(("──", "--")))
+    return lines[rule - 1], lines[rule + 1 : rule + 5]
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_rows_of_a_signal(ascii_only):
+    head, rows = table_of(written(builders.report(), 120, ascii_only))
+    assert head.split() == [
+        "layer",
+        "histogram",
+        "mean",
+        "std",
+        "rms",
+        "unit",
+        "std",
+        "rms",
+        "z",
+        "zero",
+        "dead",
+        "cosine",
+    ]
+    bars = "@#+-" if ascii_only else "█▇▅▃"  # of 20, 15, 10 and 5
+    for number, row in enumerate(rows, 1):
+        mean = numerals.number(0.4 / number)
+        assert row.split() == [str(number), bars, mean, "0.580", "0.700", "0.500", "1.00", "50%", "0%", "0.300", "ok"]
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_rows_of_a_gradient(ascii_only):
+    lines = written(builders.with_gradient(), 120, ascii_only)
+    head, rows = table_of(lines)
+    assert " ".join(head.split()) == "layer histogram rms a rms dL/dz ratio |dL/dW| dW/W |dL/db| zero"
+    marks = ["ok", "ok", "vanishing", "vanishing"]
+    for number, (row, mark) in enumerate(zip(rows, marks, strict=True), 1):
+        rms = 1e-11 * 100**number
+        numbers = ["0.700", numerals.number(rms), numerals.number(rms / 1e-3), "0.0200", "0.00100", "0.0300", "10%"]
+        assert row.split()[2:] == [*numbers, mark]
+    bars = [row.index("+" if ascii_only else "▅") for row in rows]
+    assert bars == sorted(bars, reverse=True)  # all rows share an axis: the smaller the gradient, the further left
+    assert "histograms: log10 |dL/dz| from -9 to -4" in lines
+
+
+def test_cells_that_have_no_number():
+    _, rows = table_of(written(builders.sick(), 120))
+    assert rows[1].split()[-1] == "aligned"
+    assert "off the axis" in rows[2]
+    assert rows[3].split()[1:4] == ["NaN", "or", "inf"]
+    assert rows[3].split().count("-") == 5
+    assert "dead" not in table_of(written(builders.report([builders.layer(1, dead_fraction=None)]), 120))[0]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("name", list(KINDS))
+def test_without_other_characters_the_layout_is_the_same(name, width):
+    """But for the bars, and for what is wider in ASCII."""
+    texts = [written(KINDS[name](), width, ascii_only) for ascii_only in (False, True)]
+    (head, rows), (ascii_head, ascii_rows) = map(table_of, texts)
+    assert not any("±" in line for line in texts[1])
+    if not any("±" in line for line in rows):
+        assert head == ascii_head
+        cells = str.maketrans("▁▂▃▄▅▆▇█", ".:-=+*#@")
+        assert [row.translate(cells) for row in rows] == ascii_rows
+    whole, ascii_whole = (" ".join(" ".join(lines).partition("verdict: ")[2].split()) for lines in texts)
+    assert numerals.in_ascii(whole) == ascii_whole
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize("name", list(KINDS))
+def test_headings_and_summaries_stand_as_they_are(name, ascii_only):
+    plain = numerals.in_ascii if ascii_only else str
+    lines = written(KINDS[name](), 250, ascii_only)
+    said = heading(KINDS[name]())
+    assert tuple(lines[: len(said)]) == said
+    assert lines[len(said)] == ""
+    verdict, *others = summary(KINDS[name]())
+    start = lines.index(f"verdict: {verdict.severity} ({verdict.text})")
+    width = max(len(plain(line.label)) + 2 for line in others)
+    wanted = []
+    for line in others:
+        first, *more = plain(line.text).split("\n")
+        label = f"  {plain(line.label)}" if line.label else ""
+        wanted += [f"{label:{width}} {first}", *(" " * (width + 1) + one for one in more)]
+    assert lines[start + 1 :] == wanted
 
 
 def test_a_comparison_names_only_what_counts():
@@ -131,60 +212,6 @@ def test_a_flag_shows_where_its_prediction_does_not_fit():
     assert "50%|50%" not in text
 
 
-def test_gradients_are_expected_from_the_layer_after():
-    text = shown(report_view(builders.surprising_gradient(), width=120), 120)
-    assert "layer 3 rms dL/dz 1e-05, expected 2e-05 ± 1e-05 from layer 4" in text
-    assert "layer 4 rms dL/dz 0.001, expected 0.002 ± 0.001 from the loss" in text
-
-
-@pytest.mark.parametrize(
-    ("said", "lines"),
-    [
-        (
-            builders.ORDERED,
-            [
-                "ordered, stable: q* 0.315, c* 1, chi1 0.88, depth scales 1.79 (q) and 7.83 (c) layers",
-                "signal changes 1000-fold in 108 layers; gradient in 108 layers; inputs align in 54 layers; "
-                "leaves float16 at layer 12, bfloat16 at 98",
-                "the signal goes to the fixed point q*",
-            ],
-        ),
-        (builders.DOES_NOT_APPLY, ["none applies: the weights of constant=0.1 are not independent"]),
-        (
-            builders.StackTheory(True, "", "critical", "marginal", chi1=1.0, xi_c=12.5),
-            ["critical, marginal: chi1 1, depth scale 12.5 (c) layers"],
-        ),
-        (
-            builders.StackTheory(True, "diverges", horizon=builders.Horizon(gradient=3, float32=7)),
-            ["gradient changes 1000-fold in 3 layers; leaves float32 at layer 7", "diverges"],
-        ),
-    ],
-)
-def test_theory_in_words(said, lines):
-    assert words.theory(said) == lines
-
-
-@pytest.mark.parametrize(
-    ("number", "expected", "text"),
-    [
-        (0.31, builders.Estimate(0.52, 0.02), "layer 2 std 0.31, expected 0.52 ± 0.02 from layer 1"),
-        (0.99991, builders.Estimate(0.99998, 2e-6), "layer 2 std 0.99991, expected 0.99998 ± 2e-06 from layer 1"),
-        (None, builders.Estimate(0.5, None), "layer 2 std -, expected 0.5 from layer 1"),
-        (0.0, builders.Estimate(0.0, 0.0), "layer 2 std 0, expected 0 ± 0 from layer 1"),
-    ],
-)
-def test_what_was_expected_is_told_in_the_digits_that_count(number, expected, text):
-    layers = [builders.layer(1), builders.layer(2, std=number)]
-    report = builders.with_theory(builders.report(layers))
-    said = builders.LayerTheory(expected=builders.LayerEstimates(std=expected), flagged=("std",))
-    assert words.flags(replace(report, layer_theory=(builders.LayerTheory(), said)), ascii_only=False) == [text]
-
-
-def test_shares_are_told_in_percent():
-    report = builders.with_theory(flags={3: ("zero_fraction",)})
-    assert words.flags(report, ascii_only=True) == ["layer 3 exact zeros 50%, expected 50% +- 0.1% from layer 2"]
-
-
 def test_repeats_tell_means_spread_seeds_and_verdicts():
     text = shown(report_view(builders.repeated(), width=120), 120)
     assert "float32, seeds 0 to 19" in text
@@ -199,21 +226,6 @@ def test_repeats_tell_means_spread_seeds_and_verdicts():
     assert "±" not in narrow
 
 
-@pytest.mark.parametrize(
-    ("text", "value", "sd", "shown_as"),
-    [
-        (words.number, 0.826, 0.0941, "0.826±0.094"),
-        (words.number, 0.826, 0.1, "0.826±0.10"),
-        (words.number, None, 0.1, "-"),
-        (words.number, 0.826, None, "0.826"),
-        (words.number, 1.0, 0.0, "1.00±0"),
-        (words.percent, 0.5, 0.012, "50%±1.2%"),
-    ],
-)
-def test_plus_minus(text, value, sd, shown_as):
-    assert words.plus_minus(text, value, sd, ascii_only=False) == shown_as
-
-
 def comparison():
     reports = {
         "relu": builders.report(change=(0.98, 1.02)),
@@ -221,15 +233,50 @@ def comparison():
         "sigmoid": builders.with_gradient(),
     }
     return [
-        replace(report, stack=builders.stack(act=resolve(act), init=resolve_initializer(init)))
+        builders.changed(report, stack=builders.stack(act=resolve(act), init=resolve_initializer(init)))
         for act, report in reports.items()
         for init in ("std=0.01", "he")
     ]
 
 
-@pytest.mark.parametrize("width", [50, 80])
-def test_comparison(golden, width):
-    golden(f"comparison-{width}.txt", shown(comparison_view(comparison(), width=width), width))
+@pytest.mark.parametrize(("inits", "said"), [(("torch_linear", "he"), "each initializer's own biases"),
+                                             (("he", "xavier"), "N(0, 1), float32")])  # fmt: skip
+def test_comparisons_state_no_stacks_biases_for_all(inits, said):
+    reports = [
+        builders.changed(builders.report(), stack=builders.stack(init=resolve_initializer(init))) for init in inits
+    ]
+    text = shown(comparison_view(reports, width=120), 120)
+    assert said in text.splitlines()[0]
+    assert "biases of" not in text
+
+
+@pytest.mark.parametrize(("probability", "text"), [(0.997, ">99%"), (0.992, ">99%"), (0.004, "<1%"), (0.064, "6%")])
+def test_a_fix_tells_probabilities_as_the_verdict_does(probability, text):
+    before = replace(builders.report(), verdict=builders.verdict("untrainable"))
+    after = replace(builders.report(), verdict=builders.verdict(probability=probability))
+    mended = Mended(Change("gain", {"gain": 1.5}, after.stack), after, 1)
+    lines = shown(mended_view(before, mended, ["actdiag"], width=80), 80).splitlines()
+    assert [line.split()[-2:] for line in lines if line.startswith("probability")] == [["2%", text]]
+    assert f"({text} that SGD trains it)" in "\n".join(written(after))
+
+
+def test_comparison(golden):
+    golden("comparison-80.txt", shown(comparison_view(comparison(), width=80), 80))
+
+
+@pytest.mark.parametrize(
+    ("width", "tables"),
+    [
+        (48, [["relu"], ["tanh"], ["sigmoid"]]),
+        (50, [["relu", "tanh"], ["sigmoid"]]),
+        (69, [["relu", "tanh", "sigmoid"]]),
+    ],
+)
+def test_a_comparison_takes_as_many_tables_as_it_needs(width, tables):
+    lines = shown(comparison_view(comparison(), width=width), width).splitlines()
+    heads = [line.split() for line, under in pairwise(lines) if under.startswith("──")]
+    assert heads == tables
+    assert [line.split()[0] for line in lines if "rms 0.700" in line] == ["std=0.01", "he"] * len(tables)
 
 
 @pytest.mark.parametrize("width", [34, 40, 50, 60, 70, 80, 90, 100, 120, 160])
@@ -248,7 +295,7 @@ def test_comparison_tells_runs_and_disagreement():
     first, *others = comparison()
     text = shown(comparison_view([builders.repeated(first), *others], width=80), 80)
     assert "so 19 of 20 runs" in text
-    disagreeing = replace(others[0], theory=builders.ORDERED._replace(disagrees=True))
+    disagreeing = builders.changed(others[0], theory=builders.ORDERED._replace(disagrees=True))
     assert "! theory disagrees" in shown(comparison_view([first, disagreeing, *others[1:]], width=80), 80)
     assert "disagrees" not in shown(comparison_view(comparison(), width=80), 80)
 
@@ -293,7 +340,7 @@ def test_lists_hold_every_entry_with_its_source(width):
     for name in INITIALIZERS:
         entry = catalogue.example(name)
         assert f"\n{entry.name} " in text
-        assert words.number(entry.std(100, 50)) in text
+        assert numerals.number(entry.std(100, 50)) in text
         assert "".join(entry.source.split()) in squeezed
 
 
@@ -331,32 +378,6 @@ def test_deep_stacks_show_chosen_layers():
     assert gaps <= {5, 6}
     chosen = shown(report_view(deep, width=80, layers=[2, 50]), 80)
     assert [line.split()[0] for line in chosen.splitlines() if line.endswith(" ok")] == ["2", "50"]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, "-"), (0.0, "0"), (1.0, "1.00"), (0.04, "0.0400"), (-1.234e-6, "-1.23e-06"), (99.96, "100"),
-     (99.94, "99.9"), (1234.5, "1234"), (12345.0, "1.23e+04"), (0.00099999, "1.00e-03"), (5e-324, "4.94e-324")],
-)  # fmt: skip
-def test_number(value, text):
-    assert words.number(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, "-"), (0.0, "0%"), (1.0, "100%"), (0.0004, "<.1%"), (0.9996, ">99%"), (0.005, "0.5%"), (0.5, "50%"),
-     (0.0996, "10%"), (0.994, "99%")],
-)  # fmt: skip
-def test_percent_never_rounds_to_none_or_all(value, text):
-    assert words.percent(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(None, "-"), (1.0, "1.000"), (0.99999, ">.9999"), (0.9997, "0.9997"), (-0.00021, "-0.000"), (0.5, "0.500")],
-)
-def test_cosine_never_rounds_to_one(value, text):
-    assert words.cosine(value) == text
 
 
 def test_sparkline():

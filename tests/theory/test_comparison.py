@@ -8,10 +8,11 @@ import pytest
 
 from actdiag.activations import ACTIVATIONS, resolve
 from actdiag.api import grad_flow, make_stack, propagate
-from actdiag.engine import parameters, propagation
+from actdiag.engine import backward, forward, parameters
 from actdiag.initializers import INITIALIZERS
 from actdiag.initializers import resolve as initializer
-from actdiag.theory.beside import disagrees
+from actdiag.ops.dense import Dense
+from actdiag.theory.comparison import disagrees
 from actdiag.theory.flow import why_not
 from actdiag.theory.types import Estimate, StackTheory
 
@@ -149,8 +150,8 @@ def tamper(monkeypatch):
 
             return changed
 
-        monkeypatch.setattr(propagation, "sample_weights", weights("up", sample))
-        monkeypatch.setattr(propagation, "draw_weights", weights("down", draw))
+        monkeypatch.setattr(forward, "sample_weights", weights("up", sample))
+        monkeypatch.setattr(backward, "draw_weights", weights("down", draw))
 
     return tamper
 
@@ -196,13 +197,13 @@ def test_weights_of_all_layers_that_are_not_the_recipes_disagree():
 
 
 def test_biases_that_are_not_the_recipes_show(monkeypatch):
-    drawn = propagation.draw_biases
+    drawn = forward.draw_biases
 
     def shifted(stack, layer):
         biases = drawn(stack, layer)
         return biases + np.float32(0.5) if layer == TAMPERED else biases
 
-    monkeypatch.setattr(propagation, "draw_biases", shifted)
+    monkeypatch.setattr(forward, "draw_biases", shifted)
     flags = flags_of(propagate("tanh", "he", bias_std=0.1, **HEALTHY))
     assert TAMPERED in flags
     assert {"mean", "pre_activation.mean", "cosine"} <= set(flags[TAMPERED])
@@ -211,13 +212,13 @@ def test_biases_that_are_not_the_recipes_show(monkeypatch):
 
 def test_inputs_of_a_layer_that_are_not_what_was_seen_show(monkeypatch):
     """The signs of what a layer is given are lost; theory has seen them."""
-    multiply, calls = propagation.multiply, []
+    run, calls = Dense.forward, []
 
-    def changed(inputs, weights, biases, z):
-        calls.append(len(inputs))
-        multiply(np.abs(inputs) if len(calls) == TAMPERED else inputs, weights, biases, z)
+    def changed(op, inputs, parameters, z):
+        calls.append(len(inputs[0]))
+        run(op, [np.abs(inputs[0])] if len(calls) == TAMPERED else inputs, parameters, z)
 
-    monkeypatch.setattr(propagation, "multiply", changed)
+    monkeypatch.setattr(Dense, "forward", changed)
     flags = flags_of(propagate("tanh", "he", threads=1, **HEALTHY))
     assert len(calls) == HEALTHY["depth"]  # one block a layer
     assert set(flags) == {TAMPERED}
@@ -226,9 +227,8 @@ def test_inputs_of_a_layer_that_are_not_what_was_seen_show(monkeypatch):
 
 @pytest.mark.parametrize("loss", ["random", "mse", "cross-entropy"])
 @pytest.mark.parametrize(("act", "init"), [("relu", "he"), ("tanh", "xavier"), ("selu", "lecun")])
-def test_a_gradient_that_is_not_the_weights_shows_where_it_arrives(act, init, loss, tamper, monkeypatch):
+def test_a_gradient_that_is_not_the_weights_shows_where_it_arrives(act, init, loss, tamper):
     """Layer 4's weights bring dL/dz of layer 4 down to layer 3."""
-    monkeypatch.setattr("actdiag.engine.memory.DEFAULT_BUDGET", 1)
     tamper(down=1.5)
     flags = flags_of(grad_flow(act, init, loss=loss, memory=HEALTHY["depth"] * 4 * 100 * 60 - 1, **HEALTHY))
     tampered_forward = {number for number, names in flags.items() if set(names) - {"gradient.rms"}}
@@ -237,12 +237,12 @@ def test_a_gradient_that_is_not_the_weights_shows_where_it_arrives(act, init, lo
 
 
 def test_a_slope_that_is_not_the_values_shows_in_every_gradient(monkeypatch):
-    pull_back = propagation._pull_back
+    pull_back = backward.pull_back
 
     def with_other_slope(act, z, d_a, d_z):
         pull_back(replace(act, derivative=np.ones_like), z, d_a, d_z)
 
-    monkeypatch.setattr(propagation, "_pull_back", with_other_slope)
+    monkeypatch.setattr(backward, "pull_back", with_other_slope)
     report = grad_flow("tanh", "he", **HEALTHY)
     assert {number for number, names in flags_of(report).items() if names == ("gradient.rms",)} == set(range(1, 8))
     assert report.theory.disagrees
@@ -305,3 +305,28 @@ def test_a_loss_with_a_readout_says_where_its_gradients_start():
     said = report.layer_theory[-1].predicted.gradient.rms
     assert said.value != report.layers[-1].gradient.rms
     assert abs(said.value - report.layers[-1].gradient.rms) < 5 * said.sd
+
+
+@pytest.mark.parametrize(("gain", "depth", "c"), [(100, 1, 81 / 82), (300, 2, 0.9)])
+def test_sin_under_huge_weights_and_biases_forgets_its_inputs(gain, depth, c):
+    """E sin(u1) sin(u2) = e^-q sinh(q c), which is nothing: inputs have the biases alone in common."""
+    report = propagate("sin", "he", gain=gain, bias_std=900, depth=depth, batch=100)
+    assert report.theory.c == pytest.approx(c, rel=1e-6)
+    for said in report.layer_theory:
+        assert said.predicted.cosine.value == pytest.approx(0, abs=1e-9)
+        assert said.flagged == ()
+
+
+@pytest.mark.parametrize("act", ["relu", "tanh", "sigmoid", "gelu", "sin"])
+def test_a_row_of_zeros_among_the_inputs_is_no_disagreement(act):
+    inputs = np.random.default_rng(0).standard_normal((100, 50))
+    inputs[3] = 0
+    for bias_std in (None, 0.3):
+        report = propagate(act, "he", input=inputs, depth=6, bias_std=bias_std)
+        assert [said.flagged for said in report.layer_theory] == [()] * 6
+
+
+@pytest.mark.parametrize("act", ["tanh", "sin", "erf", "softshrink"])
+def test_the_mean_of_an_odd_activation_is_predicted_to_be_nothing(act):
+    report = propagate(act, "he", gain=3, depth=5)
+    assert [said.predicted.mean.value for said in report.layer_theory] == [0.0] * 5

@@ -8,23 +8,23 @@ import pytest
 from actdiag.activations import resolve
 from actdiag.api import make_stack
 from actdiag.theory import flow as flow_module
-from actdiag.theory.flow import follow, layers_of, seen_input, why_not
+from actdiag.theory.flow import follow, layers_of, sample_of_input, why_not
 from actdiag.theory.gaussian import moments, pair_moment
-from actdiag.theory.seen import Seen
+from actdiag.theory.sampling import InputSample
 
 ONE = np.ones(1)
 
 
-def seen_of(second=1.0, cosines=()):
+def sample_of(second=1.0, cosines=()):
     """Return an input of rows of one length, some pairs of which have these cosines."""
     cosines = np.array(cosines)
     lengths = np.full(len(cosines), second)
-    return Seen(second * ONE, ONE, lengths, lengths, cosines, float(cosines.mean()) if len(cosines) else 0.0)
+    return InputSample(second * ONE, ONE, lengths, lengths, cosines, float(cosines.mean()) if len(cosines) else 0.0)
 
 
-def flow_of(act, init, seen, **options):
+def flow_of(act, init, sample, **options):
     stack = make_stack(act, init, **options)
-    return follow(layers_of(stack), seen), stack
+    return follow(layers_of(stack), sample), stack
 
 
 def test_the_recipe_has_each_layers_own_fans():
@@ -85,12 +85,12 @@ def test_why_theory_does_not_apply(act, init, word):
 
 def test_what_is_seen_of_an_input():
     stack = make_stack("relu", "he", width=30, batch=50, seed=3)
-    inputs, seen = stack.inputs().astype(float), seen_input(stack)
-    assert float(seen.shares @ seen.seconds) == pytest.approx(np.mean(inputs**2), rel=1e-12)
+    inputs, sample = stack.inputs().astype(float), sample_of_input(stack)
+    assert float(sample.shares @ sample.seconds) == pytest.approx(np.mean(inputs**2), rel=1e-12)
     units = inputs / np.linalg.norm(inputs, axis=1, keepdims=True)
     gram = units @ units.T
-    assert seen.cosine == pytest.approx((gram.sum() - 50) / (50 * 49), abs=1e-12)
-    assert seen.shares.sum() == pytest.approx(1)
+    assert sample.cosine == pytest.approx((gram.sum() - 50) / (50 * 49), abs=1e-12)
+    assert sample.shares.sum() == pytest.approx(1)
 
 
 MAPPED = [
@@ -111,7 +111,7 @@ MAPPED = [
 def test_second_moments_follow_the_map(act, init, options):
     """q' = weight E f^2 + bias, by quadrature, with every layer's own fans."""
     widths, input_width = [40, 90, 30, 60, 60, 60], 50
-    flow, stack = flow_of(act, init, seen_of(0.8), widths=widths, input_width=input_width, **options)
+    flow, stack = flow_of(act, init, sample_of(0.8), widths=widths, input_width=input_width, **options)
     recipe = layers_of(stack)
     below = 0.8
     for layer, (weight, bias) in enumerate(zip(recipe.weight, recipe.bias, strict=True)):
@@ -131,7 +131,7 @@ def test_second_moments_follow_the_map(act, init, options):
 def test_correlations_follow_the_map(act, init, options, cosines):
     """c' = share E f(u1) f(u2) / E f^2 + 1 - share, for the mean pair and for two beside it."""
     widths = (40, 70, 25, 60)
-    flow, stack = flow_of(act, init, seen_of(1.0, cosines), widths=widths, **options)
+    flow, stack = flow_of(act, init, sample_of(1.0, cosines), widths=widths, **options)
     moved = layers_of(stack).act
     below = np.array([np.mean(cosines), np.mean(cosines) - np.std(cosines), np.mean(cosines) + np.std(cosines)])
     for layer, q in enumerate(flow.q):
@@ -147,26 +147,26 @@ def test_correlations_follow_the_map(act, init, options, cosines):
 
 
 def test_one_input_has_no_correlations():
-    flow, _ = flow_of("tanh", "he", seen_of(), depth=4)
+    flow, _ = flow_of("tanh", "he", sample_of(), depth=4)
     assert np.isnan(flow.c).all()
     assert np.isnan(flow.cosines).all()
     assert flow.c.shape == flow.cosines.shape == (4, 3)
 
 
 def test_groups_of_inputs_are_followed_by_their_mean():
-    seen = seen_of()._replace(seconds=np.array([0.5, 4.0]), shares=np.array([0.75, 0.25]))
-    assert flow_of("tanh", "he", seen, depth=3)[0].q[0] == pytest.approx(2 * (0.75 * 0.5 + 0.25 * 4), rel=1e-12)
+    sample = sample_of()._replace(seconds=np.array([0.5, 4.0]), shares=np.array([0.75, 0.25]))
+    assert flow_of("tanh", "he", sample, depth=3)[0].q[0] == pytest.approx(2 * (0.75 * 0.5 + 0.25 * 4), rel=1e-12)
 
 
 @pytest.mark.parametrize("act", ["tanh", "relu", "selu"])
 def test_chunks_of_layers_do_not_matter(act, monkeypatch):
     """The shares of 256 layers are looked up at once."""
     options = {"depth": 515, "width": 30, "bias_std": 0.1}
-    flow, _ = flow_of(act, "xavier", seen_of(1.0, (0.0, 0.2)), **options)
+    flow, _ = flow_of(act, "xavier", sample_of(1.0, (0.0, 0.2)), **options)
     monkeypatch.setattr(flow_module, "_AT_ONCE", 1000)
-    whole, _ = flow_of(act, "xavier", seen_of(1.0, (0.0, 0.2)), **options)
+    whole, _ = flow_of(act, "xavier", sample_of(1.0, (0.0, 0.2)), **options)
     monkeypatch.setattr(flow_module, "_AT_ONCE", 7)
-    small, _ = flow_of(act, "xavier", seen_of(1.0, (0.0, 0.2)), **options)
+    small, _ = flow_of(act, "xavier", sample_of(1.0, (0.0, 0.2)), **options)
     assert flow.c.shape == (515, 3)
     assert np.isfinite(flow.cosines).all()
     for other in (whole, small):
@@ -176,8 +176,8 @@ def test_chunks_of_layers_do_not_matter(act, monkeypatch):
 
 
 def test_the_first_layers_are_those_of_a_shorter_stack():
-    seen = seen_of(1.0, (0.1, 0.3))
-    long, short = (flow_of("gelu", "he", seen, depth=depth, width=40)[0] for depth in (9, 4))
+    sample = sample_of(1.0, (0.1, 0.3))
+    long, short = (flow_of("gelu", "he", sample, depth=depth, width=40)[0] for depth in (9, 4))
     cut = long.first(4)
     for name in ("q", "fit", "share", "c", "cosines"):
         np.testing.assert_array_equal(getattr(cut, name), getattr(short, name))
@@ -186,7 +186,7 @@ def test_the_first_layers_are_those_of_a_shorter_stack():
 
 
 def test_a_signal_that_leaves_float64_ends_the_flow():
-    flow, _ = flow_of("relu", "std=1e20", seen_of(1.0, (0.0, 0.1)), depth=50)
+    flow, _ = flow_of("relu", "std=1e20", sample_of(1.0, (0.0, 0.1)), depth=50)
     assert len(flow.q) == len(flow.cosines) == len(flow.curves.second) == len(flow.fit) == 7
     assert np.isfinite(flow.curves.second).all()
     assert log10(flow.q[-1]) + log10(5e41 / 2) > 308.3
@@ -194,7 +194,7 @@ def test_a_signal_that_leaves_float64_ends_the_flow():
 
 def test_a_dead_input_stays_dead():
     for init in ("he", "lsuv"):
-        flow, _ = flow_of("relu", init, seen_of(0.0), depth=3)
+        flow, _ = flow_of("relu", init, sample_of(0.0), depth=3)
         assert flow.q.tolist() == [0, 0, 0]
         assert flow.share.tolist() == [0, 0, 0]
         assert flow.degree.tolist() == [0, 0, 0]

@@ -241,3 +241,10 @@ def test_depth_scales():
     assert depth_scale(0.0) == 0
     for factor in (1.0, 1 - 1e-12, 1.5, -0.5, inf, float("nan")):
         assert depth_scale(factor) is None
+
+
+@pytest.mark.parametrize("chi1", [0.9, 0.99949, 0.9995, 0.99994, 1.0, 1.00001, 1.0049, 1.0051, 1.01])
+def test_the_phase_is_critical_where_chi1_is_shown_as_1(chi1):
+    point = FixedPoint(1.0, chi1, 0.5)
+    assert (point.phase == "critical") == (f"{chi1:.3g}" == "1")
+    assert point.phase in {"critical", "ordered" if chi1 < 1 else "chaotic"}

@@ -10,15 +10,15 @@ from scipy.special import gammaln, polygamma, psi, xlogy
 
 from actdiag.activations import resolve
 from actdiag.api import make_stack
-from actdiag.engine.propagation import forward
+from actdiag.engine.forward import forward
 from actdiag.engine.workers import Workers
 from actdiag.initializers import resolve as initializer
 from actdiag.measure.forward import Axis, ForwardMeasure
 from actdiag.measure.moments import directions, mean_cosine
 from actdiag.theory.fluctuations import Batch, spread_of_slopes, spreads
 from actdiag.theory.gaussian import moments
-from actdiag.theory.onestep import arriving, expected, flagged
-from actdiag.theory.seen import GROUPS, PAIRS, see
+from actdiag.theory.onestep import expected, flagged, pre_activations
+from actdiag.theory.sampling import GROUPS, PAIRS, sample_inputs
 
 SEEDS = 40
 STATISTICS = [
@@ -36,25 +36,25 @@ STATISTICS = [
 
 def one_by_one(stack, believed=None):
     """Return (expected, measured, flagged) of each layer, by theory's view of a stack, which may be another."""
-    believed, measure, seen, found = believed or stack, ForwardMeasure(stack.sites(), Axis()), None, []
+    believed, measure, sample, found = believed or stack, ForwardMeasure(stack.sites(), Axis()), None, []
     with Workers(1) as workers:
         for layer in forward(stack, workers, measure.visit):
             if layer.number:
                 stats = measure.summarize(layer.number, layer.blocks)
                 cosine = stats.cosine
-                if seen is not None:
-                    said = expected(believed, layer.number, arriving(believed, layer.number, seen))
+                if sample is not None:
+                    said = expected(believed, layer.number, pre_activations(believed, layer.number, sample))
                     found.append((said, stats, flagged(believed, said, stats)))
             else:
                 cosine = mean_cosine([directions(layer.activations)])
-            seen = seen_of(layer.activations, cosine)
+            sample = sample_of(layer.activations, cosine)
     return found
 
 
-def seen_of(activations, cosine):
+def sample_of(activations, cosine):
     with np.errstate(over="ignore", invalid="ignore"):
         squares = np.square(activations.astype(float)).sum(axis=1)
-    return see(activations, squares, cosine)
+    return sample_inputs(activations, squares, cosine)
 
 
 def get(found, name):
@@ -225,11 +225,11 @@ def test_layers_that_overflow_are_not_judged(act):
 
 def test_a_layer_of_zeros_is_expected_of_a_layer_of_zeros():
     stack = make_stack("tanh", "he", depth=2, batch=5)
-    said = expected(stack, 2, arriving(stack, 2, seen_of(np.zeros((5, 100), "f4"), None)))
+    said = expected(stack, 2, pre_activations(stack, 2, sample_of(np.zeros((5, 100), "f4"), None)))
     assert said.rms == (0, 0)
     assert said.cosine is None
     said = expected(
-        replace(stack, act=resolve("sigmoid")), 2, arriving(stack, 2, seen_of(np.zeros((5, 100), "f4"), None))
+        replace(stack, act=resolve("sigmoid")), 2, pre_activations(stack, 2, sample_of(np.zeros((5, 100), "f4"), None))
     )
     assert said.pre_activation.rms == (0, 0)
 
@@ -248,7 +248,7 @@ def test_what_theory_expects_is_never_nan(act):
     for scale in (1e-12, 1e-3, 1.0, 1e3, 1e12):
         stack = make_stack(act, "he", depth=2, batch=6)
         activations = np.random.default_rng(0).normal(0, scale, (6, 100))
-        said = expected(stack, 2, arriving(stack, 2, seen_of(activations, 0.0)))
+        said = expected(stack, 2, pre_activations(stack, 2, sample_of(activations, 0.0)))
         for name in STATISTICS:
             estimate = get(said, name)
             assert estimate is None or np.isfinite(estimate).all(), name
@@ -264,11 +264,11 @@ def unit_rows(batch, width=8):
 @pytest.mark.parametrize("batch", [1, 2, 3, 4, 5, 8, 22, 23, 24, 64, 1000, 1001])
 def test_pairs_are_different_and_as_many_as_there_are(batch):
     a = unit_rows(batch).astype(float)
-    seen = seen_of(a, 0.1 if batch > 1 else None)
+    sample = sample_of(a, 0.1 if batch > 1 else None)
     a /= np.linalg.norm(a, axis=1, keepdims=True)
     everyone = (a @ a.T)[np.triu_indices(batch, 1)]
-    assert len(seen.cosines) == len(seen.first) == len(seen.second) == min(PAIRS, len(everyone))
-    found = np.sort(seen.cosines)
+    assert len(sample.cosines) == len(sample.first) == len(sample.second) == min(PAIRS, len(everyone))
+    found = np.sort(sample.cosines)
     assert np.all(np.diff(found) > 0)  # a pair of random inputs has a cosine of its own
     nearest = np.abs(np.sort(everyone)[np.searchsorted(np.sort(everyone), found - 1e-12)] - found)
     assert np.all(nearest < 1e-9)
@@ -278,35 +278,35 @@ def test_pairs_are_different_and_as_many_as_there_are(batch):
 def test_groups_hold_the_whole(batch):
     a = unit_rows(batch) * np.geomspace(1e-3, 1e3, batch)[:, np.newaxis]
     squares = np.square(a.astype(float)).sum(axis=1)
-    seen = see(a, squares, 0.0 if batch > 1 else None)
-    assert 1 <= len(seen.seconds) <= min(GROUPS, batch)
-    assert seen.shares.sum() == pytest.approx(1, rel=1e-12)
-    assert seen.shares @ seen.seconds == pytest.approx(squares.mean() / 8, rel=1e-12)
-    assert np.all(np.diff(seen.seconds) > 0)
+    sample = sample_inputs(a, squares, 0.0 if batch > 1 else None)
+    assert 1 <= len(sample.seconds) <= min(GROUPS, batch)
+    assert sample.shares.sum() == pytest.approx(1, rel=1e-12)
+    assert sample.shares @ sample.seconds == pytest.approx(squares.mean() / 8, rel=1e-12)
+    assert np.all(np.diff(sample.seconds) > 0)
     steps_of_log = np.log(1.01 * squares.max() / squares.min()) / GROUPS
     for second in squares / 8:
-        assert np.abs(np.log(seen.seconds / second)).min() < steps_of_log + 1e-9
+        assert np.abs(np.log(sample.seconds / second)).min() < steps_of_log + 1e-9
 
 
 def test_rows_of_zeros_are_a_group_and_no_pair():
     a = unit_rows(6)
     a[[1, 4]] = 0
-    seen = seen_of(a, 0.2)
-    assert seen.seconds[0] == 0
-    assert seen.shares[0] == pytest.approx(2 / 6)
-    assert len(seen.cosines) == 6
-    assert np.all(seen.first > 0)
-    assert np.all(seen.second > 0)
+    sample = sample_of(a, 0.2)
+    assert sample.seconds[0] == 0
+    assert sample.shares[0] == pytest.approx(2 / 6)
+    assert len(sample.cosines) == 6
+    assert np.all(sample.first > 0)
+    assert np.all(sample.second > 0)
     a[:] = 0
-    seen = seen_of(a, None)
-    assert (seen.seconds.tolist(), seen.shares.tolist(), seen.cosines.tolist()) == ([0], [1], [])
+    sample = sample_of(a, None)
+    assert (sample.seconds.tolist(), sample.shares.tolist(), sample.cosines.tolist()) == ([0], [1], [])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_nothing_is_taken_of_what_is_not_finite(value):
     a = unit_rows(4)
     a[2, 3] = value
-    assert seen_of(a, 0.1) is None
+    assert sample_of(a, 0.1) is None
 
 
 # The law of finite width: one input, ln of the second moment

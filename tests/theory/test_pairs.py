@@ -148,3 +148,20 @@ def test_the_slope_of_the_cosine(name, c):
     act, q = resolve(name), 1.4
     expected = q * pair_moment(act, q, c, slopes=True) / moments(act, q).second
     assert cosine_slope(tables(act), q, c) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("q", [0.5, 30.0, 1e3, 4.5e4, 8.2e5])
+@pytest.mark.parametrize("c", [-0.95, 0.0, 0.9, 0.98780, 0.9999])
+def test_cosines_of_sin(q, c):
+    """E sin(u1) sin(u2) = e^-q sinh(q c)."""
+    expected = (np.exp(-q * (1 - c)) - np.exp(-q * (1 + c))) / -np.expm1(-2 * q)
+    within = 0.02 if 1e-3 < expected < 1 and q > 100 else 5e-6
+    assert cosines("sin", q, c)[0] == pytest.approx(expected, rel=0, abs=within)
+
+
+@pytest.mark.parametrize(("q", "within"), [(100.0, 2e-3), (1e4, 0.03), (1e6, 0.03)])
+@pytest.mark.parametrize("name", ["tanh", "hardtanh", "erf", "softsign"])
+def test_cosines_of_saturated_inputs(name, q, within):
+    """Nearly parallel ones, of an activation that is all but a step."""
+    for c in (0.9, 0.97, 0.99, 0.999):
+        assert abs(cosines(name, q, c)[0] - by_quadrature(name, q, c)) < within, c

@@ -20,7 +20,7 @@ from actdiag.initializers import resolve as initializer
 from actdiag.theory.flow import why_not
 from actdiag.theory.gaussian import moments
 from actdiag.theory.prediction import predict
-from actdiag.theory.seen import Seen
+from actdiag.theory.sampling import InputSample
 from actdiag.theory.types import Estimate, LayerEstimates
 
 WIDE = 10_000_000
@@ -31,12 +31,12 @@ def normal_input(width):
     """N(0, 1) without what one draw of it strays: all second moments 1, cosines of independent rows."""
     quantiles = [NormalDist().inv_cdf((k + 0.5) / PAIRS) for k in range(PAIRS)]
     one = np.ones(1)
-    return Seen(one, one, np.ones(PAIRS), np.ones(PAIRS), np.array(quantiles) / sqrt(width), 0.0)
+    return InputSample(one, one, np.ones(PAIRS), np.ones(PAIRS), np.array(quantiles) / sqrt(width), 0.0)
 
 
 def one_input():
     one, none = np.ones(1), np.empty(0)
-    return Seen(one, one, none, none, none, 0.0)
+    return InputSample(one, one, none, none, none, 0.0)
 
 
 def predicted(act, init, width=100, top=None, **options):
@@ -395,10 +395,11 @@ def test_nothing_from_where_the_signal_leaves_float64():
 
 
 def test_an_exponential_diverges():
-    """E exp(2u) = exp(2q): 2, e^4, and out."""
+    """E exp(2u) = exp(2q): q = 2, 2 e^4 = 109, and out."""
     layers = predict(make_stack("exponential", "he", width=100, depth=6, batch=20), normal_input(100))
     assert layers[0].rms.value == pytest.approx(np.exp(2), rel=1e-9)
-    assert set(layers[1:]) == {LayerEstimates()}
+    assert layers[1].rms.value == pytest.approx(np.exp(2 * np.exp(4)), rel=1e-9)
+    assert set(layers[2:]) == {LayerEstimates()}
 
 
 @pytest.mark.parametrize(("act", "value"), [("relu", 0.0), ("tanh", 0.0), ("sigmoid", 0.5), ("gelu", 0.0)])

@@ -9,7 +9,7 @@ from actdiag.activations import resolve
 from actdiag.api import make_stack, propagate
 from actdiag.theory.flow import follow, layers_of
 from actdiag.theory.gaussian import moments, pair_moment
-from actdiag.theory.seen import Seen
+from actdiag.theory.sampling import InputSample
 from actdiag.theory.summary import FARTHEST, FOLD, extended, summarize
 from actdiag.theory.types import Horizon
 
@@ -20,10 +20,10 @@ def summary(act, init, width=100, cosines=(-0.1, 0.1), second=1.0, **options):
     cosines = np.array(cosines, dtype=float)
     lengths = np.full(len(cosines), second)
     one = np.ones(1)
-    seen = Seen(second * one, one, lengths, lengths, cosines, float(cosines.mean()) if len(cosines) else 0.0)
+    sample = InputSample(second * one, one, lengths, lengths, cosines, float(cosines.mean()) if len(cosines) else 0.0)
     recipe = extended(layers_of(stack))
     with np.errstate(all="ignore"):  # as beside a run
-        return summarize(recipe, follow(recipe, seen))
+        return summarize(recipe, follow(recipe, sample))
 
 
 # tanh, sigma_b^2 = .05: q*, chi1, chiq, c*, xi_q, xi_c

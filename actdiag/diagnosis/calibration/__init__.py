@@ -1,1 +1,1 @@
-"""The probability that a stack trains: its physical numbers, and the fit to labelled stacks."""
+"""The probability that a network trains: the physical numbers it follows from, and the fit to trained stacks."""

@@ -1,150 +1,168 @@
-"""The few physical numbers that decide whether plain SGD trains a stack, taken from one run at initialization."""
+"""The few physical numbers that decide whether plain SGD trains a network, taken from one run at initialization."""
 
 from math import exp, inf, isfinite, log, sqrt
 from typing import NamedTuple
 
-from actdiag.diagnosis.run import Run
 from actdiag.measure.statistics import LayerStats
+from actdiag.measurements import Measurements
+from actdiag.model.stack import Stack
 
 _LEAST_LOG = -700.0
 """Under the logarithm of every float64 above zero."""
 
 
 class Signals(NamedTuple):
-    """What decides, as natural logarithms.
+    """The numbers that decide, as natural logarithms. None where the weights' scale is not known, without a recipe.
 
     Attributes:
-        gradient: rms dL/dz at layer 1 over that at the last layer: below 0 where gradients vanish on the way down.
-        carried: The same, estimated from slopes and weights. What is measured may be larger by a gradient along z,
-            which rescales what a layer says and tells it nothing of the input.
+        gradient: rms dL/dz at layer 1 over that at the last layer: below 0 where gradients vanish on the backward pass;
+            None where it was neither measured nor estimated.
+        carried: The same, estimated from slopes and weights. The measured one may be larger by a gradient along z,
+            which only rescales the output of a layer and carries nothing about the input.
         information: The std over the inputs of a unit's activation at the last layer over the layer's rms: what the
-            layer still says of the input.
-        output: The std over the inputs of what the readout says of a class.
-        curvature: The trace of the neural tangent kernel of one output over one input, sum over the layers of
-            |dy/dz|^2 (|a below|^2 + 1): the reciprocal of the learning rates that a step tolerates.
+            layer still tells of the input.
+        output: The std over the inputs of one output of the readout.
+        curvature: The trace of the neural tangent kernel of one output over one input, the sum over the layers of
+            |dy/dz|^2 (|a of the layer below|^2 + 1): the reciprocal of the learning rates that a step tolerates.
         learning: The part of it that differs between inputs.
-        estimated: Whether the gradients are estimated from slopes and weights, no backward pass having been run.
+        estimated: Whether the gradients are estimated from slopes and weights because no backward pass was run.
     """
 
-    gradient: float
-    carried: float
+    gradient: float | None
+    carried: float | None
     information: float
-    output: float
-    curvature: float
-    learning: float
+    output: float | None
+    curvature: float | None
+    learning: float | None
     estimated: bool
 
 
-def gradient_rms(run: Run) -> dict[int, float] | None:
-    """Return of each layer the rms of dL/dz relative to the last layer's, measured or estimated.
+def gradient_rms(measurements: Measurements) -> dict[int, float] | None:
+    """Return the rms of dL/dz of each layer relative to the last layer's, measured or estimated, the last first.
 
-    Estimated, the square falls from a layer to the one below by fan_out Var(W) mean f'(z)^2, as mean-field theory has
-    it: it takes the weights of the way down as independent of those of the way up.
+    In the estimate, the square falls from a layer to the one below by fan_out Var(W) mean f'(z)^2, as in mean-field
+    theory: it takes the weights of the backward pass as independent of those of the forward pass.
 
     Returns:
-        None where the last layer's is zero or not finite, or no slope is known.
+        None where the last layer's is zero or not finite, or where it is neither measured nor to be estimated.
     """
-    logs = _log_gradients(run)
+    logs = _log_gradients(measurements)
     return None if logs is None else {number: exp(min(value, 700.0)) for number, value in logs.items()}
 
 
-def signals(run: Run) -> Signals | None:
+def signals(measurements: Measurements) -> Signals | None:
     """Return the physical numbers of a run; None where the signal is lost or not finite at the last layer."""
-    stack, last = run.stack, run.layers[-1]
-    gradients, carried = _log_gradients(run), _estimated(run)
-    if gradients is None or carried is None or not last.rms or last.nonfinite_fraction or not last.slope_rms:
+    last, recipe = measurements.last.stats, measurements.recipe
+    if not last.rms or last.nonfinite_fraction:
         return None
-    fan_in = stack.widths[-1]
-    weight_std = _readout_std(run)
-    if not weight_std:
+    gradients, information = _log_gradients(measurements), _spread(last) - log(last.rms)
+    if recipe is None:
+        if gradients is None and measurements.has_gradient:
+            return None
+        gradient = None if gradients is None else gradients[1]
+        return Signals(gradient, None, information, None, None, None, not measurements.has_gradient)
+    carried, weight_std = _estimated(measurements, recipe), _readout_std(measurements, recipe)
+    if gradients is None or carried is None or not last.slope_rms or not weight_std:
         return None
-    reach = 0.5 * log(fan_in) + log(weight_std)
-    top = 2 * (log(weight_std) + log(last.slope_rms))
-    whole, differing = [_squares(last, fan_in)], [_squares(last, fan_in, over_inputs=True)]
-    for number, value in gradients.items():
-        below = run.layers[number - 2] if number > 1 else None
-        units = stack.columns(number)
-        passed = log(units) + top + 2 * value
-        fan = stack.fan_in(number)
-        whole.append(passed + _squares(below, fan, run=run))
-        differing.append(passed + _squares(below, fan, run=run, over_inputs=True))
+    whole, differing = _kernel(measurements, gradients, log(weight_std))
     return Signals(
         gradient=gradients[1],
         carried=carried[1],
-        information=_spread(last) - log(last.rms),
-        output=reach + _spread(last),
-        curvature=_log_sum(whole),
-        learning=_log_sum(differing),
-        estimated=run.loss is None,
+        information=information,
+        output=0.5 * log(measurements.last.site.units) + log(weight_std) + _spread(last),
+        curvature=whole,
+        learning=differing,
+        estimated=not measurements.has_gradient,
     )
 
 
-def _log_gradients(run: Run) -> dict[int, float] | None:
-    """Return of each layer, the last first, ln of the rms of dL/dz over the last layer's."""
-    if run.loss is not None:
-        measured = {stats.layer: stats.gradient for stats in reversed(run.layers)}
+def _kernel(measurements: Measurements, gradients: dict[int, float], readout_std: float) -> tuple[float, float]:
+    """Return ln of the trace of the tangent kernel of one output, and ln of its part that differs between inputs.
+
+    Args:
+        measurements: The run.
+        gradients: ln of the rms of dL/dz of each layer over the last layer's, the last first.
+        readout_std: ln of the std of the readout's weights.
+    """
+    last = measurements.last
+    top = 2 * (readout_std + log(last.stats.slope_rms or 1.0))
+    whole, differing = [_squares(last.stats, last.site.units)], [_differing(last.stats, last.site.units)]
+    for number, value in gradients.items():
+        site, below = measurements.place(number).site, measurements.below(number)
+        passed = log(site.columns) + top + 2 * value
+        if below is None:
+            rms, spread = _input_logs(measurements)
+            whole.append(passed + _log_sum([log(site.fan_in) + 2 * rms, 0.0]))
+            differing.append(passed + (log(site.fan_in) + 2 * spread))
+        else:
+            whole.append(passed + _squares(below.stats, site.fan_in))
+            differing.append(passed + _differing(below.stats, site.fan_in))
+    return _log_sum(whole), _log_sum(differing)
+
+
+def _log_gradients(measurements: Measurements) -> dict[int, float] | None:
+    """Return ln of the rms of dL/dz of each layer over the last layer's, the last first."""
+    if measurements.has_gradient:
+        measured = {stats.layer: stats.gradient for stats in reversed(measurements.layers)}
         rms = {number: gradient.rms for number, gradient in measured.items() if gradient is not None}
         lost = any(gradient is None or gradient.nonfinite_fraction for gradient in measured.values())
-        top = rms.get(len(run.layers))
+        top = rms.get(measurements.depth)
         if lost or not top:
             return None
         return {number: _log(value) - log(top) for number, value in rms.items()}
-    return _estimated(run)
+    return None if measurements.recipe is None else _estimated(measurements, measurements.recipe)
 
 
-def _estimated(run: Run) -> dict[int, float] | None:
-    stack, total = run.stack, 0.0
-    found = {len(run.layers): 0.0}
-    for number in range(len(run.layers) - 1, 0, -1):
-        slope = run.layers[number - 1].slope_rms
-        if slope is None:
+def _estimated(measurements: Measurements, recipe: Stack) -> dict[int, float] | None:
+    total = 0.0
+    found = {measurements.depth: 0.0}
+    for number in range(measurements.depth - 1, 0, -1):
+        place, above = measurements.place(number), measurements.place(number + 1).site
+        if place.stats.slope_rms is None:
             return None
-        spread = stack.widths[number - 1] / stack.columns(number) * stack.columns(number + 1)
-        total += _log(slope) + _log(_weight_std(run, number + 1)) + 0.5 * log(spread)
+        spread = place.site.units / place.site.columns * above.columns
+        total += _log(place.stats.slope_rms) + _log(_weight_std(measurements, recipe, number + 1)) + 0.5 * log(spread)
         found[number] = total
     return found
 
 
-def _weight_std(run: Run, number: int) -> float:
-    """Return the std of the weights of a layer from 2 on: where they were fitted to the batch, by what came of it."""
-    stack, stats, below = run.stack, run.layers[number - 1], run.layers[number - 2]
-    if not stack.init.fits_batch or not below.rms:
-        return stack.weight_std(number)
-    bias_mean, bias_std = stack.bias_spread(number)
-    from_weights = (stats.pre_activation.rms or 0.0) ** 2 - bias_mean**2 - bias_std**2
-    return sqrt(max(from_weights, 0.0) / stack.fan_in(number)) / below.rms
+def _weight_std(measurements: Measurements, recipe: Stack, number: int) -> float:
+    """Return the std of the weights of a layer from 2 on: where they are fitted to the batch, that of the fit."""
+    place, below = measurements.place(number), measurements.place(number - 1).stats
+    if not recipe.init.fits_batch or not below.rms:
+        return recipe.weight_std(number)
+    bias_mean, bias_std = recipe.bias_spread(number)
+    from_weights = (place.stats.pre_activation.rms or 0.0) ** 2 - bias_mean**2 - bias_std**2
+    return sqrt(max(from_weights, 0.0) / place.site.fan_in) / below.rms
 
 
-def _readout_std(run: Run) -> float:
-    """Return the std of the weights of a readout under the stack's initializer; fitted, its outputs get an rms of 1."""
-    fan_in = run.stack.widths[-1]
-    if run.stack.init.fits_batch:
-        return 1 / (sqrt(fan_in) * (run.layers[-1].rms or inf))
-    return run.stack.init.std(fan_in, run.classes)
+def _readout_std(measurements: Measurements, recipe: Stack) -> float:
+    """Return the std of a readout's weights under the initializer; where it is fitted, its outputs have an rms of 1."""
+    fan_in = measurements.last.site.units
+    if recipe.init.fits_batch:
+        return 1 / (sqrt(fan_in) * (measurements.last.stats.rms or inf))
+    return recipe.init.std(fan_in, measurements.classes)
 
 
-def _squares(stats: LayerStats | None, width: int, *, run: Run | None = None, over_inputs: bool = False) -> float:
-    """Return ln of the squares of a layer's activations over its units, and 1 for the bias.
+def _squares(stats: LayerStats, width: int) -> float:
+    """Return ln of the mean sum of squares of a layer's activations, and 1 for the bias."""
+    return _log_sum([log(width) + 2 * _log(stats.rms or 0.0), 0.0])
 
-    Args:
-        stats: The layer; None for the input.
-        width: Its units.
-        run: What the input is of.
-        over_inputs: Whether to take the squares about each unit's mean, and no bias, which is the same for all inputs.
-    """
-    if stats is None:
-        rms = run.input_rms if run is not None and run.input_rms else 1.0
-        alike = max(run.input_cosine or 0.0, 0.0) if run is not None else 0.0
-        spread = log(rms) + 0.5 * log(max(1 - alike, 1e-12))
-    else:
-        rms, spread = stats.rms or 0.0, _spread(stats)
-    if over_inputs:
-        return log(width) + 2 * spread
-    return _log_sum([log(width) + 2 * _log(rms), 0.0])
+
+def _differing(stats: LayerStats, width: int) -> float:
+    """Return ln of the mean sum of squares of a layer's activations about the mean of each unit."""
+    return log(width) + 2 * _spread(stats)
+
+
+def _input_logs(measurements: Measurements) -> tuple[float, float]:
+    """Return ln of the rms of the inputs, 1 where it is not known, and ln of their std about the mean input."""
+    rms = measurements.input.rms or 1.0
+    alike = max(measurements.input.cosine or 0.0, 0.0)
+    return _log(rms), log(rms) + 0.5 * log(max(1 - alike, 1e-12))
 
 
 def _spread(stats: LayerStats) -> float:
-    """Return ln of the std of a unit over the inputs; of a single input, of its rms."""
+    """Return ln of the std of a unit over the inputs; for a single input, of its rms."""
     return _log(stats.rms if stats.unit_std is None else stats.unit_std)
 
 

@@ -1,4 +1,4 @@
-"""The probability that plain SGD trains a stack, and the learning rates that should: a fit to stacks trained before."""
+"""The probability that plain SGD trains a network, and the learning rates that should: a fit to trained stacks."""
 
 from collections.abc import Mapping
 from math import exp, isfinite, log
@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from actdiag.diagnosis.calibration import fitted
 from actdiag.diagnosis.calibration.signals import Signals, gradient_rms, signals
-from actdiag.diagnosis.run import Run
+from actdiag.measurements import Measurements
 
 LOW, HIGH = 0.15, 0.85
-"""A stack is called untrainable under the first probability, and healthy over the second."""
+"""A network is called untrainable under the first probability and healthy over the second."""
 
 RATES = (1e-3, 1.0)
-"""The least and the largest learning rate that the probability allows for: those that the fitted stacks were given."""
+"""The lowest and the highest learning rate that the probability allows for: those of the stacks that were fitted."""
 
 _TOLERATED = 20.0
 """The product of learning rate and curvature under which the first steps go down: 2 over the largest slope p(1 - p) of
@@ -22,25 +22,25 @@ _ENOUGH = 3.0
 """ln of the product of learning rate and learning over which more is no help."""
 
 _LOUD = 10.0
-"""ln of the curvature over which the least learning rate is too large."""
+"""ln of the curvature over which the lowest learning rate is too high."""
 
 _STEEPEST = 2.0
-"""Of the product of learning rate and depth."""
+"""The highest product of learning rate and depth."""
 
 _SLOWER, _FASTER = 8.0, 2.0
-"""How far under the recommended learning rate steps still do enough, and how far over it the least stacks diverge."""
+"""How far under the recommended learning rate steps still make progress, and how far over it few stacks diverge."""
 
 _FARTHEST = 40.0
-"""What a feature is held to: beyond, one feature decides whatever the others are."""
+"""Features are clipped at this value: beyond it one feature decides whatever the others are."""
 
 
 class Reason(NamedTuple):
-    """One thing that the probability rests on.
+    """One of the reasons for the probability.
 
     Attributes:
         rule: The rule that it belongs to.
-        pull: Its log odds against an average stack that trains; below 0 it speaks against training.
-        said: The number, in words.
+        pull: Its log odds relative to an average stack that trains; below 0 it speaks against training.
+        said: The number in words.
     """
 
     rule: str
@@ -49,14 +49,16 @@ class Reason(NamedTuple):
 
 
 class Trainability(NamedTuple):
-    """What the numbers of a run promise.
+    """What the fit predicts for a run.
 
     Attributes:
-        probability: That plain SGD trains the stack at the best of its learning rates.
-        learning_rate: The one to try first; None where none should work.
+        probability: The probability that plain SGD trains the network at the best learning rate.
+        learning_rate: The recommended one; None where none should work, or where it is not known.
         learning_rates: The lowest and the highest that should work; likewise.
-        estimated: Whether the gradients are estimated, no backward pass having been run.
-        reasons: What the probability rests on, the strongest pull against training first.
+        estimated: Whether the gradients are estimated because no backward pass was run.
+        reasons: The reasons for the probability, the strongest against training first.
+        at_most: Whether the probability is an upper bound only: without a recipe some features are not known, and
+            nothing is taken to be wrong with them.
     """
 
     probability: float
@@ -64,16 +66,18 @@ class Trainability(NamedTuple):
     learning_rates: tuple[float, float] | None
     estimated: bool
     reasons: tuple[Reason, ...]
+    at_most: bool = False
 
 
 class Features(NamedTuple):
-    """What the log odds are linear in, each 0 where nothing is wrong.
+    """What the log odds are linear in, each 0 where nothing is wrong or nothing is known.
 
     Attributes:
-        falling: How far gradients vanish on the way down, ln.
+        falling: How far gradients vanish on the backward pass, ln.
         growing: How far they explode.
-        slowness: What the best learning rate that the curvature tolerates leaves to be wished of a step's progress, ln.
-        excess: How far the curvature is over what the least learning rate tolerates, ln.
+        slowness: How far the progress of a step at the best learning rate that the curvature tolerates is from enough,
+            ln.
+        excess: How far the curvature is over what the lowest learning rate tolerates, ln.
     """
 
     falling: float
@@ -83,57 +87,70 @@ class Features(NamedTuple):
 
 
 def features(found: Signals, depth: int) -> Features:
-    """Return what the log odds are linear in, of a stack of so many layers."""
-    # Once the signal is out of its plateau every layer multiplies what the others do: the deeper, the smaller a step.
-    least, most = log(RATES[0]), log(RATES[1] / depth)
-    best = max(min(log(_TOLERATED) - found.curvature, most), least)
-    whole = Features(
-        falling=max(-min(found.gradient, found.carried), 0.0),
-        growing=max(found.gradient, 0.0),
-        slowness=max(_ENOUGH - best - found.learning, 0.0),
-        excess=max(found.curvature - _LOUD, 0.0),
-    )
-    return Features(*(min(value, _FARTHEST) for value in whole))
+    """Return what the log odds are linear in, for a network of so many layers."""
+    gradients = [value for value in (found.gradient, found.carried) if value is not None]
+    slowness = excess = 0.0
+    if found.curvature is not None and found.learning is not None:
+        # Once the signal leaves its plateau every layer multiplies the effect of the others: the deeper, the smaller a
+        # step must be.
+        lowest, highest = log(RATES[0]), log(RATES[1] / depth)
+        best = max(min(log(_TOLERATED) - found.curvature, highest), lowest)
+        slowness, excess = _ENOUGH - best - found.learning, found.curvature - _LOUD
+    unclipped = (-min(gradients, default=0.0), found.gradient or 0.0, slowness, excess)
+    return Features(*(min(max(value, 0.0), _FARTHEST) for value in unclipped))
 
 
-def trainability(run: Run) -> Trainability:
-    """Return what the numbers of a run promise."""
-    found = signals(run)
+def trainability(measurements: Measurements) -> Trainability:
+    """Return the probability that a network trains, and at which learning rates."""
+    found, estimated = signals(measurements), not measurements.has_gradient
     if found is None:
         lost = Reason("outlook", -_FARTHEST, "the signal, or its gradient, does not reach the other end")
-        return Trainability(0.0, None, None, run.loss is None, (lost,))
-    measured = features(found, run.stack.depth)
+        return Trainability(0.0, None, None, estimated, (lost,))
+    measured = features(found, measurements.depth)
     odds = fitted.INTERCEPT + sum(fitted.WEIGHTS[name] * value for name, value in measured._asdict().items())
     probability = 1 / (1 + exp(-min(max(odds, -700.0), 700.0)))
-    rate = recommended_rate(found, run.stack.depth) if probability >= 0.5 else None
+    rate = recommended_rate(found, measurements.depth) if probability >= 0.5 else None
     rates = None if rate is None else (rate / _SLOWER, rate * _FASTER)
-    return Trainability(probability, rate, rates, found.estimated, tuple(_reasons(found, measured)))
+    reasons = tuple(_reasons(found, measured))
+    return Trainability(probability, rate, rates, estimated, reasons, at_most=found.curvature is None)
 
 
-def recommended_rate(found: Signals, depth: int) -> float:
-    """Return the learning rate to try first, in one digit: a power of the curvature, at most 2/depth."""
+def recommended_rate(found: Signals, depth: int) -> float | None:
+    """Return the recommended learning rate to one digit, a power of the curvature, at most 2/depth; None without one.
+
+    There is none where the curvature is not known.
+    """
+    if found.curvature is None:
+        return None
     by_curvature = exp(fitted.RATE_INTERCEPT + fitted.RATE_SLOPE * max(found.curvature, -_FARTHEST))
     return float(f"{min(by_curvature, fitted.RATE_MOST, _STEEPEST / depth):.0e}")
 
 
-def output_scale(run: Run) -> float | None:
-    """Return the std over the inputs of what the readout says of a class; None where the signal is lost."""
-    found = signals(run)
-    return None if found is None else exp(min(found.output, 700.0))
+def rate_of(measurements: Measurements) -> float | None:
+    """Return the learning rate in use, else the recommended one; None where there is neither."""
+    in_use = measurements.learning_rate
+    return trainability(measurements).learning_rate if in_use is None else in_use
+
+
+def output_scale(measurements: Measurements) -> float | None:
+    """Return the std over the inputs of one output of a readout; None where the signal is lost or that is not known."""
+    found = signals(measurements)
+    return None if found is None or found.output is None else exp(min(found.output, 700.0))
 
 
 def _reasons(found: Signals, measured: Features) -> list[Reason]:
-    """Return what speaks for and against training, the strongest against it first."""
+    """Return what speaks for and against training, the strongest against it first; nothing on what is not known."""
     typical: Mapping[str, float] = fitted.TYPICAL
-    told = "estimated" if found.estimated else "measured"
-    factor = _times(found.gradient)
-    slow_rule = "collapsed_inputs" if found.information < -4 else "faint_output"
-    said = {
-        "falling": ("vanishing_gradient", f"dL/dz at layer 1 is {factor} that at the last ({told})"),
-        "growing": ("exploding_gradient", f"dL/dz at layer 1 is {factor} that at the last ({told})"),
-        "slowness": (slow_rule, f"inputs move what the readout says by {exp(min(found.output, 700.0)):.2g} only"),
-        "excess": ("loud_output", f"the loss is so steep that learning rates over {_steepest(found)} overshoot"),
-    }
+    said: dict[str, tuple[str, str]] = {}
+    if found.gradient is not None:
+        how = "estimated" if found.estimated else "measured"
+        ratio = f"dL/dz at layer 1 is {_times(found.gradient)} that at the last ({how})"
+        said |= {"falling": ("vanishing_gradient", ratio), "growing": ("exploding_gradient", ratio)}
+    if found.output is not None and found.curvature is not None:
+        slow_rule = "collapsed_inputs" if found.information < -4 else "faint_output"
+        output, steepest = exp(min(found.output, 700.0)), _steepest(found.curvature)
+        said["slowness"] = slow_rule, f"inputs move what the readout says by {output:.2g} only"
+        said["excess"] = "loud_output", f"the loss is so steep that learning rates over {steepest} overshoot"
     reasons = [
         Reason(rule, fitted.WEIGHTS[name] * (getattr(measured, name) - typical[name]), words)
         for name, (rule, words) in said.items()
@@ -146,8 +163,8 @@ def _times(logarithm: float) -> str:
     return f"{factor:.3g} times"
 
 
-def _steepest(found: Signals) -> str:
-    rate = _TOLERATED * exp(-min(found.curvature, 700.0))
+def _steepest(curvature: float) -> str:
+    rate = _TOLERATED * exp(-min(curvature, 700.0))
     return f"{rate:.1g}" if isfinite(rate) else "0"
 
 
@@ -161,6 +178,7 @@ __all__ = [
     "features",
     "gradient_rms",
     "output_scale",
+    "rate_of",
     "recommended_rate",
     "signals",
     "trainability",

@@ -13,6 +13,7 @@ from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.experiments.train.network import Network, gradients, slopes_of
 from actdiag.experiments.train.optimizers import OPTIMIZERS, clip, optimizer
 from actdiag.model.stack import Stack
+from actdiag.options import TrainOptions
 from actdiag.streams import Stream, stream
 
 MOST_ITERATIONS = 10_000_000
@@ -37,11 +38,11 @@ class Recipe(NamedTuple):
         clip_value: What every entry of a gradient is brought down to; None to leave it.
     """
 
-    optimizer: str = "sgd"
-    iterations: int = 1000
-    batch: int = 128
-    clip_norm: float | None = None
-    clip_value: float | None = None
+    optimizer: str = TrainOptions.optimizer
+    iterations: int = TrainOptions.iterations
+    batch: int = TrainOptions.batch
+    clip_norm: float | None = TrainOptions.clip_norm
+    clip_value: float | None = TrainOptions.clip_value
 
 
 def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
@@ -50,7 +51,7 @@ def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
     Raises:
         InvalidField: A field is not.
     """
-    check_choice("optimizer", recipe.optimizer, OPTIMIZERS)
+    optimizer = check_choice("optimizer", recipe.optimizer, OPTIMIZERS)
     for field in ("clip_norm", "clip_value"):
         if getattr(recipe, field) is not None:
             check_real(field, getattr(recipe, field), 0.0, _LARGEST, open_below=True)
@@ -58,7 +59,7 @@ def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
     batch = check_integer("batch", recipe.batch, 1, MOST_BATCH)
     if batch > rows:
         raise InvalidField(field="batch", problem=f"must be at most {rows}, the rows to train on, got {batch}")
-    return recipe._replace(iterations=iterations, batch=batch)
+    return recipe._replace(optimizer=optimizer, iterations=iterations, batch=batch)
 
 
 def check_training_fits(stack: Stack, recipe: Recipe, classes: int) -> None:
@@ -69,7 +70,7 @@ def check_training_fits(stack: Stack, recipe: Recipe, classes: int) -> None:
     """
     item = stack.format.bytes
     columns = [stack.columns(layer) for layer in range(1, stack.depth + 1)]
-    weights = [stack.fan_in(layer) * of for layer, of in enumerate(columns, 1)]
+    weights = [stack.fan_in(layer) * stack.columns(layer) for layer in stack.weight_layers]
     weights.append(stack.widths[-1] * classes)
     held = item * _ARRAYS_A_ROW * (sum(columns) + classes)
     asked = {

@@ -1,7 +1,7 @@
 """A stack and its readout as something that learns: parameters held in memory, gradients by backpropagation."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,29 +9,34 @@ from actdiag.activations import Activation
 from actdiag.arrays import Array, Counts
 from actdiag.engine.losses import Loss, cross_entropy, readout
 from actdiag.engine.parameters import draw_biases, draw_weights, fit_scale, sample_weights
-from actdiag.engine.propagation import multiply
 from actdiag.engine.workers import Workers
 from actdiag.model.stack import Stack
+from actdiag.ops.dense import Dense
+from actdiag.ops.entry import Parameters
 from actdiag.streams import Stream, stream
 
 
 @dataclass(slots=True)
 class Layer:
-    """A layer's parameters, changed in place by training.
+    """What a layer learns, changed in place by training.
 
     Attributes:
-        weights: w, shape (fan_in, columns).
-        biases: b, shape (columns,).
+        weights: w, shape (fan_in, columns); None of a layer without weights.
+        biases: b, shape (columns,); likewise.
         slope: The learned slope, shape (1,), of an activation that has one.
     """
 
-    weights: Array
-    biases: Array
+    weights: Array | None = None
+    biases: Array | None = None
     slope: Array | None = None
 
     def parameters(self) -> list[Array]:
         """Return the arrays that are learned."""
-        return [self.weights, self.biases] + ([] if self.slope is None else [self.slope])
+        return [array for array in (self.weights, self.biases, self.slope) if array is not None]
+
+    def drawn(self) -> Parameters | None:
+        """Return what the layer's op runs with."""
+        return None if self.weights is None else Parameters(self.weights, self.biases)
 
 
 @dataclass(slots=True)
@@ -52,10 +57,10 @@ class Network:
         """Return all that is learned, layer by layer, the readout last."""
         return [array for layer in (*self.layers, self.readout) for array in layer.parameters()]
 
-    def activation(self, number: int) -> Activation:
-        """Return the activation of a layer, with the slope that it has learned."""
-        act, slope = self.stack.act, self.layers[number - 1].slope
-        return act if slope is None or act.sloped is None else act.sloped(slope.item())
+    def activation(self, number: int) -> Activation | None:
+        """Return the activation of a layer, with the slope that it has learned; None where none follows."""
+        act, slope = self.stack.nodes[number - 1].site.act, self.layers[number - 1].slope
+        return act if act is None or slope is None or act.sloped is None else act.sloped(slope.item())
 
 
 def draw_network(stack: Stack, classes: int, workers: Workers) -> Network:
@@ -66,43 +71,53 @@ def draw_network(stack: Stack, classes: int, workers: Workers) -> Network:
         classes: The classes of the readout, at least 2.
         workers: Where the blocks of that fit run.
     """
-    loss = Loss("cross-entropy", classes)
-    top = stack.inputs() if stack.init.fits_batch else np.empty((0, stack.widths[-1]), dtype=stack.dtype)
-    layers = []
-    for number in range(1, stack.depth + 1):
-        biases = draw_biases(stack, number)
-        scale = 1.0
-        if stack.init.fits_batch:
-            scale = fit_scale(sample_weights(stack, number), biases, top, stack.row_blocks(), workers)
-        weights = draw_weights(stack, number, scale)
-        if biases is None:
-            biases = np.zeros(stack.columns(number), dtype=stack.dtype)
-        if stack.init.fits_batch:
-            top = stack.act.value(top @ weights + biases)
-        slope = None if stack.act.slope is None else np.array([stack.act.slope], dtype=stack.dtype)
-        layers.append(Layer(weights, biases, slope))
-    weights, own = readout(stack, loss, top, workers)
-    return Network(stack, layers, Layer(weights, np.zeros(classes, dtype=stack.dtype) if own is None else own))
+    network = Network(stack, [], Layer())
+    passed = Pass({0: stack.inputs()}) if stack.init.fits_batch else None
+    for number, node in enumerate(stack.nodes, 1):
+        layer, act = Layer(), node.site.act
+        if node.draw is not None:
+            biases, scale = draw_biases(stack, number), 1.0
+            if passed is not None:
+                inputs = passed.values[node.reads[0]]
+                scale = fit_scale(sample_weights(stack, number), biases, inputs, stack.row_blocks(), workers)
+            zeros = np.zeros(stack.columns(number), dtype=stack.dtype)
+            layer = Layer(draw_weights(stack, number, scale), zeros if biases is None else biases)
+        if act is not None and act.slope is not None:
+            layer.slope = np.array([act.slope], dtype=stack.dtype)
+        network.layers.append(layer)
+        if passed is not None:
+            _run(network, passed, number, act)
+    last = np.empty((0, stack.widths[-1]), dtype=stack.dtype) if passed is None else passed.values[stack.depth]
+    weights, own = readout(stack, Loss("cross-entropy", classes), last, workers)
+    network.readout = Layer(weights, np.zeros(classes, dtype=stack.dtype) if own is None else own)
+    return network
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pass:
-    """What a forward pass of a batch leaves: the inputs and pre-activations of every layer, the activations used.
+    """What a forward pass of a batch leaves.
 
     Attributes:
-        inputs: The input of layers 1 to L and of the readout, each of shape (batch, fan_in).
-        z: Pre-activations of layers 1 to L, each of shape (batch, columns).
-        acts: The activation of each layer, as it was in this pass.
-        logits: What the readout says, shape (batch, classes).
+        values: By number, the values that layers read, each of shape (batch, units): 0 is the input, n the activations
+            of layer n, -n its pre-activations.
+        acts: The activation of layers 1 to L, as it was in this pass; None where none follows.
+        logits: The outputs of the readout, shape (batch, classes).
     """
 
-    inputs: list[Array]
-    z: list[Array]
-    acts: list[Activation]
-    logits: Array
+    values: dict[int, Array]
+    acts: list[Activation | None] = field(default_factory=list)
+    logits: Array = field(default_factory=lambda: np.empty((0, 0)))
+
+    @property
+    def z(self) -> list[Array]:
+        """Pre-activations of layers 1 to L, each of shape (batch, columns)."""
+        return [self.values[-number] for number in range(1, len(self.acts) + 1)]
 
 
-def climb(network: Network, inputs: Array, rng: np.random.Generator | None = None) -> Pass:
+_READOUT = Dense()
+
+
+def forward(network: Network, inputs: Array, rng: np.random.Generator | None = None) -> Pass:
     """Push a batch, shape (batch, features), through a network.
 
     Args:
@@ -110,47 +125,71 @@ def climb(network: Network, inputs: Array, rng: np.random.Generator | None = Non
         inputs: The batch, in the stack's dtype.
         rng: Where an activation that draws its slopes in training takes them from; None to evaluate.
     """
-    a, below, above, acts = inputs, [], [], []
-    for number, layer in enumerate(network.layers, 1):
-        z = np.empty((len(a), layer.weights.shape[1]), dtype=a.dtype)
-        multiply(a, layer.weights, layer.biases, z)
+    passed = Pass({0: inputs})
+    for number in range(1, len(network.layers) + 1):
         act = network.activation(number)
-        if rng is not None and act.slope_range is not None and act.sloped is not None:
-            act = act.sloped(rng.uniform(*act.slope_range, size=z.shape).astype(z.dtype))
-        below.append(a)
-        above.append(z)
-        acts.append(act)
-        a = act.value(z)
-    logits = np.empty((len(a), network.readout.weights.shape[1]), dtype=a.dtype)
-    multiply(a, network.readout.weights, network.readout.biases, logits)
-    return Pass([*below, a], above, acts, logits)
+        if rng is not None and act is not None and act.slope_range is not None and act.sloped is not None:
+            shape = len(inputs), network.stack.columns(number)
+            act = act.sloped(rng.uniform(*act.slope_range, size=shape).astype(inputs.dtype))
+        _run(network, passed, number, act)
+    drawn = _readout_parameters(network)
+    passed.logits = np.empty((len(inputs), drawn.weights.shape[1]), dtype=inputs.dtype)
+    _READOUT.forward([passed.values[len(network.layers)]], drawn, passed.logits)
+    return passed
 
 
-def descend(network: Network, passed: Pass, d_logits: Array) -> Iterator[tuple[int, Array, Array, list[Array]]]:
-    """Yield (layer, dL/da, dL/dz, gradients of the layer's parameters) from the readout, which is layer 0, downwards.
+def _run(network: Network, passed: Pass, number: int, act: Activation | None) -> None:
+    """Add a layer to a pass."""
+    node, layer = network.stack.nodes[number - 1], network.layers[number - 1]
+    inputs = [passed.values[value] for value in node.reads]
+    z = np.empty((len(inputs[0]), node.site.columns), dtype=inputs[0].dtype)
+    node.op.forward(inputs, layer.drawn(), z)
+    passed.acts.append(act)
+    passed.values[-number] = z
+    passed.values[number] = z if act is None else act.value(z)
+
+
+def _readout_parameters(network: Network) -> Parameters:
+    drawn = network.readout.drawn()
+    assert drawn is not None
+    return drawn
+
+
+def backward(network: Network, passed: Pass, d_logits: Array) -> Iterator[tuple[int, Array, Array, list[Array]]]:
+    """Yield (layer, dL/da, dL/dz, gradients of the layer's parameters) from the readout, which is layer 0, to layer 1.
 
     The gradients stand in the order of `Layer.parameters`. Of the readout dL/da is empty and dL/dz that of the logits.
     """
-    yield 0, np.empty(0), d_logits, [passed.inputs[-1].T @ d_logits, d_logits.sum(axis=0)]
-    d_z, weights = d_logits, network.readout.weights
-    for number in range(len(network.layers), 0, -1):
-        layer, z, act = network.layers[number - 1], passed.z[number - 1], passed.acts[number - 1]
-        d_a = d_z @ weights.T
-        d_z = act.pull_back(z, d_a)
-        gradients = [passed.inputs[number - 1].T @ d_z, d_z.sum(axis=0)]
-        if layer.slope is not None and act.slope_derivative is not None:
+    depth = len(network.layers)
+    last = passed.values[depth]
+    yield 0, np.empty(0), d_logits, _READOUT.parameter_gradients(last, d_logits)
+    at = {depth: np.empty_like(last)}
+    _READOUT.backward(0, d_logits, [last], _readout_parameters(network), at[depth])
+    for number in range(depth, 0, -1):
+        node, layer, act = network.stack.nodes[number - 1], network.layers[number - 1], passed.acts[number - 1]
+        z, d_a, d_more = passed.values[-number], at.pop(number), at.pop(-number, None)
+        d_z = d_a if act is None else act.pull_back(z, d_a)
+        if d_more is not None:
+            d_z = d_z + d_more
+        inputs = [passed.values[value] for value in node.reads]
+        gradients = node.op.parameter_gradients(inputs[0], d_z) if layer.weights is not None else []
+        if layer.slope is not None and act is not None and act.slope_derivative is not None:
             gradients.append((d_a * act.slope_derivative(z)).sum().reshape(1))
         yield number, d_a, d_z, gradients
-        weights = layer.weights
+        for which, (value, read) in enumerate(zip(node.reads, inputs, strict=True)):
+            if value:
+                d_value = np.empty_like(read)
+                node.op.backward(which, d_z, inputs, layer.drawn(), d_value)
+                at[value] = at[value] + d_value if value in at else d_value
 
 
 def gradients(
     network: Network, inputs: Array, labels: Counts, rng: np.random.Generator | None = None
 ) -> tuple[float, float, list[Array]]:
     """Return the mean cross-entropy of a batch, its accuracy, and the gradients in the order of `parameters`."""
-    passed = climb(network, inputs, rng)
+    passed = forward(network, inputs, rng)
     loss, d_logits = cross_entropy(passed.logits, labels, len(inputs))
-    by_layer = {number: own for number, _, _, own in descend(network, passed, d_logits)}
+    by_layer = {number: own for number, _, _, own in backward(network, passed, d_logits)}
     ordered = [own for number in (*range(1, len(network.layers) + 1), 0) for own in by_layer[number]]
     return loss, _accuracy(passed.logits, labels), ordered
 
@@ -160,7 +199,7 @@ def evaluate(network: Network, inputs: Array, labels: Counts, rows_at_once: int 
     loss = right = 0.0
     for start in range(0, len(inputs), rows_at_once):
         rows = slice(start, start + rows_at_once)
-        logits = climb(network, inputs[rows].astype(network.stack.dtype, copy=False)).logits
+        logits = forward(network, inputs[rows].astype(network.stack.dtype, copy=False)).logits
         loss += cross_entropy(logits, labels[rows], len(inputs))[0]
         right += _accuracy(logits, labels[rows]) * len(logits)
     return loss, right / len(inputs)

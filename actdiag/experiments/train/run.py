@@ -1,4 +1,4 @@
-"""A training run: a stack, data and a recipe in, its curves and its statistics before and after out."""
+"""A training run: a stack is trained by a recipe, and its curves and its statistics before and after are returned."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,15 +7,17 @@ from typing import NamedTuple
 
 from actdiag.arrays import Array
 from actdiag.datasets.catalogue import Dataset
-from actdiag.datasets.inputs import DEFAULT_ROWS
-from actdiag.diagnosis import Run, Verdict, judge_run
+from actdiag.diagnosis import Verdict, diagnose
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train.loop import Recipe, Step, steps
-from actdiag.experiments.train.network import draw_network, evaluate
+from actdiag.experiments.train.network import Network, draw_network, evaluate
 from actdiag.experiments.train.outcome import Outcome, outcome_of
 from actdiag.experiments.train.snapshot import Snapshot, relative_changes, snapshot
 from actdiag.measure.moments import directions, mean_cosine, squares_of
+from actdiag.measure.statistics import InputStats, LossValue
+from actdiag.measurements import Measurements
 from actdiag.model.stack import Stack
+from actdiag.options import DEFAULT_ROWS
 
 AUTO_RATES = {
     "sgd": (1.0, 0.1, 0.01, 0.001),
@@ -36,7 +38,7 @@ class Tried(NamedTuple):
 
 
 class DataFacts(NamedTuple):
-    """What data a stack was trained on: their name, how many rows and features there are, and how many classes."""
+    """The data that a stack was trained on: their name, and the numbers of rows, features and classes."""
 
     name: str
     train_rows: int
@@ -47,11 +49,11 @@ class DataFacts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TrainingRun:
-    """What became of a stack in training.
+    """The result of training a stack.
 
     Attributes:
         stack: The stack, over the rows that the statistics are of.
-        data: What it was trained on.
+        data: The data that it was trained on.
         recipe: How it was trained.
         learning_rate: The learning rate.
         loss: The cross-entropy of every iteration's batch, before its update; None where it is not finite.
@@ -60,9 +62,9 @@ class TrainingRun:
         test_accuracy: Likewise.
         before: Statistics at initialization.
         after: Statistics after the last update.
-        first_update: Of each layer, the norm of what the first update changed of its weights, over theirs; None where
+        first_update: The norm of the first update of each layer's weights over the norm of the weights; None where
             that is not finite.
-        verdict: What `before` promised.
+        verdict: The verdict at initialization, on `before`.
         tried: The learning rates that were tried to find this one; empty where it was given.
     """
 
@@ -97,20 +99,21 @@ class TrainingRun:
 
     @property
     def outcome(self) -> Outcome:
-        """What the losses say: `learned`, `slow`, `did not learn` or `diverged`."""
+        """The outcome by the losses: `learned`, `slow`, `did not learn` or `diverged`."""
         return outcome_of(self.final_loss, self.data.classes)
 
 
 class Look(NamedTuple):
-    """A run while it goes, before the update of an iteration.
+    """A run in progress, before the update of an iteration.
 
     Attributes:
-        stack: What is trained.
+        stack: The stack that is trained.
         learning_rate: The learning rate.
         step: The iteration, with the loss and the accuracy of its batch.
-        iterations: How many there will be.
-        weights: Of every layer, as they are now; not to be changed or kept, for training changes them in place.
-        snapshot: Takes the statistics as they are now.
+        iterations: The number of iterations of the whole run.
+        weights: The current weights of every layer that has some; not to be changed or kept, for training changes them
+            in place.
+        snapshot: Returns the current statistics.
     """
 
     stack: Stack
@@ -165,14 +168,14 @@ def _one(
         return snapshot(network, inputs, labels, workers)
 
     before = look()
-    weights = [layer.weights for layer in network.layers]
+    weights = [layer.weights for layer in network.layers if layer.weights is not None]
     drawn = [array.copy() for array in weights]
     taken: list[Step] = []
     first_update: tuple[float | None, ...] = ()
     for step in steps(network, _in_dtype(data, stack), data.train_labels, recipe, learning_rate):
         taken.append(step)
         if len(taken) == 2:
-            first_update = relative_changes(drawn, weights)
+            first_update = _by_layer(network, relative_changes(drawn, weights))
         if watch is not None:
             watch(Look(stack, learning_rate, step, recipe.iterations, weights, look))
     test_loss, test_accuracy = evaluate(network, data.test_inputs, data.test_labels)
@@ -188,23 +191,29 @@ def _one(
         test_accuracy,
         before,
         look(),
-        first_update or relative_changes(drawn, weights),
+        first_update or _by_layer(network, relative_changes(drawn, weights)),
         _verdict(stack, before, data, learning_rate),
     )
 
 
+def _by_layer(network: Network, changes: Sequence[float | None]) -> tuple[float | None, ...]:
+    """Return what is known of the layers that have weights for every layer, None for the others."""
+    known = iter(changes)
+    return tuple(None if layer.weights is None else next(known) for layer in network.layers)
+
+
 def _verdict(stack: Stack, before: Snapshot, data: Dataset, learning_rate: float) -> Verdict:
     found = [directions(stack.inputs())]
-    return judge_run(
-        Run(
-            stack,
+    return diagnose(
+        Measurements(
+            stack.sites(),
             before.layers,
+            InputStats(mean_cosine(found), sqrt(squares_of(found).mean() / stack.input_width)),
             before.change_per_layer,
-            mean_cosine(found),
-            loss="cross-entropy",
-            learning_rate=learning_rate,
+            loss=LossValue("cross-entropy", data.classes, before.loss),
             classes=data.classes,
-            input_rms=sqrt(squares_of(found).mean() / stack.input_width),
+            learning_rate=learning_rate,
+            recipe=stack,
         )
     )
 

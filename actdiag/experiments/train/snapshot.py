@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from actdiag.arrays import Array, Counts
+from actdiag.engine.backward import BackwardLayer
 from actdiag.engine.losses import cross_entropy
-from actdiag.engine.propagation import BackwardLayer
 from actdiag.engine.workers import Workers
-from actdiag.experiments.train.network import Network, climb, descend
+from actdiag.experiments.train.network import Network, backward, forward
 from actdiag.experiments.train.optimizers import norm_of
 from actdiag.measure.forward import Axis, ForwardMeasure, change_per_layer
 from actdiag.measure.gradients import BackwardMeasure
@@ -22,32 +23,33 @@ class Snapshot:
     Attributes:
         layers: Statistics of the activations and of the gradients of the cross-entropy, layer 1 first.
         change_per_layer: The factor from layer to layer.
-        loss: The cross-entropy of the rows that were measured.
+        loss: The cross-entropy of the rows that were measured; None where it is not finite.
     """
 
     layers: tuple[LayerStats, ...]
     change_per_layer: ChangePerLayer
-    loss: float
+    loss: float | None
 
 
 def snapshot(network: Network, inputs: Array, labels: Counts, workers: Workers) -> Snapshot:
     """Return the statistics of a network over rows, shape (rows, features), in the stack's dtype."""
     sites = _sites(network, len(inputs))
-    passed = climb(network, inputs)
+    passed = forward(network, inputs)
     loss, d_logits = cross_entropy(passed.logits, labels, len(inputs))
-    forward, backward = ForwardMeasure(sites, Axis()), BackwardMeasure(sites)
+    activations, gradients = ForwardMeasure(sites, Axis()), BackwardMeasure(sites)
     layers = [
-        forward.summarize(number, [forward.visit(number, z, a)])
-        for number, (z, a) in enumerate(zip(passed.z, passed.inputs[1:], strict=True), 1)
+        activations.summarize(number, [activations.visit(number, z, passed.values[number])])
+        for number, z in enumerate(passed.z, 1)
     ]
-    for number, d_a, d_z, _ in descend(network, passed, d_logits):
+    for number, d_a, d_z, _ in backward(network, passed, d_logits):
         if number:
-            z, weights = passed.z[number - 1], network.layers[number - 1].weights
-            blocks = [backward.visit(number, z, d_a, d_z)]
-            layer = BackwardLayer(number, passed.inputs[number - 1], weights, z, d_z, blocks)
-            weighed = backward.weigh(layer, workers)
-            layers[number - 1] = backward.summarize(layer, weighed, layers[number - 1])
-    return Snapshot(tuple(layers), change_per_layer(layers), loss)
+            node, own = network.stack.nodes[number - 1], network.layers[number - 1]
+            z, inputs_of = passed.values[-number], passed.values[node.reads[0]]
+            blocks = [gradients.visit(number, z, d_a, d_z)]
+            layer = BackwardLayer(number, node.op, inputs_of, own.weights, z, d_z, blocks)
+            weighed = gradients.weigh(layer, workers)
+            layers[number - 1] = gradients.summarize(layer, weighed, layers[number - 1])
+    return Snapshot(tuple(layers), change_per_layer(layers), loss if isfinite(loss) else None)
 
 
 def _sites(network: Network, rows: int) -> list[Site]:

@@ -49,8 +49,9 @@ def predicted_shares(
     starts, ends = points - half - nudge, points + half + nudge
     # Between two neighbouring x the entries are spread evenly from f to f; where f is flat they are all at one place.
     length = np.maximum(high - low, FORMATS["float64"].normal)
-    shares = [
-        float(np.dot(weights, np.clip((end - low) / length, 0, 1) - np.clip((start - low) / length, 0, 1)))
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    with np.errstate(over="ignore"):  # far from where f is flat
+        shares = [
+            float(np.dot(weights, np.clip((end - low) / length, 0, 1) - np.clip((start - low) / length, 0, 1)))
+            for start, end in zip(starts, ends, strict=True)
+        ]
     return points, np.array(shares)

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from actdiag.errors import InvalidField
 from actdiag.measure.histograms import Histogram
 from actdiag.measure.statistics import LayerStats
+from actdiag.numerals import brief, percent, rough
 from actdiag.render.figures.density import predicted_shares
 from actdiag.render.figures.parts import BLUE, DPI, ORANGE, RED, VERDICT_COLOURS, title
 from actdiag.report import Report
@@ -38,7 +39,7 @@ def signal_figure(report: Report) -> Figure:
         predicted = _predicted(panel, report, stats) or predicted
         panel.set_title(f"layer {number}", fontsize=10)
         notes = [_noted(report, number, name) for name in ("mean", "std")] if stats.rms is not None else []
-        notes += [f"zero {words.percent(stats.zero_fraction)}"] if stats.zero_fraction else []
+        notes += [f"zero {percent(stats.zero_fraction)}"] if stats.zero_fraction else []
         notes += _off_axis(stats)
         _note(panel, "\n".join(notes), 8, headroom=1.4)
     for panel in axes[len(shown) :]:
@@ -66,7 +67,8 @@ def comparison_figure(reports: Sequence[Report]) -> Figure:
     width = max(1.75 * len(shown) + 2.6, 8.0)
     figure = Figure(figsize=(width, sum(heights) + 0.7), dpi=DPI, layout="constrained")
     key = "\nbars: measured, line: predicted" if any(report.layer_theory for report in reports) else ""
-    figure.suptitle(words.setting(reports[0]) + key, fontsize=10, wrap=True)
+    bias = words.common_biases([report.stack for report in reports])
+    figure.suptitle(words.setting(reports[0], bias) + key, fontsize=10, wrap=True)
     parts = figure.subfigures(len(blocks), 1, squeeze=False, height_ratios=heights).ravel()
     for act, block, part in zip(acts, blocks, parts, strict=True):
         _block(part, act, block, shown)
@@ -82,7 +84,7 @@ def _block(part: SubFigure, act: str, reports: Sequence[Report], shown: Sequence
             stats = report.layers[number - 1]
             _histogram(axes, stats)
             _predicted(axes, report, stats)
-            note = "\n".join([f"std {words.brief(stats.std)}", *_off_axis(stats)])
+            note = "\n".join([f"std {brief(stats.std)}", *_off_axis(stats)])
             _note(axes, note, 7, headroom=1.3)
             axes.set_yticks([])
             axes.tick_params(labelsize=7)
@@ -129,14 +131,14 @@ def _predicted(axes: Axes, report: Report, stats: LayerStats) -> bool:
 def _noted(report: Report, number: int, name: str) -> str:
     """Return a statistic of a layer, with its spread over the runs where there are several."""
     spread = "" if report.repeats is None else words.value_at(report.repeats.sd[number - 1], name)
-    value = words.brief(words.value_at(report.layers[number - 1], name))
-    return f"{name} {value}" + (f" ± {spread:.2g}" if isinstance(spread, float) else "")
+    value = brief(words.value_at(report.layers[number - 1], name))
+    return f"{name} {value}" + (f" ± {rough(spread)}" if isinstance(spread, float) else "")
 
 
 def _off_axis(stats: LayerStats) -> list[str]:
     """Return a line on the entries that the axis leaves out, if they are worth one."""
     share = (stats.histogram.below + stats.histogram.above) / _entries(stats.histogram)
-    return [f"off the axis {words.percent(share)}"] if share > _WORTH_SAYING else []
+    return [f"off the axis {percent(share)}"] if share > _WORTH_SAYING else []
 
 
 def _entries(histogram: Histogram) -> int:

@@ -3,7 +3,8 @@
 from matplotlib.figure import Figure
 
 from actdiag.report import Report
-from actdiag.view import words
+from actdiag.view.summary import heading
+from actdiag.view.words import outlook
 
 # Okabe & Ito's palette, told apart by every kind of colour vision; markers and labels say the same without colour.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
@@ -14,8 +15,7 @@ DPI = 150
 
 def title(figure: Figure, report: Report) -> None:
     """Write the stack and its verdict over a picture."""
-    stack = report.stack
     rules = ", ".join(rule.replace("_", " ") for rule in report.verdict.decided_by)
-    verdict = f"{report.verdict.severity} ({words.outlook(report.verdict)})" + (f": {rules}" if rules else "")
-    heading = f"{stack.act.name}, {words.initializer(stack)}\n{words.setting(report)}\nverdict: {verdict}"
-    figure.suptitle(heading, fontsize=10, wrap=True)
+    verdict = f"{report.verdict.severity} ({outlook(report.verdict)})" + (f": {rules}" if rules else "")
+    name, setting, *_ = heading(report)
+    figure.suptitle(f"{name}\n{setting}\nverdict: {verdict}", fontsize=10, wrap=True)

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
+from actdiag import numerals
 from actdiag.errors import InvalidField
 from actdiag.experiments.train import TrainingRun
 from actdiag.render.figures.parts import BLUE, DPI, GREEN, GREY, ORANGE, RED
 from actdiag.view import training as words_of
-from actdiag.view import words
 
 MOST_RUNS = 40
 
@@ -61,19 +61,19 @@ def training_figure(runs: Sequence[TrainingRun]) -> Figure:
     losses, accuracies = [], []
     for run, style, name in zip(runs, styles, names, strict=True):
         known = [loss for loss in run.loss if loss is not None]
-        end = words.number(run.final_loss) if run.diverged_at is None else words_of.outcome(run)
+        end = numerals.number(run.final_loss) if run.diverged_at is None else words_of.outcome(run)
         losses.append(_curve(run, known, style, f"{name}  {end}"))
-        test = "" if run.test_loss is None else f", test {words.percent(run.test_accuracy)}"
-        told = f"{name}  {words.percent(run.final_accuracy)}{test}" if run.diverged_at is None else f"{name}  {end}"
+        test = "" if run.test_loss is None else f", test {numerals.percent(run.test_accuracy)}"
+        told = f"{name}  {numerals.percent(run.final_accuracy)}{test}" if run.diverged_at is None else f"{name}  {end}"
         accuracies.append(_curve(run, run.accuracy[: len(known)], style, told))
     height = _loss_axis(upper, losses, log(classes))
     _draw(upper, losses, height, heights[0])
-    _guess(upper, log(classes), f"a guess: ln {classes} = {words.number(log(classes))}")
+    _guess(upper, log(classes), f"a guess: ln {classes} = {numerals.number(log(classes))}")
     lower.set_ylim(0, 1.02)
     lower.set_ylabel("accuracy of the batch")
     lower.yaxis.set_major_formatter(PercentFormatter(1.0))
     _draw(lower, accuracies, lambda accuracy: accuracy / 1.02, heights[1])
-    _guess(lower, 1 / classes, f"a guess: {words.percent(1 / classes)}", below=True)
+    _guess(lower, 1 / classes, f"a guess: {numerals.percent(1 / classes)}", below=True)
     lower.set_xlim(0, runs[0].recipe.iterations)
     lower.set_xlabel("iteration")
     return figure

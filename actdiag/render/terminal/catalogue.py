@@ -7,12 +7,12 @@ import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from actdiag import numerals
 from actdiag.activations import ACTIVATIONS, Activation, traits
 from actdiag.errors import InvalidField
 from actdiag.initializers import INITIALIZERS, Initializer
 from actdiag.registry import Registry
 from actdiag.render.terminal.marks import sparkline, table
-from actdiag.view import words
 
 CURVE_REACH = 5.0
 """Activations are drawn from minus to plus this."""
@@ -72,7 +72,7 @@ def initializers_view(fan_in: int, fan_out: int, *, width: int, ascii_only: bool
     for head in ("name", f"std at {fan_in}, {fan_out}", "distribution", *(["source"] if wide else [])):
         view.add_column(head, no_wrap=True)
     for entry in entries:
-        cells = [entry.name, words.number(entry.std(fan_in, fan_out)), entry.distribution]
+        cells = [entry.name, numerals.number(entry.std(fan_in, fan_out)), entry.distribution]
         view.add_row(*cells, *([entry.source] if wide else []))
     parts: list[RenderableType] = [view, Text()]
     if not wide:
@@ -91,15 +91,15 @@ def initializer_view(
     std, reach = init.std(fan_in, fan_out), float(np.abs(weights).max()) or 1.0
     counts = np.histogram(weights, _SAMPLE_BINS, (-reach, reach))[0]
     bars = sparkline([int(count) for count in counts], _SAMPLE_BINS, ascii_only)
-    bias = init.bias_variance(fan_in, fan_out) ** 0.5
+    bias, gain = init.bias_variance(fan_in, fan_out) ** 0.5, numerals.precise(std * fan_in**0.5)
     lines = [
         *_registered(INITIALIZERS, init.name),
         ("fans", f"fan_in {fan_in}, fan_out {fan_out}"),
-        ("std", f"{std:.6g} (a sample drawn here: {weights.std():.6g})"),
-        ("gain", f"{std * fan_in**0.5:.6g} (std x sqrt(fan_in): 1.414 keeps a relu's signal, 1 a linear layer's)"),
+        ("std", f"{numerals.precise(std)} (a sample drawn here: {numerals.precise(weights.std())})"),
+        ("gain", f"{gain} (std x sqrt(fan_in): 1.414 keeps a relu's signal, 1 a linear layer's)"),
         ("distribution", init.distribution),
-        ("sample", f"{words.number(-reach)} {bars} {words.number(reach)}"),
-        ("biases", f"std {bias:.6g}" if init.sample_bias else "zero"),
+        ("sample", f"{numerals.number(-reach)} {bars} {numerals.number(reach)}"),
+        ("biases", f"std {numerals.precise(bias)}" if init.sample_bias else "zero"),
         ("source", init.source),
     ]
     return Group(Text(init.name, "bold"), _sources(lines))
@@ -117,7 +117,7 @@ def range_of(act: Activation) -> str:
     """Return the range as an interval: `[0, inf)`."""
     low, high = act.bounds
     opening, closing = "[" if isfinite(low) else "(", "]" if isfinite(high) else ")"
-    return f"{opening}{low:.3g}, {high:.3g}{closing}"
+    return f"{opening}{numerals.brief(low)}, {numerals.brief(high)}{closing}"
 
 
 def trait_words(act: Activation) -> dict[str, str]:
@@ -125,20 +125,20 @@ def trait_words(act: Activation) -> dict[str, str]:
     derived = traits(act)
     known = derived.slope_at_zero
     # Rounded first, so that a slope that vanishes at 0 reads 0 and not what it is at the nearest number.
-    slope = words.MISSING if known is None else "|".join(dict.fromkeys(f"{round(side, 12):.3g}" for side in known))
+    sides = dict.fromkeys(numerals.brief(round(side, 12)) for side in known or ())
     supremum = derived.slope_supremum
     return {
         "zero-centred": _yes(derived.zero_centred),
         "monotonic": _yes(derived.monotonic),
         "smooth": _yes(derived.smooth),
-        "slope at 0": slope,
-        "saturates": words.MISSING if act.derivative is None else act.saturates,
-        "sup |f'|": words.MISSING if supremum is None else f"{supremum:.4g}",
+        "slope at 0": "|".join(sides) or numerals.MISSING,
+        "saturates": numerals.MISSING if act.derivative is None else act.saturates,
+        "sup |f'|": numerals.MISSING if supremum is None else f"{supremum:.4g}",
     }
 
 
 def _yes(flag: bool | None) -> str:
-    return words.MISSING if flag is None else "yes" if flag else "no"
+    return numerals.MISSING if flag is None else "yes" if flag else "no"
 
 
 def _registered(registry: Registry[Activation] | Registry[Initializer], name: str) -> list[tuple[str, str]]:
@@ -178,7 +178,7 @@ def _curves(act: Activation, columns: int, ascii_only: bool) -> Text:
                 canvas[height][column] = (mark, style)
     text = Text()
     zero = round(top / ((top - bottom) or 1.0) * (_ROWS - 1))
-    labels = {zero: "0", 0: f"{top:.3g}", _ROWS - 1: f"{bottom:.3g}"}
+    labels = {zero: "0", 0: numerals.brief(top), _ROWS - 1: numerals.brief(bottom)}
     for number, cells in enumerate(canvas):
         text.append(f"{labels.get(number, ''):>{_LABEL}} ", "dim")
         for mark, style in cells:

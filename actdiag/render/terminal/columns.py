@@ -5,11 +5,12 @@ from typing import Literal, NamedTuple
 
 from rich.text import Text
 
+from actdiag import numerals
 from actdiag.measure.statistics import LayerStats
 from actdiag.render.terminal.marks import FLAG_STYLE
 from actdiag.report import Report
 from actdiag.theory.types import Estimate, LayerTheory
-from actdiag.view import words
+from actdiag.view.words import value_at
 
 _NOTE_WIDTH = 9
 _LEAST_BARS, _MOST_BARS = 10, 30
@@ -38,26 +39,26 @@ class _Column(NamedTuple):
 
 
 _SIGNAL_COLUMNS = (
-    _Column("mean", "mean", words.number, 9, 1, 2),
-    _Column("std", "std", words.number, 8, 0, 0),
-    _Column("rms", "rms", words.number, 8, 6, 7),
-    _Column("unit std", "unit_std", words.number, 8, 4, 3),
-    _Column("rms z", "pre_activation.rms", words.number, 8, 7, 8),
-    _Column("zero", "zero_fraction", words.percent, 5, 5, 5),
-    _Column("dead", "dead_fraction", words.percent, 5, 2, 4),
-    _Column("satur.", "saturated_fraction", words.percent, 6, 2, 6),
-    _Column("cosine", "cosine", words.cosine, 6, 3, 1),
+    _Column("mean", "mean", numerals.number, 9, 1, 2),
+    _Column("std", "std", numerals.number, 8, 0, 0),
+    _Column("rms", "rms", numerals.number, 8, 6, 7),
+    _Column("unit std", "unit_std", numerals.number, 8, 4, 3),
+    _Column("rms z", "pre_activation.rms", numerals.number, 8, 7, 8),
+    _Column("zero", "zero_fraction", numerals.percent, 5, 5, 5),
+    _Column("dead", "dead_fraction", numerals.percent, 5, 2, 4),
+    _Column("satur.", "saturated_fraction", numerals.percent, 6, 2, 6),
+    _Column("cosine", "cosine", numerals.cosine, 6, 3, 1),
 )
 
 _GRADIENT_COLUMNS = (
-    _Column("rms a", "rms", words.number, 8, 2, 1),
-    _Column("rms dL/dz", "gradient.rms", words.number, 9, 0, 0),
-    _Column("ratio", "gradient.ratio", words.number, 8, 1, 2),
-    _Column("|dL/dW|", "weight_gradient.norm", words.number, 8, 3, 3),
-    _Column("dW/W", "weight_gradient.weight_ratio", words.number, 8, 7, 6),
-    _Column("|dL/db|", "bias_gradient.norm", words.number, 8, 8, 7),
-    _Column("dL/dslope", "slope_gradient", words.number, 9, 4, 5),
-    _Column("zero", "gradient.zero_fraction", words.percent, 5, 6, 4),
+    _Column("rms a", "rms", numerals.number, 8, 2, 1),
+    _Column("rms dL/dz", "gradient.rms", numerals.number, 9, 0, 0),
+    _Column("ratio", "gradient.ratio", numerals.number, 8, 1, 2),
+    _Column("|dL/dW|", "weight_gradient.norm", numerals.number, 8, 3, 3),
+    _Column("dW/W", "weight_gradient.weight_ratio", numerals.number, 8, 7, 6),
+    _Column("|dL/db|", "bias_gradient.norm", numerals.number, 8, 8, 7),
+    _Column("dL/dslope", "slope_gradient", numerals.number, 9, 4, 5),
+    _Column("zero", "gradient.zero_fraction", numerals.percent, 5, 6, 4),
 )
 
 
@@ -102,7 +103,7 @@ class Columns:
         columns = [
             column
             for column in (_SIGNAL_COLUMNS if report.loss is None else _GRADIENT_COLUMNS)
-            if any(column.text(words.value_at(stats, column.name)) != words.MISSING for stats in rows)
+            if any(column.text(value_at(stats, column.name)) != numerals.MISSING for stats in rows)
         ]
         free = room - _NOTE_WIDTH
         while columns and free - sum(column.width + 1 for column in columns) < _LEAST_BARS:
@@ -164,22 +165,23 @@ def _add_detail(shown: list[_Shown], free: int) -> None:
 
 def _looks(column: _Column, report: Report, rows: Sequence[LayerStats], ascii_only: bool) -> list[_Look]:
     """Return a column in growing detail: numbers, with their spread, with predictions, with the spread of those."""
+    plain = numerals.in_ascii if ascii_only else str
     said = [report.layer_theory[stats.layer - 1] if report.layer_theory else LayerTheory() for stats in rows]
     flags = [column.name in one.flagged for one in said]
-    means = [words.value_at(stats, column.name) for stats in rows]
-    estimates: list[Estimate | None] = [words.value_at(one.predicted, column.name) for one in said]
+    means = [value_at(stats, column.name) for stats in rows]
+    estimates: list[Estimate | None] = [value_at(one.predicted, column.name) for one in said]
     measured = [[column.text(mean) for mean in means]]
     if report.repeats is not None:
-        spreads = [words.value_at(report.repeats.sd[stats.layer - 1], column.name) for stats in rows]
+        spreads = [value_at(report.repeats.sd[stats.layer - 1], column.name) for stats in rows]
         pairs = zip(means, spreads, strict=True)
-        measured.append([words.plus_minus(column.text, mean, sd, ascii_only) for mean, sd in pairs])
+        measured.append([plain(numerals.plus_minus(column.text, mean, sd)) for mean, sd in pairs])
     looks = [_look(column, texts, flags) for texts in measured]
     if any(estimates):
         predicted = [column.text(estimate.value) if estimate else "" for estimate in estimates]
         looks.append(_look(column, measured[-1], flags, predicted))
         if report.repeats is not None:
             predicted = [
-                words.plus_minus(column.text, *estimate, ascii_only) if estimate else "" for estimate in estimates
+                plain(numerals.plus_minus(column.text, *estimate)) if estimate else "" for estimate in estimates
             ]
             looks.append(_look(column, measured[-1], flags, predicted))
     return looks

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from actdiag.numerals import brief, factor, number, whole_percent
 from actdiag.render.terminal.marks import FLAG_STYLE, STYLES, table
 from actdiag.report import Report
 from actdiag.view import words
@@ -17,8 +18,7 @@ def comparison_view(reports: Sequence[Report], *, width: int, ascii_only: bool =
     acts = list(dict.fromkeys(report.stack.act.name for report in reports))
     inits = list(dict.fromkeys(report.stack.init.name for report in reports))
     cells = {(report.stack.act.name, report.stack.init.name): report for report in reports}
-    automatic = any(report.stack.target_gain is not None for report in reports)
-    bias = "biases (b) that go with each gain" if automatic else None
+    bias = words.common_biases([report.stack for report in reports], mark=" (b)")
     name_width = max(len(name) for name in inits)
     fitting = max((width - name_width - 1) // (_CELL_WIDTH + 1), 1)
     parts: list[RenderableType] = [Text(words.setting(reports[0], bias)), Text()]
@@ -42,10 +42,10 @@ def _cell(report: Report) -> Text:
     verdict, change, stack = report.verdict, report.change_per_layer, report.stack
     gain = ""
     if stack.target_gain is not None:
-        gain = f"gain {words.brief(stack.target_gain)}, b {words.brief(stack.bias_spread(1)[1])}\n"
-    text = Text(f"{gain}rms {words.number(report.layers[-1].rms)}\n")
-    text.append(f"up {words.change(change.forward)}\ndown {words.change(change.backward)}\n")
-    text.append(verdict.severity, STYLES[verdict.severity]).append(f" {words.chance(verdict.probability)}")
+        gain = f"gain {brief(stack.target_gain)}, b {brief(stack.bias_spread(1)[1])}\n"
+    text = Text(f"{gain}rms {number(report.layers[-1].rms)}\n")
+    text.append(f"up {factor(change.forward)}\ndown {factor(change.backward)}\n")
+    text.append(verdict.severity, STYLES[verdict.severity]).append(f" {whole_percent(verdict.probability)}")
     if report.repeats is not None:
         text.append(f"\nso {dict(report.repeats.verdicts).get(verdict.severity, 0)} of {report.repeats.n} runs")
     if report.theory is not None and report.theory.disagrees:

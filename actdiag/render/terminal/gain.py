@@ -6,11 +6,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from actdiag import numerals
 from actdiag.experiments.verify import Verification
 from actdiag.render.terminal.marks import table
 from actdiag.theory.critical import CriticalPoint
 from actdiag.theory.gains import Gains, TorchGain
-from actdiag.view import words
 from actdiag.view.selection import evenly_chosen
 
 _MOST_ROWS = 10
@@ -33,7 +33,7 @@ def gain_view(found: Gains, checked: Verification | None, width: int = 80, ascii
         view.add_row(Text(label, "dim"), text)
     take = found.recommended
     style = "green" if take.good else "yellow"
-    view.add_row(Text("take", "bold"), Text(f"gain {take.gain:.6g}, {_biases(take.bias_std)}", style))
+    view.add_row(Text("take", "bold"), Text(f"gain {numerals.precise(take.gain)}, {_biases(take.bias_std)}", style))
     view.add_row(Text("because", "dim"), take.reason)
     parts: list[RenderableType] = [Text(found.name, "bold"), view]
     for framework, lines in snippets(take.gain, take.bias_std).items():
@@ -76,9 +76,9 @@ def _lines(found: Gains) -> list[tuple[str, str]]:
         ("backward gain", f"{_number(backward)}: keeps the gradient under such a signal, E[f'(z)^2]^(-1/2)"),
     ]
     if forward and backward:
-        change = words.change(forward / backward)
+        change = numerals.factor(forward / backward)
         apart = abs(forward / backward - 1)
-        gap = f"{100 * apart:.2g} %: under the forward gain the gradient's rms changes by {change} a layer"
+        gap = f"{numerals.rough(100 * apart)} %: under the forward gain the gradient's rms changes by {change} a layer"
         lines.append(("gap", "none" if apart < 1e-9 else gap))
     if found.gain_reason:
         lines.append(("none", found.gain_reason))
@@ -99,21 +99,23 @@ def _lines(found: Gains) -> list[tuple[str, str]]:
         meaning = "there chi1 = 1 and chiq = 1"
         lines.append(("half-stable", f"{_point(found.half_stable, stability=False)}; {meaning}"))
     if found.torch is not None:
-        lines.append(("calculate_gain", f"{found.torch.gain:.6g} is what torch.nn.init has: {_comes_of(found.torch)}"))
+        gain = numerals.precise(found.torch.gain)
+        lines.append(("calculate_gain", f"{gain} is what torch.nn.init has: {_comes_of(found.torch)}"))
     return lines
 
 
 def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:.6g}"
+    return "none" if value is None else numerals.precise(value)
 
 
 def _biases(std: float) -> str:
-    return f"biases N(0, {std:.6g}^2)" if std else "biases 0"
+    return f"biases N(0, {numerals.precise(std)}^2)" if std else "biases 0"
 
 
 def _point(point: CriticalPoint, stability: bool = True) -> str:
     q = "any" if point.q is None else "falling to 0" if point.q == 0 else f"{point.q:.4g}"
-    text = f"gain (sigma_w) {point.sigma_w:.6g}, bias std (sigma_b) {point.sigma_b:.6g}, second moment of z (q) {q}"
+    sigma_w, sigma_b = numerals.precise(point.sigma_w), numerals.precise(point.sigma_b)
+    text = f"gain (sigma_w) {sigma_w}, bias std (sigma_b) {sigma_b}, second moment of z (q) {q}"
     if not stability:
         return text
     if point.stable and point.chiq == 1:
@@ -126,8 +128,8 @@ def _comes_of(torch: TorchGain) -> str:
         return "signal and gradient keep"
     gradient = f"the gradient's rms changes by x{torch.gradient_change:.4g} a layer"
     if torch.fate == "settles":
-        return f"the signal settles at an rms of {words.brief(sqrt(torch.q or 0.0))}, and {gradient}"
-    return f"the signal {torch.fate} by {words.change(torch.signal_change)} a layer, and {gradient}"
+        return f"the signal settles at an rms of {numerals.brief(sqrt(torch.q or 0.0))}, and {gradient}"
+    return f"the signal {torch.fate} by {numerals.factor(torch.signal_change)} a layer, and {gradient}"
 
 
 def _verified(checked: Verification, ascii_only: bool) -> RenderableType:
@@ -148,5 +150,5 @@ def _verified(checked: Verification, ascii_only: bool) -> RenderableType:
 
 
 def _cells(predicted: float | None, measured: float | None, spread: float | None) -> list[str]:
-    strayed = words.MISSING if spread is None else f"x{spread:.2f}"
-    return [words.number(predicted), words.number(measured), strayed]
+    strayed = numerals.MISSING if spread is None else f"x{spread:.2f}"
+    return [numerals.number(predicted), numerals.number(measured), strayed]

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from actdiag.external import Judgement
 
-_MOST_CHARGES = 4
+_MOST_VIOLATIONS = 4
 
 
 def judgements_view(judgements: Sequence[Judgement]) -> RenderableType:
@@ -19,8 +19,8 @@ def judgements_view(judgements: Sequence[Judgement]) -> RenderableType:
     for judgement in judgements:
         verdict = Text("nothing wrong", "green") if judgement.healthy else Text("unhealthy", "yellow")
         lines.add_row(Text(judgement.judge, "bold"), verdict)
-        for charge in judgement.charges[:_MOST_CHARGES]:
-            lines.add_row("", charge.said)
-        if len(judgement.charges) > _MOST_CHARGES:
-            lines.add_row("", f"and {len(judgement.charges) - _MOST_CHARGES} more")
+        for violation in judgement.violations[:_MOST_VIOLATIONS]:
+            lines.add_row("", violation.said)
+        if len(judgement.violations) > _MOST_VIOLATIONS:
+            lines.add_row("", f"and {len(judgement.violations) - _MOST_VIOLATIONS} more")
     return lines

@@ -7,12 +7,15 @@ from rich import box
 from rich.table import Table
 
 from actdiag.diagnosis import RULES, Finding
+from actdiag.view.summary import UNEXPECTED
 
 STYLES = {"healthy": "green", "at-risk": "yellow", "untrainable": "red bold"}
 SEVERITY_STYLES = {"info": "cyan", "warning": "yellow", "error": "red"}
 
 FLAG_STYLE = "bold magenta"
 """Of what theory does not expect; `!` says the same without colour."""
+
+_LINE_STYLES = {**STYLES, **SEVERITY_STYLES, UNEXPECTED: FLAG_STYLE}
 
 _BARS = "▁▂▃▄▅▆▇█"
 _ASCII_BARS = ".:-=+*#@"
@@ -23,6 +26,11 @@ def table(ascii_only: bool) -> Table:
     """Return an empty table in the house style: a rule under the head, nothing else."""
     style = _PLAIN_HEAD if ascii_only else box.SIMPLE_HEAD
     return Table(box=style, padding=0, pad_edge=False, show_edge=False, header_style="bold", safe_box=False)
+
+
+def style_of(severity: str | None) -> str:
+    """Return the style of a line of that severity; none for a line that only informs."""
+    return "" if severity is None else _LINE_STYLES[severity]
 
 
 def sparkline(counts: Sequence[int], cells: int, ascii_only: bool) -> str:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from actdiag.experiments.fix import Mended
+from actdiag.experiments.fix import Fix
+from actdiag.numerals import brief, cosine, factor, number, whole_percent
 from actdiag.render.terminal.marks import STYLES, table
 from actdiag.report import Report
-from actdiag.view import words
 
 
 def mended_view(
-    before: Report, mended: Mended | None, command: Sequence[str], *, width: int, ascii_only: bool = False
+    before: Report, mended: Fix | None, command: Sequence[str], *, width: int, ascii_only: bool = False
 ) -> RenderableType:
     """Return what mended a stack, or that nothing did.
 
@@ -52,14 +52,14 @@ def _rows(before: Report, after: Report) -> list[tuple[str, Text, Text]]:
 
     rows = [
         ("verdict", severity(before), severity(after)),
-        pair("probability that SGD trains it", lambda report: words.percent(report.verdict.probability)),
-        pair("learning rate to try", lambda report: words.brief(report.verdict.learning_rate)),
-        pair("rms a, last layer", lambda report: words.number(report.layers[-1].rms)),
-        pair("rms a, change per layer", lambda report: words.change(report.change_per_layer.forward)),
+        pair("probability that SGD trains it", lambda report: whole_percent(report.verdict.probability)),
+        pair("learning rate to try", lambda report: brief(report.verdict.learning_rate)),
+        pair("rms a, last layer", lambda report: number(report.layers[-1].rms)),
+        pair("rms a, change per layer", lambda report: factor(report.change_per_layer.forward)),
     ]
     if before.loss is not None:
-        rows.append(pair("rms dL/dz, change per layer", lambda report: words.change(report.change_per_layer.backward)))
-    return [*rows, pair("cosine, last layer", lambda report: words.cosine(report.layers[-1].cosine))]
+        rows.append(pair("rms dL/dz, change per layer", lambda report: factor(report.change_per_layer.backward)))
+    return [*rows, pair("cosine, last layer", lambda report: cosine(report.layers[-1].cosine))]
 
 
 def _wrapped(command: Sequence[str], width: int) -> str:

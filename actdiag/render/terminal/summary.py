@@ -1,6 +1,6 @@
 """The view of one report: a headline, a table with a row per layer, and the verdict."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -9,17 +9,18 @@ from rich.text import Text
 from actdiag.diagnosis import Verdict
 from actdiag.measure.histograms import Histogram
 from actdiag.measure.statistics import LayerStats
+from actdiag.numerals import brief, in_ascii
 from actdiag.render.terminal.columns import Columns
-from actdiag.render.terminal.marks import FLAG_STYLE, SEVERITY_STYLES, STYLES, sparkline, table, word
+from actdiag.render.terminal.marks import SEVERITY_STYLES, sparkline, style_of, table, word
 from actdiag.report import Report
 from actdiag.view import words
 from actdiag.view.selection import evenly_chosen
+from actdiag.view.summary import heading, summary
 
 MOST_ROWS = 20
 """Layers shown of a deep stack unless others are asked for."""
 
 _SHOWN_SHARE = 0.01
-_MOST_FLAGS = 3
 
 
 def report_view(
@@ -42,51 +43,22 @@ def report_view(
 
 def headline(report: Report) -> Text:
     """Return the stack in full: what was run, so that it can be run again."""
-    stack = report.stack
-    text = Text.assemble((f"{stack.act.name}, {words.initializer(stack)}", "bold"), "\n", words.setting(report))
-    if report.loss is not None:
-        classes = f" over {report.loss.classes} classes" if report.loss.classes else ""
-        text.append(f"\nloss {report.loss.name}{classes}: {words.brief(report.loss.value)}")
-        text.append(" (mean)" if report.repeats else "")
-    return text
+    name, *others = heading(report)
+    return Text.assemble((name, "bold"), *(f"\n{line}" for line in others))
 
 
 def verdict_view(report: Report, ascii_only: bool = False) -> RenderableType:
     """Return the verdict, the numbers that led to it, and what to change."""
-    verdict = report.verdict
+    plain = in_ascii if ascii_only else str
+    verdict, *others = summary(report)
     lines = Table.grid(padding=(0, 1, 0, 0))
     lines.add_column(no_wrap=True)
     lines.add_column(overflow="fold")
-    rates = words.rates(verdict)
-    if rates is not None:
-        lines.add_row("  SGD", rates)
-    for what, journey in words.journeys(report):
-        lines.add_row(f"  {what}", journey)
-    if report.repeats is not None:
-        lines.add_row("  runs", ", ".join(f"{count} {outlook}" for outlook, count in report.repeats.verdicts))
-    for mark, said in _theory(report, ascii_only):
-        lines.add_row(mark, said)
-    advised: set[str] = set()
-    for finding in verdict.findings:
-        severity = Text(f"  {finding.severity}", SEVERITY_STYLES[finding.severity])
-        lines.add_row(severity, f"{finding.rule}: {finding.summary}")
-        if finding.advice not in advised:
-            lines.add_row("  ->" if ascii_only else "  →", finding.advice)
-        advised.add(finding.advice)
-    style = STYLES[verdict.severity]
-    return Group(Text.assemble("verdict: ", (verdict.severity, style), f" ({words.outlook(verdict)})"), lines)
-
-
-def _theory(report: Report, ascii_only: bool) -> Iterator[tuple[Text, str | Text]]:
-    """Yield what theory says of the stack, and the first of the numbers that are not what it expects."""
-    if report.theory is None:
-        return
-    yield Text("  theory"), "\n".join(words.theory(report.theory))
-    flags = words.flags(report, ascii_only)
-    for line in flags[:_MOST_FLAGS]:
-        yield Text("  !", FLAG_STYLE), line
-    if len(flags) > _MOST_FLAGS:
-        yield Text(), f"and {len(flags) - _MOST_FLAGS} more"
+    for line in others:
+        label = Text(f"  {plain(line.label)}" if line.label else "", style_of(line.severity))
+        lines.add_row(label, plain(line.text))
+    severity = (verdict.severity or "", style_of(verdict.severity))
+    return Group(Text.assemble(f"{verdict.label}: ", severity, f" ({verdict.text})"), lines)
 
 
 def _table(report: Report, shown: Sequence[int], width: int, ascii_only: bool) -> RenderableType:
@@ -117,7 +89,7 @@ def _axis(report: Report, decades: range) -> str:
     if report.loss is not None:
         return f"histograms: log10 |dL/dz| from {decades.start} to {decades.stop}"
     edges = report.layers[0].histogram.edges
-    return f"histograms: a from {words.brief(edges[0])} to {words.brief(edges[-1])}, exact zeros left out"
+    return f"histograms: a from {brief(edges[0])} to {brief(edges[-1])}, exact zeros left out"
 
 
 def _blank(histogram: Histogram) -> bool:

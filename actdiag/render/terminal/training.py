@@ -8,11 +8,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from actdiag import numerals
 from actdiag.experiments.train import Snapshot, TrainingRun
 from actdiag.experiments.train.snapshot import worst_dead
 from actdiag.render.terminal.marks import FLAG_STYLE, STYLES, levels, table
 from actdiag.view import training as words_of
-from actdiag.view import words
 
 OUTCOME_STYLES = {"learned": "green", "slow": "yellow", "did not learn": "red", "diverged": "red bold"}
 
@@ -64,19 +64,8 @@ def training_view(runs: Sequence[TrainingRun], *, width: int, ascii_only: bool =
 
 def paired(before: float | None, after: float | None, text: Callable[[float | None], str], ascii_only: bool) -> str:
     """Return a number before and after: `0.069→0.98`."""
-    return f"{text(before)}{'->' if ascii_only else '→'}{text(after)}"
-
-
-def factor(value: float | None) -> str:
-    """Return a change per layer in a few characters: two decimals near 1, two digits far from it."""
-    if value is None:
-        return words.MISSING
-    return f"{value:.2f}" if 0.095 <= value < 99.5 else f"{value:.2g}"
-
-
-def ratio(value: float | None) -> str:
-    """Return an update over its weights in two digits: `1.2e-03`."""
-    return words.MISSING if value is None else f"{value:.1e}" if value else "0"
+    pair = f"{text(before)}→{text(after)}"
+    return numerals.in_ascii(pair) if ascii_only else pair
 
 
 def largest(values: Sequence[float | None]) -> float | None:
@@ -115,26 +104,26 @@ def _columns(runs: Sequence[TrainingRun], ascii_only: bool) -> list[_Column]:
         return [Text(paired(value(run.before), value(run.after), text, ascii_only)) for run in runs]
 
     acts, inits = [run.stack.act.name for run in runs], [run.stack.init.name for run in runs]
-    rates = [words.brief(run.learning_rate) + "*" * bool(run.tried) for run in runs]
+    rates = [numerals.brief(run.learning_rate) + "*" * bool(run.tried) for run in runs]
     varied = [(head, cells) for head, cells in (("act", acts), ("init", inits)) if len(set(cells)) > 1]
     varied += [("lr", rates)] if len(set(rates)) > 1 or any(run.tried for run in runs) else []
     told = [_Column(head, [Text(cell) for cell in cells], 0) for head, cells in varied or [("init", inits)]]
-    losses = [Text(paired(run.loss[0], run.final_loss, words.number, ascii_only)) for run in runs]
-    test = [words.percent(run.test_accuracy if run.test_loss is not None else None) for run in runs]
+    losses = [Text(paired(run.loss[0], run.final_loss, numerals.number, ascii_only)) for run in runs]
+    test = [numerals.percent(run.test_accuracy if run.test_loss is not None else None) for run in runs]
     severities = [run.verdict.severity for run in runs]
     verdicts = [
-        Text.assemble((severity, STYLES[severity]), f" {words_of.chance(run.verdict.probability)}")
+        Text.assemble((severity, STYLES[severity]), f" {numerals.whole_percent(run.verdict.probability)}")
         for severity, run in zip(severities, runs, strict=True)
     ]
     return [
         *told,
         _Column("loss", losses, 1, right=True),
-        _Column("train", [Text(words.percent(run.final_accuracy)) for run in runs], 5, right=True),
+        _Column("train", [Text(numerals.percent(run.final_accuracy)) for run in runs], 5, right=True),
         _Column("test", [Text(cell) for cell in test], 4, right=True),
-        _Column("up", pairs(lambda taken: taken.change_per_layer.forward, factor), 6, right=True),
-        _Column("down", pairs(lambda taken: taken.change_per_layer.backward, factor), 7, right=True),
-        _Column("dead", pairs(lambda taken: worst_dead(taken.layers), words.percent), 8, right=True),
-        _Column("update", [Text(ratio(largest(run.first_update))) for run in runs], 9, right=True),
+        _Column("up", pairs(lambda taken: taken.change_per_layer.forward, numerals.short_factor), 6, right=True),
+        _Column("down", pairs(lambda taken: taken.change_per_layer.backward, numerals.short_factor), 7, right=True),
+        _Column("dead", pairs(lambda taken: worst_dead(taken.layers), numerals.percent), 8, right=True),
+        _Column("update", [Text(numerals.ratio(largest(run.first_update))) for run in runs], 9, right=True),
         _Column("verdict", verdicts, 2),
         _Column("outcome", [Text(words_of.outcome(run), OUTCOME_STYLES[run.outcome]) for run in runs], 0),
     ]
@@ -155,8 +144,8 @@ def _drawn(run: TrainingRun, curve: Sequence[float | None], top: float, ascii_on
 def _legend(heads: Collection[str], axis: float | None, guess: float) -> str:
     """Return what the columns of these heads hold."""
     meanings = (
-        (axis is not None, f"curve: the loss from 0 to {words.brief(axis)}"),
-        ("loss" in heads, f"loss: first and last (a guess has {words.brief(guess)})"),
+        (axis is not None, f"curve: the loss from 0 to {numerals.brief(axis)}"),
+        ("loss" in heads, f"loss: first and last (a guess has {numerals.brief(guess)})"),
         ("train" in heads, "train, test: accuracy"),
         ("test" in heads and "train" not in heads, "test: accuracy"),
         ("up" in heads and "down" not in heads, "up: change per layer of rms(a), before and after"),

@@ -6,11 +6,11 @@ from typing import NamedTuple
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from actdiag import numerals
 from actdiag.experiments.train import Snapshot
 from actdiag.experiments.train.snapshot import worst_dead
 from actdiag.render.terminal.marks import table
-from actdiag.render.terminal.training import factor, largest, ratio
-from actdiag.view import words
+from actdiag.render.terminal.training import largest
 
 
 class Watched(NamedTuple):
@@ -39,12 +39,12 @@ class Watched(NamedTuple):
         """What there is to tell, in a few characters each."""
         change = self.taken.change_per_layer
         return {
-            "loss": "not finite" if self.loss is None else words.number(self.loss),
-            "accuracy": words.percent(self.accuracy),
-            "up": factor(change.forward),
-            "down": factor(change.backward),
-            "dead": words.percent(worst_dead(self.taken.layers)),
-            "update": ratio(largest(self.updates)),
+            "loss": "not finite" if self.loss is None else numerals.number(self.loss),
+            "accuracy": numerals.percent(self.accuracy),
+            "up": numerals.short_factor(change.forward),
+            "down": numerals.short_factor(change.backward),
+            "dead": numerals.percent(worst_dead(self.taken.layers)),
+            "update": numerals.ratio(largest(self.updates)),
         }
 
 

@@ -1,0 +1,59 @@
+"""What all functions of the front door do: their help names every option, and an unknown one gets a suggestion."""
+
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable, Collection
+from typing import Any, ParamSpec, TypeVar
+
+from actdiag.errors import InvalidField, did_you_mean
+from actdiag.options import default_text, fields_of
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def takes(
+    *kinds: type[Any], not_taken: Collection[str] = ()
+) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    """Return a decorator of a function whose signature names the fields of some kinds of options.
+
+    The options are appended to the docstring. An unknown option is a TypeError that offers the nearest known one.
+
+    Args:
+        kinds: The classes of options.
+        not_taken: Options of other functions that this one finds out by itself: None and False are ignored, and
+            anything else is refused.
+    """
+
+    def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        known = inspect.signature(function).parameters
+
+        @functools.wraps(function)
+        def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+            for name in [name for name in kwargs if name not in known]:
+                given = kwargs.pop(name)
+                if name not in not_taken:
+                    message = f"unexpected option {name!r}{did_you_mean(name, known)}"
+                    raise TypeError(message)
+                if given is not None and given is not False:
+                    raise InvalidField(name, f"must be left out: the data say what it is, got {given!r}")
+            return function(*args, **kwargs)
+
+        if function.__doc__:
+            checked.__doc__ = f"{inspect.cleandoc(function.__doc__)}\n\nOptions:\n{_described(kinds, known)}\n"
+        return checked
+
+    return decorate
+
+
+def _described(kinds: tuple[type[Any], ...], known: Collection[str]) -> str:
+    """Return a paragraph for each option: what it sets, what else it takes from Python, and its default."""
+    lines = []
+    for one in fields_of(*kinds):
+        default = default_text(one)
+        said = [one.metadata["help"], one.metadata["library"], "" if default is None else f"Default: {default}."]
+        text = f"{one.name}: {' '.join(filter(None, said))}"
+        if one.name in known:
+            lines.append(textwrap.fill(text, 116, initial_indent="    ", subsequent_indent="        "))
+    return "\n".join(lines)

@@ -1,0 +1,77 @@
+"""fix: the smallest change that makes a stack healthy."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from actdiag.activations import Activation
+from actdiag.api.door import takes
+from actdiag.api.running import runner
+from actdiag.api.stack import build_stack
+from actdiag.arrays import Numbers
+from actdiag.experiments.run import Progress
+from actdiag.initializers import Initializer
+from actdiag.options import BackwardOptions, RunOptions, StackOptions, options_from
+from actdiag.report import Report
+
+if TYPE_CHECKING:
+    from actdiag.experiments.fix import Fix
+
+
+@takes(StackOptions, BackwardOptions, RunOptions)
+def fix(
+    act: str | Activation = StackOptions.act,
+    init: str | Initializer = StackOptions.init,
+    *,
+    backward: bool = False,
+    depth: int | None = StackOptions.depth,
+    width: int | None = StackOptions.width,
+    widths: Sequence[int] | None = StackOptions.widths,
+    bias_mean: float | None = StackOptions.bias_mean,
+    bias_std: float | None = StackOptions.bias_std,
+    gain: float | str = StackOptions.gain,
+    dtype: str = StackOptions.dtype,
+    seed: int = StackOptions.seed,
+    input: str | Path | Numbers = StackOptions.input,
+    input_width: int | None = StackOptions.input_width,
+    batch: int | None = StackOptions.batch,
+    standardize: bool = StackOptions.standardize,
+    loss: str = BackwardOptions.loss,
+    classes: int = BackwardOptions.classes,
+    labels: str | Path | Numbers | None = BackwardOptions.labels,
+    memory: int | str = BackwardOptions.memory,
+    bins: int = RunOptions.bins,
+    range: tuple[float, float] | None = RunOptions.range,
+    threads: int | None = RunOptions.threads,
+    repeats: int = RunOptions.repeats,
+    theory: bool = RunOptions.theory,
+    rules: str | Path | Mapping[str, Any] | None = RunOptions.rules,
+    progress: Progress | None = None,
+    report: Report | None = None,
+) -> "Fix | None":
+    """Return the smallest change that makes a stack healthy, with the Report of a run of it.
+
+    Changes are tried from small to large: the gain, the biases, both, the initializer, the activation. None is returned
+    for a stack that is healthy, and for one that none of them makes healthy.
+
+    With `backward` runs are those of `grad_flow`, else those of `propagate`, which do not use `loss`, `classes`,
+    `labels` and `memory`. A `report` of the stack saves its first run: the stack is then taken from there. `progress`
+    is called as in these functions, anew for every run.
+
+    Raises:
+        InvalidField: A ValueError that names the field, what it accepts and what it got.
+
+    Example:
+        >>> found = fix("relu", "xavier", depth=30, batch=200)
+        >>> found.change.options, found.report.verdict.severity
+        ({'gain': 1.41}, 'healthy')
+    """
+    from actdiag.experiments.fix import find_fix
+
+    given = locals()
+    run = runner(options_from(RunOptions, given), options_from(BackwardOptions, given) if backward else None)
+    if report is None:
+        report = run(build_stack(options_from(StackOptions, given)), progress)
+    if report.verdict.severity == "healthy":
+        return None
+    return find_fix(report, lambda stack: run(stack, progress))

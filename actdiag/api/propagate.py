@@ -1,0 +1,57 @@
+"""propagate: what becomes of the signal."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from actdiag.activations import Activation
+from actdiag.api.door import takes
+from actdiag.api.running import runner
+from actdiag.api.stack import build_stack
+from actdiag.arrays import Numbers
+from actdiag.experiments.run import Progress
+from actdiag.initializers import Initializer
+from actdiag.options import RunOptions, StackOptions, options_from
+from actdiag.report import Report
+
+
+@takes(StackOptions, RunOptions)
+def propagate(
+    act: str | Activation = StackOptions.act,
+    init: str | Initializer = StackOptions.init,
+    *,
+    depth: int | None = StackOptions.depth,
+    width: int | None = StackOptions.width,
+    widths: Sequence[int] | None = StackOptions.widths,
+    bias_mean: float | None = StackOptions.bias_mean,
+    bias_std: float | None = StackOptions.bias_std,
+    gain: float | str = StackOptions.gain,
+    dtype: str = StackOptions.dtype,
+    seed: int = StackOptions.seed,
+    input: str | Path | Numbers = StackOptions.input,
+    input_width: int | None = StackOptions.input_width,
+    batch: int | None = StackOptions.batch,
+    standardize: bool = StackOptions.standardize,
+    bins: int = RunOptions.bins,
+    range: tuple[float, float] | None = RunOptions.range,
+    threads: int | None = RunOptions.threads,
+    repeats: int = RunOptions.repeats,
+    theory: bool = RunOptions.theory,
+    rules: str | Path | Mapping[str, Any] | None = RunOptions.rules,
+    progress: Progress | None = None,
+) -> Report:
+    """Run a stack forward and report what becomes of the signal, layer by layer.
+
+    `progress` is called with (layers done, layers in all) after each layer, counted over all repeats.
+
+    Raises:
+        InvalidField: A ValueError that names the field, what it accepts and what it got.
+
+    Example:
+        >>> report = propagate("relu", "he", depth=3, batch=100)
+        >>> [layer.layer for layer in report.layers], report.verdict.severity
+        ([1, 2, 3], 'healthy')
+    """
+    given = locals()
+    run = runner(options_from(RunOptions, given))
+    return run(build_stack(options_from(StackOptions, given)), progress)

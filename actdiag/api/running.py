@@ -1,0 +1,62 @@
+"""How options become runs of a stack."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from actdiag.api.stack import as_array
+from actdiag.arrays import Numbers
+from actdiag.datasets.inputs import load_labels
+from actdiag.engine.losses import Loss
+from actdiag.engine.memory import parse_size
+from actdiag.experiments import run as running
+from actdiag.experiments.run import Progress, RunSettings, run_repeatedly, run_settings
+from actdiag.model.stack import Stack
+from actdiag.options import BackwardOptions, RunOptions
+from actdiag.report import Report
+
+Run = Callable[[Stack, Progress | None], Report]
+"""Runs a stack once for each of its repeats."""
+
+
+def make_loss(
+    name: str = BackwardOptions.loss,
+    classes: int = BackwardOptions.classes,
+    labels: str | Path | Numbers | None = BackwardOptions.labels,
+) -> Loss:
+    """Return the Loss that names and options describe, with its labels read.
+
+    Raises:
+        InvalidField: A field holds something that is not accepted.
+    """
+    if isinstance(labels, str | Path):
+        labels = load_labels(labels)
+    return Loss(name, classes, None if labels is None else as_array("labels", labels))
+
+
+def runner(options: RunOptions, backward: BackwardOptions | None = None, command: str = "grad-flow") -> Run:
+    """Return what runs a stack as the options say.
+
+    Args:
+        options: How to run it.
+        backward: What the backward pass starts from; None to run forward only.
+        command: The command of a report with a backward pass.
+
+    Raises:
+        InvalidField: An option holds something that is not accepted.
+    """
+    if backward is None:
+        once = running.run_propagate
+    else:
+        budget = parse_size("memory", backward.memory)
+        loss = make_loss(backward.loss, backward.classes, backward.labels)
+
+        def once(stack: Stack, settings: RunSettings) -> Report:
+            return running.run_grad_flow(stack, loss, budget, settings, command)
+
+    settings = run_settings(options.bins, options.range, options.threads, None, options.theory, options.rules)
+
+    def run(stack: Stack, progress: Progress | None) -> Report:
+        telling = settings if progress is None else settings._replace(progress=progress)
+        return run_repeatedly(once, stack, telling, options.repeats)
+
+    return run

@@ -1,0 +1,176 @@
+"""Stacks from names and options."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from actdiag import activations
+from actdiag.activations import Activation
+from actdiag.api.door import takes
+from actdiag.arrays import Numbers
+from actdiag.datasets.inputs import flatten_input, load_input, standardized
+from actdiag.datasets.random_inputs import RANDOM_INPUTS
+from actdiag.errors import InvalidField, check_integer
+from actdiag.initializers import Initializer
+from actdiag.model.stack import MOST_LAYERS, Stack
+from actdiag.options import DEFAULT_DEPTH, DEFAULT_ROWS, DEFAULT_WIDTH, LayerOptions, StackOptions, options_from
+from actdiag.theory.automatic import resolve_init, scale_fields
+
+
+@takes(StackOptions)
+def make_stack(
+    act: str | Activation = StackOptions.act,
+    init: str | Initializer = StackOptions.init,
+    *,
+    depth: int | None = StackOptions.depth,
+    width: int | None = StackOptions.width,
+    widths: Sequence[int] | None = StackOptions.widths,
+    bias_mean: float | None = StackOptions.bias_mean,
+    bias_std: float | None = StackOptions.bias_std,
+    gain: float | str = StackOptions.gain,
+    dtype: str = StackOptions.dtype,
+    seed: int = StackOptions.seed,
+    input: str | Path | Numbers = StackOptions.input,
+    input_width: int | None = StackOptions.input_width,
+    batch: int | None = StackOptions.batch,
+    standardize: bool = StackOptions.standardize,
+) -> Stack:
+    """Return the Stack that names and options describe, with its input read.
+
+    Raises:
+        InvalidField: A ValueError that names the field, what it accepts and what it got.
+        TypeError: There is no such option.
+    """
+    return build_stack(options_from(StackOptions, locals()))
+
+
+def build_stack(options: StackOptions) -> Stack:
+    """Return the Stack that options describe, with its input read.
+
+    Raises:
+        InvalidField: An option holds something that is not accepted.
+    """
+    widths = layer_widths(options.depth, options.width, options.widths)
+    batch, input_width = options.batch, options.input_width
+    if batch is not None:
+        check_integer("batch", batch, 1, 10**18)
+    data, label = _read_input(options.input, batch, bool(options.standardize))
+    if data is not None:
+        features = data.shape[1]
+        if input_width not in (None, features):
+            raise InvalidField(
+                field="input_width", problem=f"must be {features}, the features of {label}, got {input_width}"
+            )
+        batch, input_width = data.shape
+    act, init = activations.resolve(options.act), resolve_init(options.init)
+    return Stack(
+        act=act,
+        init=init,
+        widths=tuple(widths),
+        input=label,
+        input_width=widths[0] if input_width is None else input_width,
+        batch=DEFAULT_ROWS if batch is None else batch,
+        dtype=options.dtype,
+        seed=options.seed,
+        data=data,
+        **scale_fields(act, init, options.gain, options.bias_mean, options.bias_std),
+    )
+
+
+def layer_widths(depth: int | None, width: int | None, widths: Sequence[int] | None) -> list[int]:
+    """Return the units of layers 1 to L by the options that say them.
+
+    Raises:
+        InvalidField: There is no such number of layers, or both ways of saying them are used.
+    """
+    if widths is None:
+        units = DEFAULT_WIDTH if width is None else width
+        return [units] * check_integer("depth", DEFAULT_DEPTH if depth is None else depth, 1, MOST_LAYERS)
+    if isinstance(widths, str) or not isinstance(widths, Iterable):
+        raise InvalidField(field="widths", problem=f"must be a sequence of whole numbers, got {widths!r}")
+    listed = list(widths)
+    for field, value in (("depth", depth), ("width", width)):
+        if value is not None:
+            raise InvalidField(field, f"must be left out where widths are given, got {value}")
+    if not listed:
+        raise InvalidField(field="widths", problem="must hold at least one width, got none")
+    return listed
+
+
+def with_entries(
+    first: Stack, acts: Sequence[Activation], inits: Sequence[Initializer], options: LayerOptions
+) -> list[Stack]:
+    """Return a stack with every activation and every initializer, in that order."""
+    return [
+        replace(first, act=act, init=init, **scale_fields(act, init, options.gain, options.bias_mean, options.bias_std))
+        for act in acts
+        for init in inits
+    ]
+
+
+def resolve_acts(values: object) -> list[Activation]:
+    """Return the activations that one value, or each of several, stands for; what comes twice counts once.
+
+    Raises:
+        InvalidField: There are none, one is unknown, or two different ones have the same name.
+    """
+    return _several("act", values, activations.resolve)
+
+
+def resolve_inits(values: object) -> list[Initializer]:
+    """Return the initializers that one value, or each of several, stands for; what comes twice counts once.
+
+    Raises:
+        InvalidField: There are none, one is unknown, or two different ones have the same name.
+    """
+    return _several("init", values, resolve_init)
+
+
+def listed(field: str, values: object) -> list[Any]:
+    """Return one value, or the values of a sequence, as a list of at least one.
+
+    Raises:
+        InvalidField: The sequence is empty.
+    """
+    many = isinstance(values, Sequence) and not isinstance(values, str)
+    found = list(values) if many else [values]  # type: ignore[call-overload]
+    if not found:
+        raise InvalidField(field, f"must be a list of at least one, got {values!r}")
+    return found
+
+
+def as_array(field: str, values: object) -> Numbers:
+    """Return values as an array.
+
+    Raises:
+        InvalidField: They are no array.
+    """
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InvalidField(field, f"must be an array of numbers, got {type(values).__name__}: {error}") from None
+
+
+def _several(field: str, values: object, resolve: Callable[[Any], Any]) -> list[Any]:
+    chosen: dict[str, Any] = {}
+    for entry in map(resolve, listed(field, values)):
+        if chosen.setdefault(entry.name, entry) != entry:
+            raise InvalidField(field, f"must have different names for different entries, got two named {entry.name!r}")
+    return list(chosen.values())
+
+
+def _read_input(source: str | Path | Numbers, batch: int | None, standardize: bool) -> tuple[Numbers | None, str]:
+    if isinstance(source, str) and source.lower() in RANDOM_INPUTS:
+        if standardize:
+            raise InvalidField(
+                field="standardize", problem=f"must come with an input file or array, got input {source}"
+            )
+        return None, source
+    if isinstance(source, str | Path):
+        data, label = load_input(source, batch), str(source)
+    else:
+        data, label = flatten_input(as_array("input", source), batch, "the array"), "array"
+    return (standardized(data), f"{label}, standardized") if standardize else (data, label)

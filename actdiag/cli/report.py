@@ -1,0 +1,39 @@
+"""What propagate and grad-flow have in common: one report, what `--judge` and `--fix` add to it, and its answer."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from actdiag import api
+from actdiag.cli import extras, gate, output
+from actdiag.options import JudgeOptions, StackOptions, fields_of
+from actdiag.report import Report
+from actdiag.view.selection import parse_layers
+
+_OF_JUDGE = frozenset(one.name for one in fields_of(StackOptions, JudgeOptions))
+
+
+def answer(verb: Callable[..., Report], given: dict[str, Any]) -> None:
+    """Run a function of the library on the options of a command and give its answer.
+
+    Args:
+        verb: `propagate` or `grad_flow`.
+        given: The options of the command, by name.
+    """
+    outputs, fail_on = output.taken_from(given), gate.taken_from(given)
+    judges, fix, layers = extras.judges_from(given.pop("judge")), given.pop("fix"), given.pop("layers")
+    shown = None
+    if layers is not None:
+        shown = parse_layers(layers, len(api.layer_widths(given["depth"], given["width"], given["widths"])))
+    added = []
+    with output.progress() as progress:
+        report = verb(**given, progress=progress)
+        if judges:
+            asked = {name: value for name, value in given.items() if name in _OF_JUDGE}
+            added.append(extras.judgements(api.judge(**asked, judges=judges)))
+        if fix:
+            found = api.fix(**given, backward=report.loss is not None, report=report)
+            added.append(extras.fixed(click.get_current_context(), report, found))
+    with fail_on.after([report]):
+        output.answer(report, outputs, shown, added)

@@ -1,0 +1,14 @@
+"""Numbers and layers in the words of a finding."""
+
+
+def fold_of(ratio: float) -> str:
+    """Return a ratio as a fold change in either direction: `12.5` for 0.08."""
+    return f"{ratio if ratio > 1 else 1 / ratio:.3g}"
+
+
+def name_layers(layers: tuple[int, ...]) -> str:
+    """Return layers in words: `layer 3`, `layers 3 to 7`, `4 layers from 3 to 9`."""
+    if len(layers) == 1:
+        return f"layer {layers[0]}"
+    gap = layers[-1] - layers[0] + 1 != len(layers)
+    return f"{len(layers)} layers from {layers[0]} to {layers[-1]}" if gap else f"layers {layers[0]} to {layers[-1]}"

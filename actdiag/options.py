@@ -1,0 +1,256 @@
+"""The options of the library and of the command line, each with its default and its help, written here only.
+
+Functions of the library take the default of a parameter from the field of its name (`bins: int = RunOptions.bins`),
+options of the command line take name, type, default and help from it. The classes hold the values of one call.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from actdiag.activations import Activation
+    from actdiag.arrays import Numbers
+    from actdiag.datasets.catalogue import Dataset
+    from actdiag.initializers import Initializer
+
+Value = TypeVar("Value")
+Options = TypeVar("Options")
+
+DEFAULT_DEPTH = 5
+DEFAULT_WIDTH = 100
+DEFAULT_ROWS = 1000
+DEFAULT_BUDGET = 2**30
+_INITIALIZERS = ("std=0.01", "xavier", "he")
+
+
+def option(
+    default: Value,
+    help: str,
+    *,
+    metavar: str | None = None,
+    shown: str | None = None,
+    library: str = "",
+    several: bool = False,
+) -> Value:
+    """Return the field of an option.
+
+    Args:
+        default: Its default.
+        help: What it sets, in a sentence for the command line and the library.
+        metavar: How the command line spells its values, where their type does not say it.
+        shown: The default in words, where the value does not say it.
+        library: A sentence on what it takes from Python beyond what the command line can spell.
+        several: Whether it takes a sequence of values too: on the command line a list, and the option repeatedly.
+    """
+    metadata = {"help": help, "metavar": metavar, "shown": shown, "library": library, "several": several}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerOptions:
+    """The layers of a stack, but for their activation and initializer."""
+
+    depth: int | None = option(None, "Number of layers.", shown=str(DEFAULT_DEPTH))
+    width: int | None = option(None, "Units per layer.", shown=str(DEFAULT_WIDTH))
+    widths: Sequence[int] | None = option(None, "Units of each layer, layer 1 first; replaces depth and width.")
+    bias_mean: float | None = option(
+        None, "Mean of normally distributed biases.", shown="the biases of the initializer"
+    )
+    bias_std: float | None = option(
+        None, "Standard deviation of normally distributed biases.", shown="the biases of the initializer"
+    )
+    gain: float | str = option(
+        1.0, "Factor on the sampled weights; auto: what the activation needs, with the biases that go with it."
+    )
+    dtype: str = option("float32", "Number format of the arithmetic.", metavar="float32|float64")
+    seed: int = option(0, "Random seed.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputOptions(LayerOptions):
+    """The layers of a stack, and its inputs."""
+
+    input: "str | Path | Numbers" = option(
+        "normal",
+        "N(0, 1), U(-sqrt 3, sqrt 3), a .npy file, or a .npz file with a key after a colon.",
+        metavar="normal|uniform|FILE",
+        library="Or an array of shape (rows, ...), flattened to (rows, features).",
+    )
+    input_width: int | None = option(
+        None, "Number of input features.", shown="the features of the file, else the first width"
+    )
+    batch: int | None = option(None, "Number of inputs.", shown=f"{DEFAULT_ROWS}, or the rows of the file up to that")
+    standardize: bool = option(False, "Scale every feature of given inputs to mean 0 and std 1.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackOptions(InputOptions):
+    """A stack and its inputs: what `make_stack` takes.
+
+    Example:
+        >>> from actdiag import StackOptions, propagate
+        >>> options = StackOptions(act="tanh", init="xavier", depth=3, batch=100)
+        >>> propagate(**vars(options)).stack.depth
+        3
+    """
+
+    act: "str | Activation" = option("relu", "Activation, NAME[:value].", library="Or an Activation.")
+    init: "str | Initializer" = option(
+        "he", "Initializer, NAME[:value]; auto scales lecun to the activation.", library="Or an Initializer."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThreadOptions:
+    """The threads of a run."""
+
+    threads: int | None = option(None, "Number of threads; the results do not depend on it.", shown="all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleOptions:
+    """The rules that a run is judged by: what `explain` takes."""
+
+    rules: str | Path | Mapping[str, Any] | None = option(
+        None,
+        "Limits that replace those of the rules, a table for each rule.",
+        metavar="FILE.toml",
+        library='Or a mapping, such as {"saturation": {"high": 0.9}}.',
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(RuleOptions, ThreadOptions):
+    """How a stack is run, and by which rules it is judged."""
+
+    bins: int = option(30, "Number of bins of the activation histograms.")
+    range: tuple[float, float] | None = option(
+        None,
+        "Range of the activation histograms.",
+        metavar="LO HI",
+        shown="the bounds of the activation, or the range of layer 1",
+    )
+    repeats: int = option(1, "Number of runs, with seeds counting up from seed; reports their means and spread.")
+    theory: bool = option(True, "Compare what is measured with mean-field theory.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossOptions:
+    """The loss that a backward pass starts from."""
+
+    loss: str = option(
+        "random",
+        "Loss of the backward pass; random is a random direction at the last layer, with no readout.",
+        metavar="random|mse|cross-entropy",
+    )
+    classes: int = option(10, "Number of classes of the readout of mse and cross-entropy.")
+    labels: "str | Path | Numbers | None" = option(
+        None,
+        "Labels from 0 to classes-1, one per input: a .npy file or .npz:KEY.",
+        metavar="FILE",
+        shown="random",
+        library="Or an array.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackwardOptions(LossOptions):
+    """What a backward pass starts from, and the memory that it may take."""
+
+    memory: int | str = option(
+        DEFAULT_BUDGET,
+        "Memory for what the backward pass keeps; the results do not depend on it.",
+        metavar="SIZE",
+        shown="1GiB",
+        library="A number is of bytes.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeOptions(LossOptions, ThreadOptions):
+    """The tools that `judge` asks, and the step that they see."""
+
+    judges: Sequence[str] | None = option(
+        None,
+        "Tools whose published rules are applied.",
+        metavar="sagemaker|deepdiagnosis|autotrainer|torchmortem",
+        shown="all",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions(InputOptions):
+    """The stacks that `compare` runs: every activation with every initializer."""
+
+    act: "Sequence[str | Activation]" = option(("relu", "tanh", "sigmoid"), "Activations.", several=True)
+    init: "Sequence[str | Initializer]" = option(_INITIALIZERS, "Initializers.", several=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(LayerOptions):
+    """What `train` trains, on which data and how."""
+
+    act: "str | Activation | Sequence[str | Activation]" = option("relu", "Activations.", several=True)
+    init: "str | Initializer | Sequence[str | Initializer]" = option(_INITIALIZERS, "Initializers.", several=True)
+    data: "str | Path | Dataset" = option(
+        "synthetic",
+        "Training data: a name, a .npz file with x_train and y_train, a folder of IDX files, or X.npy,Y.npy.",
+        metavar="NAME|FILE",
+        library="Or a Dataset.",
+    )
+    scale: str = option(
+        "standard",
+        "Scale of the inputs: to mean 0 and std 1 over all entries, to at most 1, or as they are.",
+        metavar="standard|unit|raw",
+    )
+    lr: float | str | Sequence[float | str] = option(
+        0.01, "Learning rates; auto: the best of a small grid.", several=True
+    )
+    optimizer: str = option("sgd", "Optimizer.", metavar="sgd|momentum|adam")
+    iterations: int = option(2000, "Number of training iterations.")
+    batch: int = option(128, "Batch size.")
+    clip_norm: float | None = option(None, "Limit on the norm of all gradients together.")
+    clip_value: float | None = option(None, "Limit on the magnitude of each entry of a gradient.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GainOptions:
+    """What `gain` looks for."""
+
+    bias_std: float = option(0.0, "Standard deviation of the biases.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyOptions(GainOptions, ThreadOptions):
+    """The stacks that `verify` runs."""
+
+    depth: int = option(30, "Number of layers of the stacks that are run.")
+    width: int = option(256, "Units per layer.")
+    seed: int = option(0, "Random seed of the first stack.")
+
+
+def options_from(kind: type[Options], values: Mapping[str, Any]) -> Options:
+    """Return the options of a kind that `values` holds under their names, among others.
+
+    Raises:
+        KeyError: It lacks one: a function does not name every field in its signature.
+    """
+    return kind(**{one.name: values[one.name] for one in fields_of(kind)})
+
+
+def fields_of(*kinds: type[Any]) -> list[Field[Any]]:
+    """Return the fields of several kinds of options, the activation and the initializer first."""
+    found: Iterable[Field[Any]] = (one for kind in kinds for one in fields(kind))
+    return sorted(found, key=lambda one: one.name not in ("act", "init"))
+
+
+def default_text(one: Field[Any]) -> str | None:
+    """Return the default of an option in words; None for an option that is not set."""
+    shown: str | None = one.metadata["shown"]
+    if shown is not None:
+        return shown
+    if isinstance(one.default, tuple):
+        return ",".join(map(str, one.default))
+    return None if one.default is None else str(one.default)

@@ -1,0 +1,400 @@
+"""Predictions for a network of ops: their moment maps, composed in running order, with the spread of one run.
+
+A value's second moment varies from run to run because every op with weights is a random draw of finite width. To first
+order the deviation of its logarithm is a sum over independent sources, one for each node: a vector that ops carry along
+as they carry the moment. The gradients' logarithms deviate with the slopes, by sources of their own and by those of the
+pre-activations at which the slopes are taken.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import exp, isfinite, log, nan, sqrt
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from actdiag.activations import Activation
+from actdiag.arrays import Doubles
+from actdiag.model.blocks import Node
+from actdiag.model.stack import Stack
+from actdiag.ops.activation import Activate
+from actdiag.ops.entry import Known, Signal, Weights
+from actdiag.theory.fluctuations import Batch, Spreads, relative_spreads, spread_of_slopes
+from actdiag.theory.onestep import shifted_activation
+from actdiag.theory.pairs import pair_cosines
+from actdiag.theory.regions import (
+    chance_within,
+    expected_dead_fraction,
+    saturated_intervals,
+    zero_intervals,
+)
+from actdiag.theory.sampling import InputSample
+from actdiag.theory.tables import Tables, tables
+from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, PreActivationEstimates
+
+_STEP = 0.05
+"""Of ln q, over which derivatives are taken."""
+
+_COSINE_STEP = 1e-4
+_MOST_FOLD = 100.0
+_COARSE = 0.1
+"""Steps of ln q and ln(1 - c) within which spreads are taken as the same."""
+
+LINEAR = Activation(
+    name="linear",
+    value=np.copy,
+    derivative=np.ones_like,
+    formula="x",
+    source="what stands where no activation follows",
+)
+
+
+class Expectations:
+    """Gaussian expectations of an activation about a mean, from the tables: `ops.entry.Integrals`."""
+
+    def __init__(self, at: Tables) -> None:
+        self._at = at
+
+    def mean(self, q: float) -> float:
+        """Return E f."""
+        return float(self._at.curves(np.array([q])).mean[0])
+
+    def second(self, q: float) -> float:
+        """Return E f^2."""
+        return self._at.second(q)
+
+    def slope(self, q: float) -> float:
+        """Return E f'^2."""
+        return float(self._at.curves(np.array([q])).slope[0])
+
+    def cosine(self, q: float, c: float) -> float:
+        """Return E f(u) f(v) / E f^2 for two pre-activations of correlation `c`."""
+        return nan if c != c else float(pair_cosines(self._at, np.array([q]), np.array([q]), np.array([c]))[0])
+
+
+@lru_cache(maxsize=256)
+def expectations(act: Activation, mean: float) -> Expectations:
+    """Return the expectations of an activation over pre-activations of that mean."""
+    return Expectations(tables(shifted_activation(act, mean)))
+
+
+class Reached(NamedTuple):
+    """A value as theory has it in one run.
+
+    Attributes:
+        signal: Its moments.
+        sources: How the logarithm of its second moment deviates, shape (nodes,).
+        cosine_sd: How far its cosine deviates.
+    """
+
+    signal: Signal
+    sources: Doubles
+    cosine_sd: float
+
+
+class Prediction(NamedTuple):
+    """What theory predicts of a network.
+
+    Attributes:
+        layers: Of each node; empty estimates from where no map applies.
+        note: Why not, in words, where a map does not apply.
+    """
+
+    layers: tuple[LayerEstimates, ...]
+    note: str
+
+
+@np.errstate(all="ignore")
+def predict_nodes(stack: Stack, sample: InputSample, input_mean: float, top: float | None = None) -> Prediction:
+    """Return what theory predicts of every node of a network, running free from the input.
+
+    Args:
+        stack: The network.
+        sample: The second moments and cosines of its inputs.
+        input_mean: The mean of their entries.
+        top: The rms of dL/dz of the last node; None for the `random` loss, of which it is known.
+    """
+    second = float(np.dot(sample.shares, sample.seconds))
+    cosine = sample.cosine if len(sample.cosines) else nan
+    start = Signal(second, input_mean, cosine, stack.data is None and stack.input == "normal", 0)
+    values = {0: Reached(start, np.zeros(stack.depth), 0.0)}
+    forward: list[LayerEstimates] = []
+    note = ""
+    for number, node in enumerate(stack.nodes, 1):
+        incoming = [values.get(value) for value in node.reads]
+        found = _forward(stack, number, node, [one for one in incoming if one is not None])
+        if isinstance(found, str):
+            note = found
+            break
+        values[-number], values[number], estimates = found
+        forward.append(estimates)
+    if len(forward) == stack.depth:
+        gradients = _gradients(stack, values, top)
+        note = note or next((one for one in gradients if isinstance(one, str)), "")
+        forward = [
+            layer if isinstance(one, str) else layer._replace(gradient=one)
+            for layer, one in zip(forward, gradients, strict=True)
+        ]
+    return Prediction((*forward, *[LayerEstimates()] * (stack.depth - len(forward))), note)
+
+
+def weights_of(stack: Stack, number: int, node: Node) -> Weights | None:
+    """Return the moments of a node's weights and biases."""
+    if node.draw is None:
+        return None
+    mean, std = stack.bias_spread(number)
+    variance = stack.weight_std(number) ** 2
+    return Weights(node.site.fan_in * variance, node.site.columns * variance, mean, std**2, node.draw)
+
+
+def _forward(
+    stack: Stack, number: int, node: Node, incoming: Sequence[Reached]
+) -> tuple[Reached, Reached, LayerEstimates] | str:
+    """Return the pre-activations and the activations of a node, and what is predicted there."""
+    act, own = node.site.act, number - 1
+    known = Known(weights_of(stack, number, node), expectations)
+    if not stack.init.mean_field and known.weights is not None:
+        return f"it needs random weights, and those of {stack.init.name} are fixed"
+    if stack.init.fits_batch and known.weights is not None:
+        return f"the weights of {stack.init.name} are fitted to the batch"
+    if len(incoming) < len(node.reads):
+        return "a value that it reads is not predicted"
+    z = node.op.predict([one.signal for one in incoming], known)
+    a = z if isinstance(z, str) or act is None else Activate(act).predict([z], known)
+    if isinstance(z, str):
+        return z
+    if isinstance(a, str):
+        return a
+    if not (isfinite(z.second) and isfinite(a.second)):
+        return "the signal grows beyond all numbers"
+    q = max(z.second - z.mean**2, 0.0)
+    shifted = shifted_activation(act or LINEAR, z.mean)
+    sd = _spreads(stack, node, shifted, q, z)
+    sources, cosine_sd = _carried(node, incoming, known, z)
+    if node.draw is None:
+        sources[own] += _cross_noise(incoming, z, node.site.units, stack.batch)
+    degree = _degree(shifted, q) if act else 1.0
+    in_z, in_a = sources.copy(), degree * sources
+    if node.draw is not None:
+        in_z[own] += 2 * sd.z_rms
+        in_a[own] += 2 * sd.rms if act else 2 * sd.z_rms
+    elif act is not None:
+        in_a[own] += 2 * sd.rms
+    if act is not None:
+        slope = _cosine_slope(act, q, z)
+        cosine_sd = sqrt((slope * cosine_sd) ** 2 + sd.cosine**2)
+    elif node.draw is not None:
+        cosine_sd = sqrt(cosine_sd**2 + sd.cosine**2)
+    inherited = float(np.linalg.norm(degree * sources)) / 2
+    estimates = _estimates(stack, node, z, a, sd, inherited, min(cosine_sd, 1.0), in_z)
+    return Reached(z, in_z, cosine_sd), Reached(a, in_a, cosine_sd), estimates
+
+
+def _carried(node: Node, incoming: Sequence[Reached], known: Known, z: Signal) -> tuple[Doubles, float]:
+    """Return how z deviates because the values that the node reads do."""
+    factor = known.weights.forward if known.weights is not None else 1.0
+    carried = [factor * one.signal.second for one in incoming]
+    if known.weights is None:  # what products of means add deviates with each of the values
+        rest = (z.second - sum(carried)) / len(carried)
+        carried = [part + rest for part in carried]
+    parts = [part / z.second if z.second else 0.0 for part in carried]
+    sources = sum(part * one.sources for part, one in zip(parts, incoming, strict=True))
+    cosine_sd = sum(part * one.cosine_sd for part, one in zip(parts, incoming, strict=True))
+    return np.array(sources, dtype=float), float(cosine_sd)
+
+
+def _cross_noise(incoming: Sequence[Reached], z: Signal, width: int, batch: int) -> float:
+    """Return how far the product of two independent values, averaged over units and batch, moves ln of their sum."""
+    if len(incoming) < 2 or not z.second:
+        return 0.0
+    x, y = (one.signal for one in incoming)
+    alike = 0.0 if x.cosine != x.cosine else max(x.cosine * y.cosine, 0.0)
+    alike = (1 - 1 / batch) * alike + 1 / batch
+    return 2 * sqrt(x.second * y.second * alike / width) / z.second
+
+
+def _spreads(stack: Stack, node: Node, shifted: Activation, q: float, z: Signal) -> Spreads[float]:
+    c = (z.cosine * z.second - z.mean**2) / q if q > 0 else 1.0
+    place = round(log(q) / _COARSE) if q > 0 else -10_000
+    apart = None if c != c else round(log(max(1 - c, 1e-16)) / _COARSE)
+    free = 1.0
+    if node.draw is not None and stack.init.family == "orthogonal":
+        free = max(1 - node.site.columns / node.site.fan_in, 0.0)
+    return _coarse_spreads(shifted, place, apart, node.site.units, stack.batch, free, stack.dtype)
+
+
+@lru_cache(maxsize=1024)
+@np.errstate(all="ignore")
+def _coarse_spreads(
+    act: Activation, place: int, apart: int | None, width: int, batch: int, free: float, dtype: str
+) -> Spreads[float]:
+    c = np.empty(0) if apart is None else np.array([1 - exp(_COARSE * apart)])
+    given = Batch(act, np.exp([place * _COARSE]), np.ones(1), c, width, batch, free)
+    return relative_spreads(given, zero_intervals(act, dtype), saturated_intervals(act))
+
+
+def _degree(act: Activation, q: float) -> float:
+    curves = tables(act).curves(np.array([q]))
+    return float(curves.mixed[0] / curves.second[0]) if curves.second[0] > 0 else 0.0
+
+
+def _cosine_slope(act: Activation, q: float, z: Signal) -> float:
+    if z.cosine != z.cosine or q <= 0:
+        return 0.0
+    c = min(max((z.cosine * z.second - z.mean**2) / q, -1 + _COSINE_STEP), 1 - _COSINE_STEP)
+    about = expectations(act, z.mean)
+    rise = about.cosine(q, c + _COSINE_STEP) - about.cosine(q, c - _COSINE_STEP)
+    return rise / (2 * _COSINE_STEP)
+
+
+def _estimates(
+    stack: Stack,
+    node: Node,
+    z: Signal,
+    a: Signal,
+    sd: Spreads[float],
+    inherited: float,
+    cosine_sd: float,
+    in_z: Doubles,
+) -> LayerEstimates:
+    """Return the estimates of a node; `inherited` is the relative deviation of rms(a) that comes from below."""
+    act, q = node.site.act, max(z.second - z.mean**2, 0.0)
+    root, z_rms, rms = sqrt(q), sqrt(z.second), sqrt(a.second)
+    std = sqrt(max(a.second - a.mean**2, 0.0))
+    of_root = root * min(float(np.linalg.norm(in_z)) / 2, _MOST_FOLD)
+
+    def joined(value: float, own: float) -> Estimate:
+        return Estimate(value, sqrt((value * min(inherited, _MOST_FOLD)) ** 2 + (own * rms) ** 2))
+
+    share, plateau, dead = None, None, None
+    if act is not None:
+        shifted, at = shifted_activation(act, z.mean), np.array([q])
+        share = Estimate(float(chance_within(zero_intervals(shifted, stack.dtype), at)[0]), sd.zero_fraction)
+        saturated = saturated_intervals(shifted)
+        plateau = Estimate(float(chance_within(saturated, at)[0]), sd.saturated_fraction) if saturated else None
+        c = 0.0 if z.cosine != z.cosine or not q else (z.cosine * z.second - z.mean**2) / q
+        chance = expected_dead_fraction(shifted, q, c, stack.batch)
+        dead = Estimate(chance, sqrt(chance * (1 - chance) / node.site.units))
+    own_rms, own_std = (sd.rms, sd.std) if node.draw is not None or act else (0.0, 0.0)
+    own_mean = sd.mean if node.draw is not None or act else sqrt(1 / node.site.units)
+    return LayerEstimates(
+        mean=joined(a.mean, own_mean),
+        std=joined(std, own_std),
+        rms=joined(rms, own_rms),
+        zero_fraction=share,
+        dead_fraction=dead,
+        saturated_fraction=plateau,
+        cosine=None if a.cosine != a.cosine else Estimate(min(max(a.cosine, -1.0), 1.0), cosine_sd),
+        pre_activation=PreActivationEstimates(
+            mean=Estimate(z.mean, sd.z_mean * root),
+            std=Estimate(root, of_root),
+            rms=Estimate(z_rms, of_root * root / z_rms if z_rms else 0.0),
+        ),
+    )
+
+
+def _gradients(stack: Stack, values: dict[int, Reached], top: float | None) -> list[GradientEstimates | str]:
+    """Return the gradients of nodes 1 to L; in words why not, where no map applies."""
+    depth, nodes = stack.depth, stack.nodes
+    alike = 0.0 if top is None else 1.0
+    none = np.zeros(3 * depth)  # of the pre-activations, of the slopes, and of what is added up
+    at: dict[int, tuple[float, Doubles] | str] = {depth: (1 / stack.batch**2, none)}
+    together = (1 - 1 / stack.batch) * alike + 1 / stack.batch
+    found: list[tuple[float, Doubles] | str] = []
+    for number in range(depth, 0, -1):
+        node, z = nodes[number - 1], values[-number]
+        known = Known(weights_of(stack, number, node), expectations)
+        incoming = at.pop(number, (0.0, none))
+        own = _through(stack, number, z, incoming, alike if number == depth else 0.0)
+        if number == depth and top is not None and not isinstance(own, str):
+            own = top**2, none
+        more = at.pop(-number, None)
+        if more is not None:
+            own = _added(own, more, together / node.site.columns, 2 * depth + number - 1)
+        found.append(own)
+        signals = [values[value].signal for value in node.reads]
+        for which, value in enumerate(node.reads):
+            if not value:
+                continue
+            factor = node.op.predict_gradient(which, signals, known)
+            part: tuple[float, Doubles] | str
+            if isinstance(factor, str) or isinstance(own, str):
+                part = factor if isinstance(factor, str) else str(own)
+            else:
+                sources = own[1]
+                if node.draw is not None and nodes[abs(value) - 1].site.act is None:
+                    sources = sources.copy()
+                    sources[depth + abs(value) - 1] += 2 * _slope_spread(stack, LINEAR, values[value].signal, value)
+                part = factor * own[0], sources
+            if value in at:
+                place = 2 * depth + abs(value) - 1
+                part = _added(at[value], part, together / stack.widths[abs(value) - 1], place)
+            at[value] = part
+    last = found[0]
+    if top is None and not isinstance(last, str):  # the loss is drawn too
+        drawn = sqrt(2 / (stack.batch * stack.widths[-1]))
+        return [_estimate(one, last, drawn) for one in reversed(found)]
+    return [_estimate(one, last) for one in reversed(found)]
+
+
+def _added(
+    one: tuple[float, Doubles] | str, other: tuple[float, Doubles] | str, noise: float, place: int
+) -> tuple[float, Doubles] | str:
+    """Return the sum of the second moments of two gradients that are not correlated, and how it deviates.
+
+    Args:
+        one: The one.
+        other: The other.
+        noise: The variance of the mean product of two uncorrelated unit gradients.
+        place: The source of that.
+    """
+    if isinstance(one, str) or isinstance(other, str):
+        return one if isinstance(one, str) else other
+    total = one[0] + other[0]
+    if not total:
+        return one
+    sources = (one[0] * one[1] + other[0] * other[1]) / total
+    sources[place] += 2 * sqrt(one[0] * other[0] * noise) / total
+    return total, sources
+
+
+def _through(
+    stack: Stack, number: int, z: Reached, incoming: tuple[float, Doubles] | str, alike: float
+) -> tuple[float, Doubles] | str:
+    """Return the gradient at the pre-activations of a node from that at its activations."""
+    act, depth = stack.nodes[number - 1].site.act, stack.depth
+    if act is None or isinstance(incoming, str):
+        return incoming
+    q = max(z.signal.second - z.signal.mean**2, 0.0)
+    shifted = shifted_activation(act, z.signal.mean)
+    factor = Activate(act).predict_gradient(0, [z.signal], Known(None, expectations))
+    if isinstance(factor, str):
+        return factor
+    sources = incoming[1].copy()
+    sources[:depth] += _slope_degree(shifted, q) * z.sources
+    sources[depth + number - 1] += 2 * _slope_spread(stack, shifted, z.signal, number, alike)
+    return factor * incoming[0], sources
+
+
+def _slope_degree(act: Activation, q: float) -> float:
+    lower, upper = (float(tables(act).curves(np.array([q * exp(side * _STEP)])).slope[0]) for side in (-1, 1))
+    return log(upper / lower) / (2 * _STEP) if lower > 0 and upper > 0 else 0.0
+
+
+def _slope_spread(stack: Stack, act: Activation, z: Signal, value: int, alike: float = 0.0) -> float:
+    q = max(z.second - z.mean**2, 0.0)
+    c = np.empty(0) if z.cosine != z.cosine or not q else np.array([(z.cosine * z.second - z.mean**2) / q])
+    return spread_of_slopes(Batch(act, np.array([q]), np.ones(1), c, stack.widths[abs(value) - 1], stack.batch), alike)
+
+
+def _estimate(
+    one: tuple[float, Doubles] | str, last: tuple[float, Doubles] | str, drawn: float = 0.0
+) -> GradientEstimates | str:
+    for each in (one, last):
+        if isinstance(each, str):
+            return each
+    (moment, sources), (last_moment, last_sources) = cast("Sequence[tuple[float, Doubles]]", (one, last))
+    rms, ratio = sqrt(moment), sqrt(moment / last_moment) if last_moment else 0.0
+    own = min(sqrt(float(np.dot(sources, sources)) + drawn**2) / 2, _MOST_FOLD)
+    relative = min(float(np.linalg.norm(sources - last_sources)) / 2, _MOST_FOLD)
+    return GradientEstimates(rms=Estimate(rms, rms * own), ratio=Estimate(ratio, ratio * relative))

@@ -1,0 +1,97 @@
+"""What theory takes from a layer of a run: the second moments of its inputs, and the cosines of some pairs of them."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from actdiag.arrays import Array, Counts, Doubles, cut
+
+GROUPS = 32
+"""Inputs of nearly the same second moment stand as one: equal steps of its logarithm, from the least to the greatest.
+
+Equal shares of the inputs would put what differs by orders of magnitude into one group where a few inputs carry all.
+"""
+
+PAIRS = 256
+"""Pairs of inputs, the same in every layer, whose cosines stand for all."""
+
+
+_AT_ONCE = 16
+_LEAST_SQUARES = 1e-290
+
+
+class InputSample(NamedTuple):
+    """What theory takes from the activations of a layer, or from the input.
+
+    Attributes:
+        seconds: Second moments over the units, of groups of inputs, shape (groups,).
+        shares: The share of the inputs in each group.
+        first: Second moments of one input of each pair, shape (pairs,).
+        second: Those of the other.
+        cosines: Cosines of the pairs.
+        cosine: The mean over all pairs of different inputs.
+    """
+
+    seconds: Doubles
+    shares: Doubles
+    first: Doubles
+    second: Doubles
+    cosines: Doubles
+    cosine: float
+
+
+def sample_inputs(activations: Array, squares: Doubles, cosine: float | None) -> InputSample | None:
+    """Return what theory takes from a layer; None where the squares of an input leave float64.
+
+    Args:
+        activations: a, shape (batch, width).
+        squares: The sum of squares of each row, shape (batch,).
+        cosine: The mean cosine over all pairs of different inputs; None where there is none.
+    """
+    if not np.isfinite(squares).all() or ((squares > 0) & (squares < _LEAST_SQUARES)).any():
+        return None
+    batch, width = activations.shape
+    seconds, shares = _grouped(squares / width)
+    one, other = _pairs(batch)
+    known = (squares[one] > 0) & (squares[other] > 0)
+    one, other = one[known], other[known]
+    if cosine is None or not len(one):
+        none = np.empty(0)
+        return InputSample(seconds, shares, none, none, none, 0.0)
+    products = np.empty(len(one))
+    for some in cut(len(one), _AT_ONCE):  # a few at a time, so that no fresh memory has to be mapped for them
+        products[some] = np.vecdot(activations[one[some]].astype(float), activations[other[some]].astype(float))
+    cosines = np.clip(products / np.sqrt(squares[one]) / np.sqrt(squares[other]), -1, 1)
+    return InputSample(seconds, shares, squares[one] / width, squares[other] / width, cosines, cosine)
+
+
+def _grouped(seconds: Doubles) -> tuple[Doubles, Doubles]:
+    """Return the mean of each group of second moments, and its share of all."""
+    known = seconds[seconds > 0]
+    none = len(seconds) - len(known)
+    values, counts = (np.zeros(1), np.array([none])) if none else (np.empty(0), np.empty(0))
+    if len(known):
+        place = np.log(known)
+        least, step = place.min(), (place.max() - place.min()) / GROUPS
+        group = np.minimum((place - least) / step, GROUPS - 1).astype(int) if step else np.zeros(len(known), int)
+        sizes = np.bincount(group)
+        means = np.bincount(group, weights=known)[sizes > 0] / sizes[sizes > 0]
+        values, counts = np.concatenate([values, means]), np.concatenate([counts, sizes[sizes > 0]])
+    return values, counts / len(seconds)
+
+
+@lru_cache(maxsize=8)
+def _pairs(batch: int) -> tuple[Counts, Counts]:
+    """Return the indices of different pairs of inputs, far from each other in the order they came in."""
+    one: list[int] = []
+    other: list[int] = []
+    for distance in range(batch // 2, 0, -1):
+        starts = np.arange(batch // 2 if 2 * distance == batch else batch)
+        wanted = min(PAIRS - len(one), len(starts))
+        chosen = starts[np.arange(wanted) * len(starts) // max(wanted, 1)]
+        one += chosen.tolist()
+        other += ((chosen + distance) % batch).tolist()
+        if len(one) >= PAIRS:
+            break
+    return np.array(one, dtype=np.int64), np.array(other, dtype=np.int64)

@@ -1,0 +1,168 @@
+"""Options: what a function takes, what a command takes and what is said of both are the fields of one dataclass."""
+
+import inspect
+from dataclasses import FrozenInstanceError, dataclass
+from typing import get_type_hints
+
+import click
+import pytest
+
+import actdiag
+from actdiag import InvalidField, api, cli
+from actdiag.api.door import takes
+from actdiag.arrays import Numbers
+from actdiag.datasets.random_inputs import RANDOM_INPUTS
+from actdiag.datasets.scaling import SCALES
+from actdiag.engine.losses import LOSSES
+from actdiag.experiments.fix import Fix
+from actdiag.experiments.train import Watch
+from actdiag.experiments.train.optimizers import OPTIMIZERS
+from actdiag.experiments.verify import Verification
+from actdiag.external import JUDGES, Judgement
+from actdiag.formats import ARITHMETIC
+from actdiag.options import (
+    BackwardOptions,
+    CompareOptions,
+    GainOptions,
+    JudgeOptions,
+    RuleOptions,
+    RunOptions,
+    StackOptions,
+    TrainOptions,
+    VerifyOptions,
+    default_text,
+    fields_of,
+    option,
+    options_from,
+)
+from actdiag.theory.gains import Gains
+
+FUNCTIONS = {
+    "make_stack": (StackOptions,),
+    "propagate": (StackOptions, RunOptions),
+    "grad_flow": (StackOptions, BackwardOptions, RunOptions),
+    "compare": (CompareOptions, BackwardOptions, RunOptions),
+    "fix": (StackOptions, BackwardOptions, RunOptions),
+    "judge": (StackOptions, JudgeOptions),
+    "train": (TrainOptions,),
+    "gain": (GainOptions,),
+    "verify": (VerifyOptions,),
+    "explain": (RuleOptions,),
+}
+QUOTED = {
+    "Activation": actdiag.Activation,
+    "Dataset": actdiag.Dataset,
+    "Fix": Fix,
+    "Gains": Gains,
+    "Initializer": actdiag.Initializer,
+    "Judgement": Judgement,
+    "Numbers": Numbers,
+    "TrainingRun": actdiag.TrainingRun,
+    "Verification": Verification,
+    "Watch": Watch,
+}
+"""Types that are imported for annotations only."""
+
+NOT_OPTIONS = {
+    "fix": {"backward", "report"},
+    "train": {"watch"},
+    "gain": {"act"},
+    "verify": {"act"},
+    "explain": {"rule"},
+}
+COMMANDS = {name: FUNCTIONS[name] for name in ("propagate", "grad_flow", "compare", "train", "explain")}
+COMMANDS["gain"] = FUNCTIONS["verify"]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_signature_names_every_option_with_its_default(name):
+    parameters = inspect.signature(getattr(actdiag, name)).parameters
+    expected = {one.name: one.default for one in fields_of(*FUNCTIONS[name])}
+    others = NOT_OPTIONS.get(name, set()) | {"progress"}
+    assert {key: one.default for key, one in parameters.items() if key not in others} == expected
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_annotation_is_that_of_the_field(name):
+    function = inspect.unwrap(getattr(actdiag, name))
+    taken = get_type_hints(function, localns=QUOTED)
+    for kind in FUNCTIONS[name]:
+        for field, annotation in get_type_hints(kind, localns=QUOTED).items():
+            assert taken[field] == annotation, field
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_help_says_what_every_option_sets(name):
+    text = inspect.getdoc(getattr(actdiag, name))
+    said = text.split("\nOptions:\n")[1]
+    for one in fields_of(*FUNCTIONS[name]):
+        assert f"    {one.name}: {one.metadata['help'][:40]}" in said
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_an_option_for_every_field(name):
+    parameters = {one.name: one for one in cli.actdiag.commands[name.replace("_", "-")].params}
+    context = click.Context(cli.actdiag.commands[name.replace("_", "-")])
+    for one in fields_of(*COMMANDS[name]):
+        if (name, one.name) == ("gain", "threads"):
+            continue
+        parameter = parameters[one.name]
+        given = parameter.get_default(context)
+        assert given == ((default_text(one),) if one.metadata["several"] else one.default), one.name
+        assert parameter.help.startswith(one.metadata["help"]), one.name
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [
+        (StackOptions, "dtype", ARITHMETIC),
+        (StackOptions, "input", [*RANDOM_INPUTS, "FILE"]),
+        (BackwardOptions, "loss", LOSSES),
+        (TrainOptions, "optimizer", OPTIMIZERS),
+        (TrainOptions, "scale", SCALES),
+        (JudgeOptions, "judges", JUDGES),
+    ],
+)
+def test_the_words_in_help_are_those_that_are_accepted(kind, name, words):
+    (one,) = [one for one in fields_of(kind) if one.name == name]
+    assert one.metadata["metavar"] == "|".join(words)
+
+
+def test_options_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        StackOptions().depth = 3
+
+
+def test_a_function_that_leaves_an_option_out_fails_at_once():
+    @dataclass(frozen=True, kw_only=True)
+    class Two:
+        one: int = option(1, "One.")
+        other: int = option(2, "Other.")
+
+    assert options_from(Two, {"one": 3, "other": 4, "more": 5}) == Two(one=3, other=4)
+    with pytest.raises(KeyError, match="other"):
+        options_from(Two, {"one": 3})
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_unknown_option_gets_a_suggestion(name):
+    (wanted, *_) = [one.name for one in fields_of(*FUNCTIONS[name]) if one.name not in ("act", "init")]
+    with pytest.raises(TypeError, match=f"unexpected option '{wanted}s'; did you mean .*{wanted}"):
+        getattr(actdiag, name)(**{f"{wanted}s": 1})
+
+
+def test_an_option_of_other_functions_may_be_refused_with_its_reason():
+    @takes(not_taken=["rows"])
+    def function(columns: int = 3) -> int:
+        return columns
+
+    assert function(rows=None) == function(rows=False) == 3
+    with pytest.raises(InvalidField, match="rows must be left out"):
+        function(rows=4)
+    with pytest.raises(TypeError, match="unexpected option 'column'; did you mean columns"):
+        function(column=4)
+
+
+def test_options_are_what_functions_take():
+    options = StackOptions(act="tanh", init="xavier", depth=2, width=7, batch=20)
+    assert actdiag.make_stack(**vars(options)) == api.make_stack("tanh", "xavier", depth=2, width=7, batch=20)

@@ -1,0 +1,20 @@
+"""Shares in findings: a part never reads as all, nor a share as none."""
+
+import builders
+import pytest
+from altering import run_of
+
+from actdiag.diagnosis.numerics import NONFINITE, PRECISION_LOST
+from actdiag.diagnosis.rule import Found
+from actdiag.diagnosis.units import SATURATION
+
+
+@pytest.mark.parametrize("rule", [NONFINITE, PRECISION_LOST, SATURATION])
+@pytest.mark.parametrize(("value", "text"), [(0.002, "<1%"), (0.57, "57%"), (0.997, ">99%"), (1.0, "100%")])
+def test_shares_in_findings(rule, value, text):
+    said = rule.summary(Found(run_of(builders.report()), (2,), value, 0.5))
+    assert f"up to {text} of the entries" in said
+
+
+def test_limits_under_one_percent_are_told():
+    assert "(limit 0.5%)" in SATURATION.summary(Found(run_of(builders.report()), (2,), 0.997, 0.005))
