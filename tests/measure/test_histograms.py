@@ -255,7 +255,7 @@ def test_a_layer_without_reach_gives_one(layer):
 
 def test_reach_keeps_to_what_float64_holds():
     assert np.isfinite(edges_of(np.full((2, 2), 1.7e308), (-inf, inf), 30)).all()
-    assert edges_of(np.full((2, 2), 1e-40, "f4"), (0, inf), 1)[1] == pytest.approx(1e-40, rel=1e-5)
+    assert edges_of(np.full((2, 2), 1e-40, "f4"), (0, inf), 1)[1] == pytest.approx(1e-40, rel=1e-5, abs=0)
 
 
 STEEP = np.geomspace(1e-3, 1e30, 9999, dtype="f4")  # arctan of the last is float32's pi/2, which is above pi/2
