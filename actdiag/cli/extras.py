@@ -2,19 +2,20 @@
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from actdiag.cli.output import Extra
+from actdiag.documents.extras import fix_to_dict, judgements_to_dict
 from actdiag.engine.losses import Loss
 from actdiag.errors import check_choice
-from actdiag.experiments.fix import Mended, mend
+from actdiag.experiments.fix import mend
 from actdiag.experiments.run import RunSettings
-from actdiag.external import JUDGES, Judgement, judge
+from actdiag.external import JUDGES, judge
 from actdiag.model.stack import Stack
-from actdiag.report import Report, as_plain
+from actdiag.report import Report
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -69,12 +70,7 @@ def judgements(stack: Stack, loss: Loss, judges: Sequence[str], settings: RunSet
 
         return judgements_view(said)
 
-    return Extra("judgements", [_judgement_to_dict(one) for one in said], view)
-
-
-def _judgement_to_dict(said: Judgement) -> dict[str, Any]:
-    plain: dict[str, Any] = as_plain(said)
-    return plain
+    return Extra("judgements", judgements_to_dict(said), view)
 
 
 def fixed(report: Report, rerun: Callable[[Stack], Report]) -> Extra:
@@ -89,15 +85,4 @@ def fixed(report: Report, rerun: Callable[[Stack], Report]) -> Extra:
 
         return mended_view(report, mended, command, width=width, ascii_only=ascii_only)
 
-    return Extra("fix", None if mended is None else _fix_to_dict(mended, " ".join(command)), view)
-
-
-def _fix_to_dict(mended: Mended, command: str) -> dict[str, Any]:
-    change = mended.change
-    return {
-        "what": change.what,
-        "options": dict(change.options),
-        "tried": mended.tried,
-        "command": command,
-        "after": mended.report.to_dict(),
-    }
+    return Extra("fix", fix_to_dict(mended, " ".join(command)), view)

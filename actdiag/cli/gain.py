@@ -30,10 +30,11 @@ def gain(
 
     from actdiag.activations import resolve
     from actdiag.cli import output
-    from actdiag.experiments.verify import Verification, gains_to_dict
+    from actdiag.documents.gains import gains_to_dict
+    from actdiag.documents.plain import as_json
+    from actdiag.experiments.verify import Verification
     from actdiag.experiments.verify import verify as run_stacks
     from actdiag.render.terminal.gain import gain_view
-    from actdiag.report import as_json
     from actdiag.theory.gains import gains
 
     outputs = output.Outputs(json=json)

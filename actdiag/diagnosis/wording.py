@@ -75,7 +75,7 @@ def revive(stack: Stack) -> str:
 
 def unsaturate(stack: Stack, first: int) -> str:
     """Advise what keeps pre-activations where the slope is; `first` is the first layer that saturates."""
-    if first == 1 and stack.data is not None and float(np.abs(stack.data).max()) > _LARGE_INPUT:
+    if first == 1 and isinstance(stack.data, np.ndarray) and float(np.abs(stack.data).max()) > _LARGE_INPUT:
         return STANDARDIZE
     smaller = "" if stack.target_gain is not None else f" or a --gain under {stack.gain:.3g}"
     return f"use smaller weights, such as --init lecun{smaller}"
