@@ -32,7 +32,7 @@ PHASES: dict[str, tuple[str, ...]] = {
         "actdiag.measure.moments.unit_highest",
         "actdiag.measure.pooled.entry_moments",
         "actdiag.measure.pooled.value_range",
-        "actdiag.measure.moments.column_sums",
+        "actdiag.measure.moments.column_and_square_sums",
         "actdiag.measure.moments.directions",
         "actdiag.measure.moments.Directions.add",
         "actdiag.measure.moments.square_sum",
@@ -44,7 +44,8 @@ PHASES: dict[str, tuple[str, ...]] = {
     ),
     "bin": (
         "actdiag.measure.histograms.count_entries",
-        "actdiag.measure.histograms.Ladder.tally",
+        "actdiag.measure.histograms.Counting.add",
+        "actdiag.measure.histograms.Counting.counts",
         "actdiag.measure.histograms.Ladder.tally_ordered",
         "actdiag.engine.blocks.in_order",
         "numpy.sort",

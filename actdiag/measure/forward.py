@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actdiag.activations import Activation, traits
-from actdiag.arrays import Array
+from actdiag.arrays import Array, Doubles
 from actdiag.engine.workers import Workers
 from actdiag.measure.histograms import (
+    Counting,
     EntryCounts,
     axis_edges,
     bounded_axis,
@@ -101,19 +102,31 @@ class ForwardMeasure:
         """
         act = self._sites[number - 1].act
         low, high = value_range(z)
-        pointing = Directions(np.zeros(a.shape[1]))
-        of_z, of_a = entry_moments(z), block_moments(a, also=pointing.add)
+        of_z, of_a, entries, pointing = entry_moments(z), *self._reduced(a)
         return BlockStats(
             z=of_z,
             low=low,
             high=high,
             a=of_a,
-            entries=a.copy() if self._ladder is None else self._ladder.tally(a),
+            entries=entries,
             directions=pointing,
             awake=None if act is None or act.derivative is None else awake_units(act, z, finite=not of_z.nonfinite),
             saturated=None if act is None else count_saturated(act, z),
             slopes=1.0 if act is None else mean_squared_slope(act, z[:_ROWS_OF_SLOPES], a.shape[1]),
         )
+
+    def _reduced(self, a: Array) -> tuple[BlockMoments, EntryCounts | Array, Directions]:
+        """Return the moments, the counts and the directions of a block of activations, in one go through it."""
+        pointing = Directions(np.zeros(a.shape[1]))
+        if self._ladder is None:
+            return block_moments(a, also=pointing.add), a.copy(), pointing
+        counting = Counting(self._ladder, a)
+
+        def add(values: Doubles) -> None:
+            pointing.add(values)
+            counting.add(values)
+
+        return block_moments(a, also=add if counting.by_piece else pointing.add), counting.counts(), pointing
 
     def summarize(self, number: int, blocks: Sequence[BlockStats]) -> LayerStats:
         """Return the statistics of a site, by its number from 1, from those of its blocks."""
@@ -139,12 +152,12 @@ class ForwardMeasure:
             max=_finite(counts.greatest),
             unit_std=mean_unit_std(a),
             zero_fraction=counts.zero / size,
-            dead_fraction=int(np.count_nonzero(~np.logical_or.reduce(awake))) / site.units if awake else None,
+            dead_fraction=(site.units - int(np.count_nonzero(_any_of(awake)))) / site.units if awake else None,
             saturated_fraction=sum(saturated) / size if saturated else None,
             nonfinite_fraction=(counts.nan + counts.inf) / size,
             subnormal_fraction=counts.subnormal / size,
             cosine=mean_cosine([block.directions for block in blocks]),
-            slope_rms=_finite(sqrt(np.mean([block.slopes for block in blocks]))),
+            slope_rms=_finite(sqrt(sum(block.slopes for block in blocks) / len(blocks))),
             pre_activation=PreActivationStats(
                 mean=pooled_z.mean,
                 std=pooled_z.std,
@@ -156,6 +169,10 @@ class ForwardMeasure:
             histogram=linear_histogram(counts),
             magnitude=magnitude_histogram(counts),
         )
+
+
+def _any_of(flags: Sequence[Flags]) -> Flags:
+    return flags[0] if len(flags) == 1 else np.logical_or.reduce(flags)
 
 
 def bounds_of(act: Activation | None) -> tuple[float, float]:

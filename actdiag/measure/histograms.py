@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.arrays import Array, Counts
-from actdiag.engine.blocks import in_order, scratch
+from actdiag.arrays import Array, Counts, Doubles
+from actdiag.engine.blocks import in_double, in_order, scratch
 from actdiag.formats import FORMATS
-from actdiag.measure.bins import EqualBins, equal_bins, round_up
+from actdiag.measure.bins import EqualBins, Filling, equal_bins, round_up
 
 PERCENTILE = 99.9
 """The percentile of |a| at layer 1 that ends the axis of unbounded activations."""
@@ -72,15 +72,11 @@ class Ladder(NamedTuple):
 
     def tally(self, x: Array) -> "EntryCounts":
         """Count the entries of `x`, shape (rows, columns)."""
-        low, high = (float(x.min()), float(x.max())) if x.size else (inf, -inf)
-        if not (isfinite(low) and isfinite(high)) or (self.edges and self.equal is None):
-            return self.tally_ordered(in_order(x))
-        decades, zero, subnormal = _count_decades(x, low, high)
-        bins = _NO_BINS
-        if self.equal is not None:
-            bins = self.equal.tally(x, low, high)
-            bins[_bin_of_zero(self.edges)] -= zero
-        return EntryCounts(self.edges, bins, decades, zero, subnormal, 0, 0, x.size, low, high)
+        counting = Counting(self, x)
+        if counting.by_piece:
+            for values in in_double(x):
+                counting.add(values)
+        return counting.counts()
 
     def tally_ordered(self, ordered: Array) -> "EntryCounts":
         """Count the entries of `ordered`, which ascend with NaN at their end, shape (entries,)."""
@@ -111,6 +107,41 @@ class Ladder(NamedTuple):
             least=ends[0],
             greatest=ends[1],
         )
+
+
+class Counting:
+    """A block that is being counted while it is gone through: `add` each piece of rows, then take the `counts`.
+
+    Attributes:
+        by_piece: Whether the pieces are needed.
+    """
+
+    def __init__(self, ladder: Ladder, x: Array) -> None:
+        self._ladder, self._x = ladder, x
+        self._low, self._high = (float(x.min()), float(x.max())) if x.size else (inf, -inf)
+        self._sorting = not (isfinite(self._low) and isfinite(self._high))
+        self._filling: Filling | None = None
+        if ladder.edges and not self._sorting:
+            self._sorting = ladder.equal is None
+            if ladder.equal is not None:
+                self._filling = Filling(ladder.equal, x, self._low, self._high)
+        self.by_piece = self._filling is not None
+
+    def add(self, values: Doubles) -> None:
+        """Take the next rows, in float64, which are overwritten unless they are the block's own."""
+        if self._filling is not None:
+            self._filling.add(values)
+
+    def counts(self) -> "EntryCounts":
+        """Return the counts of the whole block."""
+        if self._sorting:
+            return self._ladder.tally_ordered(in_order(self._x))
+        decades, zero, subnormal = _count_decades(self._x, self._low, self._high)
+        bins, edges = _NO_BINS, self._ladder.edges
+        if self._filling is not None:
+            bins = self._filling.counts()
+            bins[_bin_of_zero(edges)] -= zero
+        return EntryCounts(edges, bins, decades, zero, subnormal, 0, 0, self._x.size, self._low, self._high)
 
 
 @lru_cache(maxsize=16)
