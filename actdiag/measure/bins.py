@@ -81,11 +81,11 @@ class EqualBins(NamedTuple):
         last = len(self.edges) - 1
         for low in (-np.inf, float(values.min()), min(float(self.edges[0]), 0.0), max(float(self.edges[0]), 0.0)):
             for high in (float(values.max()), np.inf):
-                seen = values >= low
-                numbers = values[seen]
+                known = values >= low
+                numbers = values[known]
                 self.numbers(numbers, low, high, out=numbers)
                 numbers = np.floor(numbers) - (low < self.edges[0])
-                if not np.array_equal(np.clip(numbers, -1, last), bins[seen]):
+                if not np.array_equal(np.clip(numbers, -1, last), bins[known]):
                     return False
         return True
 

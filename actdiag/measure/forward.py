@@ -15,11 +15,11 @@ from actdiag.measure.histograms import (
     EntryCounts,
     axis_edges,
     bounded_axis,
-    ladder,
     linear_histogram,
     magnitude_histogram,
     merge_counts,
     spaced,
+    thresholds,
 )
 from actdiag.measure.moments import (
     BlockMoments,
@@ -42,7 +42,7 @@ from actdiag.model.site import Site
 
 Flags = NDArray[np.bool_]
 
-_ROWS_THAT_WAKE_MOST = 16
+_ROWS_THAT_ACTIVATE_MOST = 16
 
 _ROWS_OF_SLOPES = 16
 """Rows of a block whose slopes stand for all: so many entries of a layer differ far more than those rows and others."""
@@ -65,7 +65,7 @@ class BlockStats(NamedTuple):
         a: Moments of the activations.
         entries: Counts of the activations; a copy of the activations where the axis is not known yet.
         directions: Of the rows of activations.
-        awake: Units that let a gradient through, shape (width,); None where that has no meaning.
+        active: Units that let a gradient through, shape (width,); None where that has no meaning.
         saturated: How many entries are saturated; None where that has no meaning.
         slopes: The squares of a random gradient of the first rows, after the activation over before.
     """
@@ -76,13 +76,13 @@ class BlockStats(NamedTuple):
     a: BlockMoments
     entries: EntryCounts | Array
     directions: Directions
-    awake: Flags | None
+    active: Flags | None
     saturated: int | None
     slopes: float
 
 
 class ForwardMeasure:
-    """Measures sites on the way forward: `visit` each block of rows, then `summarize` each site, in order."""
+    """Measures the sites of a forward pass: `visit` each block of rows, then `summarize` each site, in order."""
 
     def __init__(self, sites: Sequence[Site], axis: Axis) -> None:
         self._sites = sites
@@ -90,7 +90,7 @@ class ForwardMeasure:
         dtype = sites[0].format.name
         bounds = bounds_of(sites[0].act)
         edges = bounded_axis(bounds, axis.bins, dtype) if axis.range is None else spaced(*axis.range, axis.bins)
-        self._ladder = None if edges is None else ladder(edges, dtype)
+        self._thresholds = None if edges is None else thresholds(edges, dtype)
 
     def visit(self, number: int, z: Array, a: Array) -> BlockStats:
         """Reduce a block of rows to numbers.
@@ -110,7 +110,7 @@ class ForwardMeasure:
             a=of_a,
             entries=entries,
             directions=pointing,
-            awake=None if act is None or act.derivative is None else awake_units(act, z, finite=not of_z.nonfinite),
+            active=None if act is None or act.derivative is None else active_units(act, z, finite=not of_z.nonfinite),
             saturated=None if act is None else count_saturated(act, z),
             slopes=1.0 if act is None else mean_squared_slope(act, z[:_ROWS_OF_SLOPES], a.shape[1]),
         )
@@ -118,9 +118,9 @@ class ForwardMeasure:
     def _reduced(self, a: Array) -> tuple[BlockMoments, EntryCounts | Array, Directions]:
         """Return the moments, the counts and the directions of a block of activations, in one go through it."""
         pointing = Directions(np.zeros(a.shape[1]))
-        if self._ladder is None:
+        if self._thresholds is None:
             return block_moments(a, also=pointing.add), a.copy(), pointing
-        counting = Counting(self._ladder, a)
+        counting = Counting(self._thresholds, a)
 
         def add(values: Doubles) -> None:
             pointing.add(values)
@@ -131,16 +131,16 @@ class ForwardMeasure:
     def summarize(self, number: int, blocks: Sequence[BlockStats]) -> LayerStats:
         """Return the statistics of a site, by its number from 1, from those of its blocks."""
         site = self._sites[number - 1]
-        if self._ladder is None:  # layer 1 sets the axis
+        if self._thresholds is None:  # layer 1 sets the axis
             copies = [block.entries for block in blocks if isinstance(block.entries, np.ndarray)]
-            self._ladder = ladder(axis_edges(copies, bounds_of(site.act), self._axis.bins), site.format.name)
-        tally = self._ladder.tally  # some blocks of layer 2 may have been visited before there was an axis
+            self._thresholds = thresholds(axis_edges(copies, bounds_of(site.act), self._axis.bins), site.format.name)
+        tally = self._thresholds.tally  # some blocks of layer 2 may have been visited before there was an axis
         entries = [block.entries for block in blocks]
         counts = merge_counts([tally(part) if isinstance(part, np.ndarray) else part for part in entries])
         size = site.batch * site.units
         a = merge_moments([block.a for block in blocks])
         pooled_z, pooled_a = pool_entries([block.z for block in blocks]), pool(a)
-        awake = [block.awake for block in blocks if block.awake is not None]
+        active = [block.active for block in blocks if block.active is not None]
         saturated = [block.saturated for block in blocks if block.saturated is not None]
         return LayerStats(
             layer=number,
@@ -152,7 +152,7 @@ class ForwardMeasure:
             max=_finite(counts.greatest),
             unit_std=mean_unit_std(a),
             zero_fraction=counts.zero / size,
-            dead_fraction=(site.units - int(np.count_nonzero(_any_of(awake)))) / site.units if awake else None,
+            dead_fraction=(site.units - int(np.count_nonzero(_any_of(active)))) / site.units if active else None,
             saturated_fraction=sum(saturated) / size if saturated else None,
             nonfinite_fraction=(counts.nan + counts.inf) / size,
             subnormal_fraction=counts.subnormal / size,
@@ -180,7 +180,7 @@ def bounds_of(act: Activation | None) -> tuple[float, float]:
     return (-inf, inf) if act is None else act.bounds
 
 
-def awake_units(act: Activation, z: Array, finite: bool = False) -> Flags:
+def active_units(act: Activation, z: Array, finite: bool = False) -> Flags:
     """Return for each unit, shape (width,), whether |f'(z)| is above the dead slope, or z is NaN, for a row of `z`.
 
     Args:
@@ -191,19 +191,19 @@ def awake_units(act: Activation, z: Array, finite: bool = False) -> Flags:
     derivative, dead_slope, awake_over = act.derivative, traits(act).dead_slope, traits(act).awake_over
     assert derivative is not None
 
-    def any_awake(rows: Array) -> Flags:
+    def any_active(rows: Array) -> Flags:
         flags: Flags = np.abs(derivative(rows)) > dead_slope
-        awake: Flags = np.logical_or.reduce(flags | np.isnan(rows), axis=0)
-        return awake
+        active: Flags = np.logical_or.reduce(flags | np.isnan(rows), axis=0)
+        return active
 
     if finite and awake_over is not None:
         return unit_highest(z) > awake_over
-    # A few rows wake nearly all units, and only the others need the rest of the rows.
-    awake = any_awake(z[:_ROWS_THAT_WAKE_MOST])
-    asleep = np.flatnonzero(~awake)
-    if len(asleep) and len(z) > _ROWS_THAT_WAKE_MOST:
-        awake[asleep] = any_awake(z[_ROWS_THAT_WAKE_MOST:, asleep])
-    return awake
+    # A few rows activate nearly all units, and only the others need the rest of the rows.
+    active = any_active(z[:_ROWS_THAT_ACTIVATE_MOST])
+    inactive = np.flatnonzero(~active)
+    if len(inactive) and len(z) > _ROWS_THAT_ACTIVATE_MOST:
+        active[inactive] = any_active(z[_ROWS_THAT_ACTIVATE_MOST:, inactive])
+    return active
 
 
 def mean_squared_slope(act: Activation, z: Array, width: int) -> float:
@@ -249,7 +249,7 @@ def _finite(value: float) -> float | None:
 
 
 def change_per_layer(layers: Sequence[LayerStats]) -> ChangePerLayer:
-    """Return exp(slope of ln rms over depth): of a upwards, of dL/dz downwards.
+    """Return exp(slope of ln rms over depth): of a towards the last layer, of dL/dz towards the first.
 
     Layers that are zero or hold something non-finite are left out.
     """

@@ -75,12 +75,12 @@ def block_moments(x: Array, also: Callable[[Doubles], None] | None = None) -> Bl
             sums, squares = _sums(x, origin)
         return BlockMoments(count, origin, sums, squares)
     # Something is not finite, or squares would leave float64: scaled, and from an origin of each unit's own.
-    seen = np.isfinite(x)
-    values, exponent = scaled(np.where(seen, x, 0))
-    origin = np.take_along_axis(values, seen.argmax(axis=0)[np.newaxis], axis=0)[0]
-    values = np.where(seen, values - origin, 0)
+    finite = np.isfinite(x)
+    values, exponent = scaled(np.where(finite, x, 0))
+    origin = np.take_along_axis(values, finite.argmax(axis=0)[np.newaxis], axis=0)[0]
+    values = np.where(finite, values - origin, 0)
     squares = np.einsum("ij,ij->j", values, values)
-    count = seen.sum(axis=0, dtype=np.float64)
+    count = finite.sum(axis=0, dtype=np.float64)
     return BlockMoments(count, origin, values.sum(axis=0), squares, exponent, int(x.size - count.sum()))
 
 

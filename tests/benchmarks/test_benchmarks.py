@@ -282,7 +282,7 @@ def test_the_ways_to_evaluate_an_activation_agree_with_it(name):
 
 
 @pytest.mark.torch
-def test_pytorch_sees_every_layer_up_and_down():
+def test_pytorch_measures_every_layer_forward_and_backward():
     pytest.importorskip("torch")
     assert [sum(layer["counts"]) > 0 for layer in peers.torch_forward(3, 8, 16)] == [True] * 3
     seen, gradients = peers.torch_backward(3, 8, 16)
@@ -295,7 +295,7 @@ def test_the_other_peers_run():
     assert [len(counts) for counts in peers.book(2, 8, 16)] == [30, 30]
 
 
-def test_the_fixed_work_is_the_same_every_time_and_dies_no_death():
+def test_the_fixed_work_is_the_same_every_time_and_keeps_its_size():
     first, second = peers.fixed_work(), peers.fixed_work()
     assert np.array_equal(first, second)
     assert 0.3 < np.abs(first).mean() < 0.9
@@ -315,9 +315,9 @@ def test_what_theory_costs_is_measured():
     for result in (gain, prediction):
         assert result.measured == 1000 * result.details["seconds"]["ours"] > 0
         assert result.ratio > 0
-    beside = theory.beside(TINY, rounds=1)
-    assert beside.measured > 0
-    assert beside.ratio is None
+    found = theory.ratio(TINY, rounds=1)
+    assert found.measured > 0
+    assert found.ratio is None
 
 
 def test_an_unknown_row_is_a_usage_error_that_names_the_rows():
