@@ -21,10 +21,10 @@ from actdiag.documents.reports import reports_from_dict, reports_to_dict
 from actdiag.documents.stacks import stack_from_dict, stack_to_dict
 from actdiag.documents.training import training_from_dict, training_to_dict
 from actdiag.engine.losses import Loss
-from actdiag.engine.memory import DEFAULT_BUDGET
 from actdiag.errors import InvalidField
 from actdiag.experiments.run import run_grad_flow, run_propagate, run_settings
 from actdiag.experiments.verify import verify
+from actdiag.options import DEFAULT_BUDGET
 from actdiag.report import Report
 
 SMALL = {"batch": 40, "width": 12, "depth": 3}
