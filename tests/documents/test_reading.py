@@ -291,13 +291,16 @@ def broken(**changes):
         (broken(layers__0__width=1.5), "json must have a whole number at layers[0].width, got 1.5"),
         (broken(layers__1__histogram__edges="x"), "json must have a list at layers[1].histogram.edges, got 'x'"),
         (broken(layers__3=None), "json must have 4 layers, as the stack has, got 3"),
-        (broken(verdict__severity="fine"), "json must have one of healthy, at-risk, untrainable at verdict.severity"),
+        (
+            broken(verdict__severity="fine"),
+            "json must have one of healthy, at-risk, untrainable, unknown at verdict.severity",
+        ),
         (broken(verdict__learning_rates=[1.0]), "json must have a list of 2 at verdict.learning_rates, got [1.0]"),
         (broken(verdict__findings__0__rule=3), "json must have text at verdict.findings[0].rule, got 3"),
         (broken(stack__act=3), "json must have the names of entries as text, got 3"),
         (broken(stack__widths=None), "json must have stack.widths, got keys act, init, input"),
         (broken(stack__batch=0), "batch must be at least 1, got 0"),
-        (broken(stack__arch=[{"op": "magic"}]), "json must have ops of dense, activation, residual at stack.arch"),
+        (broken(stack__arch=[{"op": "magic"}]), "json must have ops of activation, dense, residual at stack.arch"),
         (reports_to_dict([builders.report()]), "json must have layers, got keys schema, command, versions, runs"),
     ],
 )
