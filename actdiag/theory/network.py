@@ -102,7 +102,10 @@ class NetworkComparison:
             return None
         (x, x_mean, x_cosine), (y, y_mean, y_cosine) = (self._moments(value) for value in node.reads)
         second, width, batch = x + y + 2 * x_mean * y_mean, node.site.units, self._stack.batch
-        alike = (1 - 1 / batch) * max(x_cosine * y_cosine, 0.0) + 1 / batch
+        # The products of x and y over the units are as alike for two inputs as the inputs are, in either value.
+        sample = self._samples.get(node.reads[0])
+        spread = 1 / width if sample is None or not len(sample.cosines) else float(np.mean(np.square(sample.cosines)))
+        alike = (1 - 1 / batch) * max(x_cosine * y_cosine, spread) + 1 / batch
         sd = sqrt(x * y * alike / width / second) if second > 0 else 0.0
         rms = sqrt(max(second, 0.0))
         of_z = PreActivationEstimates(rms=Estimate(rms, sd))
@@ -146,9 +149,11 @@ class NetworkComparison:
         second = slope * at_a + at_z
         if not second:
             return
-        # Gradients of inputs that the readout tells apart are not parallel, those of a batch no more than that.
-        together = 1 / stack.batch if self._loss_is_random else 1.0
-        noise = sqrt(2 * together / stack.widths[number - 1])
+        width = stack.widths[
+            number - 1
+        ]  # in so many dimensions even unrelated gradients have a squared cosine of 1/width
+        together = 1 / stack.batch + 1 / width if self._loss_is_random else 1.0
+        noise = sqrt(2 * together / width)
         relative = sqrt((own * slope * at_a / second) ** 2 + (noise / 2) ** 2)
         said = GradientEstimates(rms=Estimate(sqrt(second), sqrt(second) * relative))
         if is_outlier(stack, said, stats):

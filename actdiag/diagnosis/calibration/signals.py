@@ -52,6 +52,13 @@ def gradient_rms(measurements: Measurements) -> dict[int, float] | None:
 
 def signals(measurements: Measurements) -> Signals | None:
     """Return the physical numbers of a run; None where the signal is lost or not finite at the last layer."""
+    if "signals" not in measurements.derived:
+        measurements.derived["signals"] = _signals(measurements)
+    known: Signals | None = measurements.derived["signals"]
+    return known
+
+
+def _signals(measurements: Measurements) -> Signals | None:
     last, recipe = measurements.last.stats, measurements.recipe
     if not last.rms or last.nonfinite_fraction:
         return None
