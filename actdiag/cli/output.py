@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actdiag.errors import InvalidField
-from actdiag.report import Report, as_json, runs_to_dict
+from actdiag.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,6 +120,8 @@ def answer(report: Report, outputs: Outputs, layers: Sequence[int] | None, extra
     """Give one report's answer: its files, and its table unless a file's content takes standard output."""
 
     def document() -> str:
+        from actdiag.documents.plain import as_json
+
         return as_json(report.to_dict() | {extra.key: extra.document for extra in extras})
 
     outputs.write(report.figure, document, lambda: csv_text(report.rows()))
@@ -143,7 +145,13 @@ def answer_all(reports: Sequence[Report], outputs: Outputs) -> None:
         names = [{"act": report.stack.act.name, "init": report.stack.init.name} for report in reports]
         return csv_text([name | row for name, report in zip(names, reports, strict=True) for row in report.rows()])
 
-    outputs.write(figure, lambda: as_json(runs_to_dict(reports)), rows)
+    def document() -> str:
+        from actdiag.documents.plain import as_json
+        from actdiag.documents.reports import reports_to_dict
+
+        return as_json(reports_to_dict(reports))
+
+    outputs.write(figure, document, rows)
     if not outputs.on_stdout:
         from actdiag.render.terminal.comparison import comparison_view
 
@@ -152,7 +160,9 @@ def answer_all(reports: Sequence[Report], outputs: Outputs) -> None:
 
 def answer_training(runs: "Sequence[TrainingRun]", outputs: Outputs) -> None:
     """Give the answer of training runs: their files, and their table unless standard output is taken."""
-    from actdiag.experiments.train import training_rows, training_to_dict
+    from actdiag.documents.plain import as_json
+    from actdiag.documents.rows import training_rows
+    from actdiag.documents.training import training_to_dict
 
     def figure() -> "Figure":
         from actdiag.render.figures import training_figure

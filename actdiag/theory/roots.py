@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-_STEPS = 100
+_STEPS, _REGULAR_STEPS = 100, 40
 _CLOSEST = 1e-15
 _GOLDEN = 0.6180339887498949
 
@@ -12,7 +12,7 @@ def find_root(
 ) -> float:
     """Return a root of a function between two places where its values have opposite signs.
 
-    Regula falsi with the kept end's value scaled down, and bisection where that steps outside.
+    Regula falsi with the kept end's value scaled down, and bisection where that steps outside or takes long.
     Source: Anderson & Bjoerck 1973, doi:10.1007/BF01951936.
 
     Args:
@@ -23,9 +23,9 @@ def find_root(
         at_high: The value at `high`.
         least: A value that is no larger counts as zero.
     """
-    for _ in range(_STEPS):
+    for step in range(_STEPS):
         middle = high - at_high * (high - low) / (at_high - at_low)
-        if not min(low, high) < middle < max(low, high):
+        if step >= _REGULAR_STEPS or not min(low, high) < middle < max(low, high):
             middle = (low + high) / 2
         value = function(middle)
         if abs(value) <= least or abs(high - low) <= _CLOSEST * (1 + abs(middle)) or middle in (low, high):

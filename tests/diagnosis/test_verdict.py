@@ -222,7 +222,7 @@ def test_pixels_are_a_risk(run):
 
 
 def test_a_run_that_theory_contradicts_says_so(monkeypatch):
-    monkeypatch.setattr("actdiag.theory.beside.disagrees", lambda numbers, depth: True)
+    monkeypatch.setattr("actdiag.theory.comparison.disagrees", lambda numbers, depth: True)
     assert "disagrees_with_theory" in rules(propagate("relu", "he", depth=2, batch=20).verdict)
     assert rules(propagate("relu", "he", depth=2, batch=20, theory=False).verdict) == []
 
