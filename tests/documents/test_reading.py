@@ -20,10 +20,8 @@ from actdiag.documents.plain import as_json
 from actdiag.documents.reports import reports_from_dict, reports_to_dict
 from actdiag.documents.stacks import stack_from_dict, stack_to_dict
 from actdiag.documents.training import training_from_dict, training_to_dict
-from actdiag.engine.losses import Loss
-from actdiag.engine.memory import DEFAULT_BUDGET
 from actdiag.errors import InvalidField
-from actdiag.experiments.run import run_grad_flow, run_propagate, run_settings
+from actdiag.experiments.run import run_propagate, run_settings
 from actdiag.experiments.verify import verify
 from actdiag.report import Report
 
@@ -33,9 +31,8 @@ LABELS = np.arange(40) % 3
 BLOCK = (ops.dense(12), ops.activation(), ops.residual([ops.dense(), ops.activation("tanh"), ops.dense()]))
 
 
-def of_blocks(*arch):
-    stack = replace(builders.stack(), arch=arch, batch=30)
-    return run_grad_flow(stack, Loss(), DEFAULT_BUDGET, run_settings(theory=False))
+def of_blocks(*arch, **options):
+    return actdiag.grad_flow("relu", "he", arch=arch, batch=30, **options)
 
 
 REPORTS = {
@@ -66,7 +63,7 @@ OWN = {
     "an Activation": lambda: actdiag.grad_flow(elsewhere.RAMP, "he", **SMALL),
     "an Initializer": lambda: actdiag.grad_flow("relu", elsewhere.DRAWN, loss="mse", widths=[9, 8], batch=20),
     "both, repeated": lambda: actdiag.propagate(elsewhere.RAMP, elsewhere.DRAWN, repeats=2, theory=False, **SMALL),
-    "in blocks": lambda: of_blocks(ops.dense(9), ops.activation(elsewhere.RAMP), ops.dense(4)),
+    "in blocks": lambda: of_blocks(ops.dense(9), ops.activation(elsewhere.RAMP), ops.dense(4), theory=False),
     "borrowing a name": lambda: actdiag.propagate(replace(elsewhere.RAMP, name="relu"), "he", theory=False, **SMALL),
 }
 
@@ -291,13 +288,16 @@ def broken(**changes):
         (broken(layers__0__width=1.5), "json must have a whole number at layers[0].width, got 1.5"),
         (broken(layers__1__histogram__edges="x"), "json must have a list at layers[1].histogram.edges, got 'x'"),
         (broken(layers__3=None), "json must have 4 layers, as the stack has, got 3"),
-        (broken(verdict__severity="fine"), "json must have one of healthy, at-risk, untrainable at verdict.severity"),
+        (
+            broken(verdict__severity="fine"),
+            "json must have one of healthy, at-risk, untrainable, unknown at verdict.severity",
+        ),
         (broken(verdict__learning_rates=[1.0]), "json must have a list of 2 at verdict.learning_rates, got [1.0]"),
         (broken(verdict__findings__0__rule=3), "json must have text at verdict.findings[0].rule, got 3"),
         (broken(stack__act=3), "json must have the names of entries as text, got 3"),
         (broken(stack__widths=None), "json must have stack.widths, got keys act, init, input"),
         (broken(stack__batch=0), "batch must be at least 1, got 0"),
-        (broken(stack__arch=[{"op": "magic"}]), "json must have ops of dense, activation, residual at stack.arch"),
+        (broken(stack__arch=[{"op": "magic"}]), "json must have ops of activation, dense, residual at stack.arch"),
         (reports_to_dict([builders.report()]), "json must have layers, got keys schema, command, versions, runs"),
     ],
 )
