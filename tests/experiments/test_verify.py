@@ -9,7 +9,8 @@ import pytest
 import actdiag
 from actdiag import InvalidField
 from actdiag.activations import resolve
-from actdiag.experiments.verify import SEEDS, gains_to_dict, predicted, verify
+from actdiag.documents.gains import gains_to_dict
+from actdiag.experiments.verify import SEEDS, predicted, verify
 
 TANH = {"act": resolve("tanh"), "gain": 1.3, "bias_std": 0.2, "depth": 3, "width": 30}
 

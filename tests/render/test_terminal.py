@@ -13,7 +13,7 @@ from actdiag import numerals
 from actdiag.activations import ACTIVATIONS, resolve
 from actdiag.diagnosis import RULES
 from actdiag.diagnosis.findings import Outlook
-from actdiag.experiments.fix import Change, Mended
+from actdiag.experiments.fix import Change, Fix
 from actdiag.initializers import INITIALIZERS
 from actdiag.initializers import resolve as resolve_initializer
 from actdiag.render.figures.parts import VERDICT_COLOURS
@@ -257,7 +257,7 @@ def test_comparisons_state_no_stacks_biases_for_all(inits, said):
 def test_a_fix_tells_probabilities_as_the_verdict_does(probability, text):
     before = replace(builders.report(), verdict=builders.verdict("untrainable"))
     after = replace(builders.report(), verdict=builders.verdict(probability=probability))
-    mended = Mended(Change("gain", {"gain": 1.5}, after.stack), after, 1)
+    mended = Fix(Change("gain", {"gain": 1.5}, after.stack), after, 1)
     lines = shown(mended_view(before, mended, ["actdiag"], width=80), 80).splitlines()
     assert [line.split()[-2:] for line in lines if line.startswith("probability")] == [["2%", text]]
     assert f"({text} that SGD trains it)" in "\n".join(written(after))
