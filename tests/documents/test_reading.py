@@ -20,11 +20,9 @@ from actdiag.documents.plain import as_json
 from actdiag.documents.reports import reports_from_dict, reports_to_dict
 from actdiag.documents.stacks import stack_from_dict, stack_to_dict
 from actdiag.documents.training import training_from_dict, training_to_dict
-from actdiag.engine.losses import Loss
 from actdiag.errors import InvalidField
-from actdiag.experiments.run import run_grad_flow, run_propagate, run_settings
+from actdiag.experiments.run import run_propagate, run_settings
 from actdiag.experiments.verify import verify
-from actdiag.options import DEFAULT_BUDGET
 from actdiag.report import Report
 
 SMALL = {"batch": 40, "width": 12, "depth": 3}
@@ -33,9 +31,8 @@ LABELS = np.arange(40) % 3
 BLOCK = (ops.dense(12), ops.activation(), ops.residual([ops.dense(), ops.activation("tanh"), ops.dense()]))
 
 
-def of_blocks(*arch):
-    stack = replace(builders.stack(), arch=arch, batch=30)
-    return run_grad_flow(stack, Loss(), DEFAULT_BUDGET, run_settings(theory=False))
+def of_blocks(*arch, **options):
+    return actdiag.grad_flow("relu", "he", arch=arch, batch=30, **options)
 
 
 REPORTS = {
@@ -66,7 +63,7 @@ OWN = {
     "an Activation": lambda: actdiag.grad_flow(elsewhere.RAMP, "he", **SMALL),
     "an Initializer": lambda: actdiag.grad_flow("relu", elsewhere.DRAWN, loss="mse", widths=[9, 8], batch=20),
     "both, repeated": lambda: actdiag.propagate(elsewhere.RAMP, elsewhere.DRAWN, repeats=2, theory=False, **SMALL),
-    "in blocks": lambda: of_blocks(ops.dense(9), ops.activation(elsewhere.RAMP), ops.dense(4)),
+    "in blocks": lambda: of_blocks(ops.dense(9), ops.activation(elsewhere.RAMP), ops.dense(4), theory=False),
     "borrowing a name": lambda: actdiag.propagate(replace(elsewhere.RAMP, name="relu"), "he", theory=False, **SMALL),
 }
 
