@@ -122,9 +122,13 @@ ORDER = {
         regions
         fluctuations
         sampling
+        shifting
+        recipe
         onestep
         maps
         flow
+        coarse
+        backpropagation
         prediction
         meanfield
         summary
