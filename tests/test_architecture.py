@@ -125,9 +125,13 @@ ORDER = {
         regions
         fluctuations
         sampling
+        shifting
+        recipe
         onestep
         maps
         flow
+        coarse
+        backpropagation
         prediction
         meanfield
         summary

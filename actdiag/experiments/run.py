@@ -134,7 +134,7 @@ class _Run:
             self._layers.append(stats)
             if self._theory is not None:
                 squares = squares_of([block.directions for block in layer.blocks])
-                self._theory.compare(stats, layer.activations, squares, backward=tape is not None)
+                self._theory.record_layer(stats, layer.activations, squares, backward=tape is not None)
             self._progress(len(self._layers), self._steps)
         return layer.activations
 
@@ -151,7 +151,7 @@ class _Run:
                 at = layer.number - 1
                 self._layers[at] = measure.summarize(layer, weighed, self._layers[at])
                 if self._theory is not None and layer.number < self._stack.depth:
-                    self._theory.compare_gradient(self._layers[at], self._layers[at + 1], radial)
+                    self._theory.record_gradient(self._layers[at], self._layers[at + 1], radial)
                 radial = radial_share(layer)
                 self._progress(self._steps - at, self._steps)
 

@@ -1,83 +1,23 @@
-"""A stack as theory sees it: its recipe layer by layer, and the second moments and correlations that follow from it."""
+"""The second moments and correlations of the layers of a stack that follow from those of its input."""
 
 from math import isfinite, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.activations import Activation
 from actdiag.arrays import Doubles, cut
 from actdiag.measure.moments import directions, mean_cosine, squares_of
 from actdiag.model.stack import Stack
-from actdiag.theory.onestep import shifted_activation
-from actdiag.theory.pairs import cosines_of_shares
+from actdiag.theory.pairs import CosineMaps
+from actdiag.theory.recipe import Layers
 from actdiag.theory.sampling import InputSample, sample_inputs
 from actdiag.theory.tables import Curves, tables
 
 _AT_ONCE = 128
 
 
-class Layers(NamedTuple):
-    """The recipe of layers 1 to L as theory has it, each of shape (layers,).
-
-    Attributes:
-        act: The activation, moved by the mean of the biases.
-        centre: That mean.
-        loose: Of each layer, what `Batch` has it to be.
-        fitted: Whether the weights are fitted to the batch.
-        weight: sigma_w^2 = fan_in Var(W) of each layer, before that.
-        back: fan_out Var(W) of each layer.
-        bias: sigma_b^2 of each layer.
-        widths: The units.
-    """
-
-    act: Activation
-    centre: float
-    loose: list[float]
-    fitted: bool
-    weight: list[float]
-    back: list[float]
-    bias: list[float]
-    widths: tuple[int, ...]
-
-
-def why_not(stack: Stack) -> str | None:
-    """Return why mean-field theory does not describe a stack, in words; None where it does."""
-    if stack.act.derivative is None:
-        return f"a unit of {stack.act.name} looks at several pre-activations"
-    if not stack.init.mean_field or stack.weight_std(1) == 0:
-        return f"it needs random weights, and those of {stack.init.name} are fixed"
-    if stack.init.fits_batch and stack.bias_spread(1)[1] > _MOST_OF_A_STD:
-        return "its weights are fitted to what the biases leave of a std of 1, which is next to nothing"
-    return None
-
-
-_MOST_OF_A_STD = 0.8
-
-
-def layers_of(stack: Stack) -> Layers:
-    """Return a stack's recipe as theory has it."""
-    numbers = range(1, stack.depth + 1)
-    shapes = {(stack.fan_in(number), stack.columns(number)): number for number in numbers}
-    std = {shape: stack.weight_std(number) for shape, number in shapes.items()}
-    bias = {shape: stack.bias_spread(number) for shape, number in shapes.items()}
-    each = [(stack.fan_in(number), stack.columns(number)) for number in numbers]
-    centre = bias[each[0]][0]
-    orthogonal = stack.init.family == "orthogonal"
-    return Layers(
-        act=shifted_activation(stack.act, centre),
-        centre=centre,
-        loose=[max(1 - columns / fan_in, 0.0) if orthogonal else 1.0 for fan_in, columns in each],
-        fitted=stack.init.fits_batch,
-        weight=[fan_in * std[fan_in, columns] ** 2 for fan_in, columns in each],
-        back=[columns * std[fan_in, columns] ** 2 for fan_in, columns in each],
-        bias=[bias[shape][1] ** 2 for shape in each],
-        widths=stack.widths,
-    )
-
-
 def sample_of_input(stack: Stack) -> InputSample | None:
-    """Return what theory takes from a stack's input, which is drawn for that."""
+    """Return the sample of a stack's input, which is drawn for that."""
     inputs = stack.inputs()
     found = directions(inputs)
     return sample_inputs(inputs, squares_of([found]), mean_cosine([found]))
@@ -92,7 +32,7 @@ class Flow(NamedTuple):
         share: The part of q that comes from the layer below, not from the biases.
         curves: The moments of the activation there.
         c: Correlations of the mean pair of inputs, and of two that are less and more alike by the sd over pairs, shape
-            (layers, 3); NaN where there are no pairs.
+            (layers, 3); NaN where there are no pairs, and of the latter two beyond the stack's own layers.
         cosines: Cosines of their activations, shape (layers, 3).
     """
 
@@ -118,46 +58,73 @@ class Flow(NamedTuple):
 
 
 def follow(recipe: Layers, sample: InputSample) -> Flow:
-    """Return the second moments and correlations that follow from those of the input."""
-    at = tables(recipe.act)
+    """Return the second moments and correlations that follow from those of the input.
+
+    Each layer applies the moment map of dense and activation: q' = weight E f^2 + bias, and the cosine map with the
+    part of q' that is not the biases'.
+    """
+    second_of = tables(recipe.act).second
     below = float(np.dot(sample.shares, sample.seconds))
     q: list[float] = []
-    shares_below: list[float] = []
+    shares: list[float] = []
     fits: list[float] = []
     for weight, bias in zip(recipe.weight, recipe.bias, strict=True):
         carried = weight * below
         if recipe.fitted:  # until z has a std of 1
             fits.append(max(1 - bias, 0.0) / carried if carried else 0.0)
             carried *= fits[-1]
-        second = at.second(carried + bias)
+        total = carried + bias
+        second = second_of(total)
         if not isfinite(second):
             break
-        q.append(carried + bias)
-        shares_below.append(carried / q[-1] if q[-1] else 0.0)
+        q.append(total)
+        shares.append(carried / total if total else 0.0)
         below = second
     known = np.array(q)
-    c, cosines = np.full((len(q), 3), np.nan), np.full((len(q), 3), np.nan)
-    if len(sample.cosines):
-        now = _around(sample.cosine, float(sample.cosines.std()))
-        for some in cut(len(q), _AT_ONCE):
-            shares = at.hermite(known[some])
-            for layer in range(some.start, min(some.stop, len(q))):
-                c[layer] = shares_below[layer] * now + (1 - shares_below[layer])
-                same, each = shares[[layer - some.start] * 3], known[[layer] * 3]
-                cosines[layer] = cosines_of_shares(at, same, same, each, each, c[layer])
-                if layer == 0:  # the scatter of the input is known, and the mean of the cosines follows from it
-                    cosines[0, 0] = cosines[0, 1:].mean()
-                now = _scattered(cosines[layer], recipe.widths[min(layer, len(recipe.widths) - 1)])
+    curves = tables(recipe.act).curves(known)
+    c, cosines = _correlations(recipe, sample, known, shares, curves)
     fit = np.array(fits[: len(q)]) if recipe.fitted else np.ones(len(q))
-    return Flow(known, fit, np.array(shares_below), at.curves(known), c, cosines)
+    return Flow(known, fit, np.array(shares), curves, c, cosines)
 
 
-def _scattered(cosines: Doubles, width: int) -> Doubles:
+def _correlations(
+    recipe: Layers, sample: InputSample, q: Doubles, shares: list[float], curves: Curves
+) -> tuple[Doubles, Doubles]:
+    """Return the correlations and cosines of the three pairs in each layer, each of shape (layers, 3)."""
+    c, cosines = np.full((len(q), 3), np.nan), np.full((len(q), 3), np.nan)
+    if not len(sample.cosines):
+        return c, cosines
+    own = min(len(recipe.widths), len(q))
+    now = _around(sample.cosine, float(sample.cosines.std()))
+    for some in cut(len(q), _AT_ONCE):
+        maps = CosineMaps(tables(recipe.act), q[some], Curves(*(curve[some] for curve in curves)))
+        in_c, in_cosines = [], []
+        for layer in range(some.start, min(some.stop, len(q))):
+            share, place = shares[layer], layer - some.start
+            if layer == own:
+                now = (now[0],)
+            at = [min(max(share * one + (1 - share), -1.0), 1.0) for one in now]
+            now = tuple(maps(place, one) for one in at)
+            if layer == 0:  # the scatter of the input is known, and the mean of the cosines follows from it
+                now = ((now[1] + now[2]) / 2, now[1], now[2])
+            in_c.append(at)
+            in_cosines.append(now)
+            if layer < own:
+                now = _scattered(now, recipe.widths[layer])
+        both = max(min(own - some.start, len(in_c)), 0)
+        for column, found in ((c, in_c), (cosines, in_cosines)):
+            if both:
+                column[some.start : some.start + both] = found[:both]
+            column[some.start + both : some.start + len(found), 0] = [one[0] for one in found[both:]]
+    return c, cosines
+
+
+def _scattered(cosines: tuple[float, ...], width: int) -> tuple[float, ...]:
     """Return the cosines with the outer ones moved apart by what a layer of so many units scatters those of pairs."""
-    middle, apart = float(cosines[0]), float(cosines[2] - cosines[1]) / 2
+    middle, apart = cosines[0], (cosines[2] - cosines[1]) / 2
     return _around(middle, sqrt(apart**2 + (1 - middle**2) ** 2 / width))
 
 
-def _around(middle: float, apart: float) -> Doubles:
+def _around(middle: float, apart: float) -> tuple[float, ...]:
     apart = min(apart, 1 - abs(middle))
-    return np.array([middle, middle - apart, middle + apart])
+    return middle, middle - apart, middle + apart

@@ -1,4 +1,4 @@
-"""How far what a layer shows strays from what theory expects: a finite width and a finite batch leave it a spread.
+"""How far the statistics of a layer deviate from their expectation: finite width and batch leave them a spread.
 
 Given the layer before, the units of a layer are independent draws (their weights are), and inputs are correlated draws
 of each unit. So a statistic that is a mean over units and inputs has the variance
@@ -15,16 +15,16 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 
 from actdiag.activations import Activation
-from actdiag.arrays import Doubles
+from actdiag.arrays import Doubles, cut
 from actdiag.theory.grids import normal_grid
 from actdiag.theory.regions import Interval
 from actdiag.theory.tables import hermite_polynomials, tables
 
+HEAVY = 10.0
+"""Above this kurtosis E f^4 / (E f^2)^2 - 1 spreads are simulated, for they are far from normal."""
+
 _POINTS = 321
 _ORDERS = 24
-HEAVY = 10.0
-"""Over this kurtosis E f^4 / (E f^2)^2 - 1 spreads are drawn, for they are far from normal."""
-
 _DRAWN, _FEWEST_DRAWS, _SEED = 2**17, 128, 0
 _ROUNDING = 1e-7
 """A smaller share of the rms is what rounding leaves of a std."""
@@ -33,18 +33,20 @@ _BEYOND = 1.25
 """How much farther than the farthest draw a run may be."""
 
 _SHARED_POINTS, _OWN_POINTS = 97, 41
+_ENTRIES_AT_ONCE = 2**16
+"""Entries of an array over layers, groups and points that are worked on at once, so that they stay in cache."""
 
 
 class Batch(NamedTuple):
-    """The pre-activations of one layer, as far as its spread goes.
+    """The pre-activations of one layer.
 
     Attributes:
         act: The activation.
         q: Second moments of groups of inputs, shape (groups,).
         shares: The share of the inputs in each group.
         c: Correlations between pairs of inputs, shape (pairs,).
-        width: How many units there are.
-        batch: How many inputs.
+        width: The number of units.
+        batch: The number of inputs.
         loose: The share of the variance of an input's second moment that the weights leave free: 1 where they are
             independent, 0 where they are orthogonal and keep every length.
     """
@@ -58,11 +60,54 @@ class Batch(NamedTuple):
     loose: float = 1.0
 
 
+class Batches(NamedTuple):
+    """The pre-activations of several layers.
+
+    Attributes:
+        act: The activation.
+        q: Second moments of groups of inputs, shape (layers, groups).
+        shares: The share of the inputs in each group; 0 fills up layers with fewer groups.
+        c: Correlations between pairs of inputs, shape (layers, pairs); NaN fills up layers with fewer pairs.
+        width: The number of units, shape (layers,).
+        batch: The number of inputs.
+        loose: As in `Batch`, shape (layers,).
+    """
+
+    act: Activation
+    q: Doubles
+    shares: Doubles
+    c: Doubles
+    width: Doubles
+    batch: int
+    loose: Doubles
+
+    def of(self, layers: slice) -> "Batches":
+        """Return some of the layers."""
+        return self._replace(
+            q=self.q[layers],
+            shares=self.shares[layers],
+            c=self.c[layers],
+            width=self.width[layers],
+            loose=self.loose[layers],
+        )
+
+    def one(self, layer: int) -> Batch:
+        """Return one of the layers, without what fills it up."""
+        c = self.c[layer]
+        width, loose = int(self.width[layer]), float(self.loose[layer])
+        return Batch(self.act, self.q[layer], self.shares[layer], c[~np.isnan(c)], width, self.batch, loose)
+
+
+def _alone(given: Batch) -> Batches:
+    q, shares, c = (part[np.newaxis] for part in (given.q, given.shares, given.c))
+    return Batches(given.act, q, shares, c, np.array([float(given.width)]), given.batch, np.array([given.loose]))
+
+
 Number = TypeVar("Number", float, Doubles)
 
 
 class Spreads(NamedTuple, Generic[Number]):
-    """The sd of a layer's statistics, or of many layers'; names as in LayerEstimates."""
+    """The sd of a layer's statistics, or of several layers', shape (layers,); names as in LayerEstimates."""
 
     z_mean: Number
     z_rms: Number
@@ -75,91 +120,196 @@ class Spreads(NamedTuple, Generic[Number]):
     kurtosis: Number
 
 
+class _Averages(NamedTuple):
+    """Functions of a standard normal z, averaged over the inputs of a layer, each of shape (layers, points).
+
+    Attributes:
+        first: Of f, in units of the largest.
+        second: Of f^2.
+        fourth: Of f^4.
+        apart: Of (f - E f)^2.
+        apart_fourth: Of (f - E f)^4.
+    """
+
+    first: Doubles
+    second: Doubles
+    fourth: Doubles
+    apart: Doubles
+    apart_fourth: Doubles
+
+
 @lru_cache(maxsize=1)
 def _weighted_polynomials() -> Doubles:
-    """Return the matrix from values on the grid to Hermite coefficients, shape (orders, points)."""
+    """Return the matrix from values on the grid to Hermite coefficients, shape (points, orders)."""
     z, weights = normal_grid(_POINTS)
-    return hermite_polynomials(z, _ORDERS) * weights
+    return np.ascontiguousarray((hermite_polynomials(z, _ORDERS) * weights).T)
 
 
-def powers_of(c: Doubles) -> Doubles:
-    """Return the mean k-th power of the correlations between inputs for k under the orders kept, none under 0."""
-    if not len(c):
-        return np.ones(_ORDERS)
-    means: Doubles = (c ** np.arange(_ORDERS)[:, np.newaxis]).mean(axis=1)
-    return np.maximum(means, 0)
+def mean_powers(c: Doubles) -> Doubles:
+    """Return the mean k-th power of the correlations c, shape (layers, pairs), at least 0: shape (layers, orders)."""
+    known = ~np.isnan(c)
+    count = known.sum(axis=1)
+    powers = np.empty((_ORDERS, *c.shape))
+    powers[0], powers[1:] = 1, np.where(known, c, 0)
+    powers[0][~known] = 0
+    sums = np.multiply.accumulate(powers, axis=0).sum(axis=2).T
+    means: Doubles = np.maximum(sums / np.maximum(count, 1)[:, np.newaxis], 0)
+    means[count == 0] = 1
+    return means
 
 
-def spread_of_mean(values: Doubles, given: Batch, powers: Doubles) -> Doubles:
-    """Return the sd of the mean over units and inputs of what has given values on the grid.
+def spread_of_mean(average: Doubles, squares: Doubles, given: Batches, powers: Doubles) -> Doubles:
+    """Return the sd of the mean over units and inputs of several statistics, shape (statistics, layers).
 
     Args:
-        values: Of several statistics, shape (statistics, groups, points).
+        average: What is averaged, as a function of z averaged over the inputs, shape (statistics, layers, points).
+        squares: Its square, likewise.
         given: The pre-activations.
-        powers: Mean powers of their correlations.
+        powers: Mean powers of their correlations, shape (layers, orders).
     """
     _, weights = normal_grid(_POINTS)
-    average = given.shares @ values
     centre = average @ weights
-    own = np.maximum((given.shares @ np.square(values)) @ weights - centre**2, 0)
-    kept = np.square(average @ _weighted_polynomials().T)
-    bound = (1 - given.loose) * kept[:, 2]  # h_2 is (z^2 - 1) / sqrt 2: the length of an input
+    own = np.maximum(squares @ weights - centre**2, 0)
+    kept = np.square(average @ _weighted_polynomials())
+    bound = (1 - given.loose) * kept[..., 2]  # h_2 is (z^2 - 1) / sqrt 2: the length of an input
     own -= bound
     whole = np.square(average) @ weights - centre**2
-    rest = np.maximum(whole - kept[:, 1:].sum(axis=1), 0)
-    kept[:, 2] -= bound
-    shared = kept[:, 1:] @ powers[1:] + rest * powers[-1]
+    rest = np.maximum(whole - kept[..., 1:].sum(axis=2), 0)
+    kept[..., 2] -= bound
+    shared = np.vecdot(kept[..., 1:], powers[:, 1:]) + rest * powers[:, -1]
     spread: Doubles = np.sqrt(np.maximum((1 - 1 / given.batch) * shared + own / given.batch, 0) / given.width)
     return spread
 
 
-@np.errstate(all="ignore")
 def spreads(given: Batch, zero: Sequence[Interval], saturated: Sequence[Interval]) -> Spreads[float]:
-    """Return the sd of what is measured of a layer.
+    """Return what `spreads_of_layers` does for one layer."""
+    found = spreads_of_layers(_alone(given), zero, saturated)
+    return Spreads(*(float(column[0]) for column in found))
+
+
+def spreads_of_layers(given: Batches, zero: Sequence[Interval], saturated: Sequence[Interval]) -> Spreads[Doubles]:
+    """Return the sd of what is measured of each layer.
 
     Args:
-        given: Its pre-activations.
+        given: Their pre-activations.
         zero: The intervals of pre-activations whose activation is exactly zero.
         saturated: Those that count as saturated.
     """
-    z, weights = normal_grid(_POINTS)
-    u = np.sqrt(given.q)[:, np.newaxis] * z
-    f: Doubles = np.asarray(given.act.value(u), dtype=float)
-    # In units of the largest, so that no square leaves float64.
-    unit, unit_z = float(np.abs(f).max()) or 1.0, float(np.abs(u).max()) or 1.0
-    if unit == np.inf:
-        return Spreads(*[np.inf] * len(Spreads._fields))
-    f, scaled_u = f / unit, u / unit_z
-    squares = np.square(f)
-    powers = powers_of(given.c)
-    mean, second = float(given.shares @ f @ weights), float(given.shares @ squares @ weights)
-    std, rms, z_rms = sqrt(max(second - mean**2, 0.0)), sqrt(second), sqrt(float(given.shares @ given.q)) / unit_z
+    powers = mean_powers(given.c)
+    groups = 1 if tables(given.act).sides is not None else given.q.shape[1]
+    parts = [
+        _spreads(given.of(some), zero, saturated, powers[some])
+        for some in cut(len(given.q), max(_ENTRIES_AT_ONCE // (groups * _POINTS), 1))
+    ]
+    return Spreads(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
-    by_std = (squares - 2 * mean * f) / (2 * std) if std > _ROUNDING * rms else np.zeros_like(f)
-    fractions = [_within(u, intervals) for intervals in (zero, saturated) if intervals]
-    found = spread_of_mean(np.array([scaled_u, np.square(scaled_u), f, by_std, squares, *fractions]), given, powers)
-    of_z, of_z_square, of_f, of_std, of_square, *of_fractions = found.tolist()
-    of_zero = of_fractions.pop(0) if zero else 0.0
-    return Spreads(
-        z_mean=unit_z * of_z,
-        z_rms=unit_z * of_z_square / (2 * z_rms) if z_rms else 0.0,
-        mean=unit * of_f,
-        std=unit * of_std,
-        rms=unit * of_square / (2 * rms) if rms else 0.0,
-        zero_fraction=of_zero,
-        saturated_fraction=of_fractions[0] if saturated else 0.0,
-        cosine=_spread_of_cosine(given, powers) if len(given.c) else 0.0,
-        kurtosis=float(given.shares @ np.square(squares) @ weights) / second**2 - 1 if second else 0.0,
+
+@np.errstate(all="ignore")
+def _spreads(
+    given: Batches, zero: Sequence[Interval], saturated: Sequence[Interval], powers: Doubles
+) -> Spreads[Doubles]:
+    z, weights = normal_grid(_POINTS)
+    roots = np.sqrt(given.q)
+    averages, unit = _averages(given, roots)
+    mean, second, fourth = (part @ weights for part in averages[:3])
+    std, rms = np.sqrt(np.maximum(second - mean**2, 0)), np.sqrt(second)
+
+    unit_z = z[-1] * roots.max(axis=1)
+    unit_z[unit_z == 0] = 1
+    scaled = roots / unit_z[:, np.newaxis]
+    of_roots, of_q, of_q_squared = (np.vecdot(given.shares, scaled**power) for power in (1, 2, 4))
+    of_z = [part[:, np.newaxis] * z**power for part, power in ((of_roots, 1), (of_q, 2), (of_q_squared, 4))]
+    z_rms = np.sqrt(of_q)
+
+    twice_std = np.where(std > _ROUNDING * rms, 2 * std, np.inf)[:, np.newaxis]
+    fractions = [_within(given, roots, intervals) for intervals in (zero, saturated) if intervals]
+    average = [*of_z[:2], averages.first, averages.apart / twice_std, averages.second, *fractions]
+    squares = [*of_z[1:], averages.second, averages.apart_fourth / twice_std**2, averages.fourth, *fractions]
+    found = spread_of_mean(np.array(average), np.array(squares), given, powers)
+    nothing = np.zeros(len(unit))
+    in_z, in_z_square, in_f, in_std, in_square, *in_fractions = found
+    all_of_them = Spreads(
+        z_mean=unit_z * in_z,
+        z_rms=np.divide(unit_z * in_z_square, 2 * z_rms, out=nothing.copy(), where=z_rms > 0),
+        mean=unit * in_f,
+        std=unit * in_std,
+        rms=np.divide(unit * in_square, 2 * rms, out=nothing.copy(), where=rms > 0),
+        zero_fraction=in_fractions.pop(0) if zero else nothing,
+        saturated_fraction=in_fractions[0] if saturated else nothing,
+        cosine=_spreads_of_cosine(given, powers) if given.c.shape[1] else nothing,
+        kurtosis=np.divide(fourth, second**2, out=nothing + 1, where=second > 0) - 1,
     )
+    if (unit < np.inf).all():
+        return all_of_them
+    return Spreads(*(np.where(unit < np.inf, column, np.inf) for column in all_of_them))
+
+
+def _averages(given: Batches, roots: Doubles) -> tuple[_Averages, Doubles]:
+    """Return the averages of f in units of its largest value in each layer, and these values, shape (layers,)."""
+    z, weights = normal_grid(_POINTS)
+    if tables(given.act).sides is not None:  # f(sqrt(q) z) = sqrt(q) f(z)
+        f = np.asarray(given.act.value(z.copy()), dtype=float)
+        unit = float(np.abs(f).max()) * roots.max(axis=1)
+        unit[unit == 0] = 1
+        scaled = roots / unit[:, np.newaxis]
+        sums = [np.vecdot(given.shares, scaled**power)[:, np.newaxis] for power in range(5)]
+        first, second, third, fourth = (sums[power] * f**power for power in range(1, 5))
+        mean = (first @ weights)[:, np.newaxis]
+        apart = second - 2 * mean * first + mean**2
+        apart_fourth = fourth - 4 * mean * third + 6 * mean**2 * second - 4 * mean**3 * first + mean**4
+        return _Averages(first, second, fourth, apart, apart_fourth), unit
+    values: Doubles = np.asarray(given.act.value(roots[..., np.newaxis] * z), dtype=float)
+    unit = np.maximum(values.max(axis=(1, 2)), -values.min(axis=(1, 2)))
+    unit[unit == 0] = 1
+    values = values / unit[:, np.newaxis, np.newaxis]
+
+    def averaged(part: Doubles) -> Doubles:
+        average: Doubles = (given.shares[:, np.newaxis] @ part)[:, 0]
+        return average
+
+    first, squared = averaged(values), np.square(values)
+    second, fourth = averaged(squared), averaged(np.square(squared))
+    values -= (first @ weights)[:, np.newaxis, np.newaxis]
+    squared = np.square(values)
+    return _Averages(first, second, fourth, averaged(squared), averaged(np.square(squared))), unit
+
+
+def _within(given: Batches, roots: Doubles, intervals: Sequence[Interval]) -> Doubles:
+    """Return the share of the inputs whose pre-activation is within the intervals, shape (layers, points)."""
+    z, _ = normal_grid(_POINTS)
+    if all(edge in (-np.inf, 0, np.inf) for interval in intervals for edge in interval):
+        moving = np.vecdot(given.shares, roots > 0)[:, np.newaxis]  # the same for every q but 0
+        still = np.vecdot(given.shares, roots == 0)[:, np.newaxis]
+        return moving * _inside(z, intervals) + still * _inside(np.zeros(1), intervals)
+    share: Doubles = (given.shares[:, np.newaxis] @ _inside(roots[..., np.newaxis] * z, intervals))[:, 0]
+    return share
+
+
+def _inside(u: Doubles, intervals: Sequence[Interval]) -> Doubles:
+    inside = np.zeros(u.shape)
+    for low, high in intervals:
+        inside += (u >= low) & (u <= high)
+    return inside
 
 
 def relative_spreads(given: Batch, zero: Sequence[Interval], saturated: Sequence[Interval]) -> Spreads[float]:
-    """Return what `spreads` does for one group of inputs, those of z and of a relative to their rms."""
-    found = spreads(given, zero, saturated)
-    second = tables(given.act).second(float(given.q[0]))
-    if found.kurtosis > HEAVY and 0 < second < np.inf:
-        found = heavy_tailed(given, found, sqrt(second))
-    root, rms = sqrt(float(given.q[0])) or 1.0, sqrt(second) or 1.0
+    """Return what `relative_spreads_of_layers` does for one layer."""
+    found = relative_spreads_of_layers(_alone(given), zero, saturated)
+    return Spreads(*(float(column[0]) for column in found))
+
+
+def relative_spreads_of_layers(
+    given: Batches, zero: Sequence[Interval], saturated: Sequence[Interval]
+) -> Spreads[Doubles]:
+    """Return what `spreads_of_layers` does for one group of inputs each, of z and of a relative to their rms."""
+    found = spreads_of_layers(given, zero, saturated)
+    q = given.q[:, 0]
+    second = tables(given.act).curves(q).second
+    for layer in np.flatnonzero((found.kurtosis > HEAVY) & (second > 0) & (second < np.inf)).tolist():
+        heavy = heavy_tailed(given.one(layer), _row(found, layer), sqrt(second[layer]))
+        for column, value in zip(found, heavy, strict=True):
+            column[layer] = value
+    root, rms = (np.where(part > 0, np.sqrt(part), 1) for part in (q, second))
     return found._replace(
         z_mean=found.z_mean / root,
         z_rms=found.z_rms / root,
@@ -167,6 +317,10 @@ def relative_spreads(given: Batch, zero: Sequence[Interval], saturated: Sequence
         std=found.std / rms,
         rms=found.rms / rms,
     )
+
+
+def _row(sd: Spreads[Doubles], layer: int) -> Spreads[float]:
+    return Spreads(*(float(column[layer]) for column in sd))
 
 
 def heavy_tailed(given: Batch, sd: Spreads[float], rms: float) -> Spreads[float]:
@@ -200,39 +354,39 @@ def _drawn(width: int) -> tuple[Doubles, Doubles]:
     return rng.random(draws), rng.standard_normal((draws, width))
 
 
-def _within(u: Doubles, intervals: Sequence[Interval]) -> Doubles:
-    inside = np.zeros(u.shape)
-    for low, high in intervals:
-        inside += (u >= low) & (u <= high)
-    return inside
-
-
-def _spread_of_cosine(given: Batch, powers: Doubles) -> float:
-    """Return the sd of the mean cosine between inputs.
+def _spreads_of_cosine(given: Batches, powers: Doubles) -> Doubles:
+    """Return the sd of the mean cosine between inputs, shape (layers,).
 
     What two inputs have in common of a unit is y; a unit adds M^2 - cosine * Q to the sum, M the mean of its normalized
     activations over the inputs and Q that of their squares.
     """
-    shared = min(float(powers[1]), 1.0)
     (y, outer), (z, inner) = normal_grid(_SHARED_POINTS), normal_grid(_OWN_POINTS)
-    root = sqrt(float(given.shares @ given.q))
-    f = given.act.value(root * (sqrt(shared) * y[:, np.newaxis] + sqrt(1 - shared) * z))
-    mean, second = f @ inner, np.square(f) @ inner
-    scale = float(outer @ second)
-    if not scale:
-        return 0.0
-    mean, second = mean / sqrt(scale), second / scale
-    cosine = float(outer @ np.square(mean))
-    sums = np.square(mean) - cosine * second
+    parts = []
+    for some in cut(len(given.q), max(_ENTRIES_AT_ONCE // (len(y) * len(z)), 1)):
+        shared = np.minimum(powers[some, 1], 1)[:, np.newaxis, np.newaxis]
+        root = np.sqrt(np.vecdot(given.shares[some], given.q[some]))[:, np.newaxis, np.newaxis]
+        f = given.act.value(root * (np.sqrt(shared) * y[:, np.newaxis] + np.sqrt(1 - shared) * z))
+        parts.append((f @ inner, np.square(f) @ inner))
+    mean, second = (np.concatenate(part) for part in zip(*parts, strict=True))
+    scale = (second @ outer)[:, np.newaxis]
+    mean, second = mean / np.sqrt(scale), second / scale
+    sums = np.square(mean) - (np.square(mean) @ outer)[:, np.newaxis] * second
     own = np.maximum(second - np.square(mean), 0) / given.batch
-    variance = float(outer @ np.square(sums)) - float(outer @ sums) ** 2
-    variance += float(outer @ (4 * np.square(mean) * own + 2 * np.square(own)))
-    return sqrt(max(variance, 0.0) / given.width)
+    variance = np.square(sums) @ outer - np.square(sums @ outer)
+    variance += (4 * np.square(mean) * own + 2 * np.square(own)) @ outer
+    spread = np.sqrt(np.maximum(variance, 0) / given.width)
+    alone = np.isnan(given.c).all(axis=1) | (scale[:, 0] == 0)
+    return np.where(alone, 0, spread)
+
+
+def spread_of_slopes(given: Batch, alike: float = 1.0) -> float:
+    """Return what `spreads_of_slopes` does for one layer."""
+    return float(spreads_of_slopes(_alone(given), alike)[0])
 
 
 @np.errstate(all="ignore")
-def spread_of_slopes(given: Batch, alike: float = 1.0) -> float:
-    """Return the relative sd of the rms of dL/dz of a layer, given dL/dz of the layer above.
+def spreads_of_slopes(given: Batches, alike: float = 1.0) -> Doubles:
+    """Return the relative sd of the rms of dL/dz of each layer, given dL/dz of the layer above, shape (layers,).
 
     A unit adds f'(z)^2 x^2, x Gaussian.
 
@@ -240,19 +394,49 @@ def spread_of_slopes(given: Batch, alike: float = 1.0) -> float:
         given: The pre-activations.
         alike: The mean squared cosine between dL/dz of different inputs; 1 overrates the spread where it is not known.
     """
-    z, weights = normal_grid(_POINTS)
-    assert given.act.derivative is not None
-    slopes = np.square(given.act.derivative(np.sqrt(given.q)[:, np.newaxis] * z))
-    second = float(given.shares @ slopes @ weights)
-    if not second:
-        return 0.0
-    relative = float(spread_of_mean(slopes[np.newaxis], given._replace(width=1), powers_of(given.c))[0]) / second
+    _, weights = normal_grid(_POINTS)
+    powers, parts = mean_powers(given.c), []
+    for some in _chunks(given):
+        part = given.of(some)
+        slopes = np.square(_slopes(part))
+        average, squares = _averaged(part.shares, slopes), _averaged(part.shares, np.square(slopes))
+        spread = spread_of_mean(
+            average[np.newaxis], squares[np.newaxis], part._replace(width=np.ones(len(part.q))), powers[some]
+        )[0]
+        second = average @ weights
+        parts.append((second, np.divide(spread, second, out=np.zeros_like(spread), where=second != 0)))
+    second, relative = (np.concatenate(part) for part in zip(*parts, strict=True))
     # In so many dimensions even unrelated directions have a squared cosine of 1/width.
-    together = (1 - 1 / given.batch) * max(alike, 1 / given.width) + 1 / given.batch
-    return sqrt(max((1 + 2 * together) * (relative**2 + 1) - 1, 0.0) / given.width) / 2
+    together = (1 - 1 / given.batch) * np.maximum(alike, 1 / given.width) + 1 / given.batch
+    spread = np.sqrt(np.maximum((1 + 2 * together) * (relative**2 + 1) - 1, 0) / given.width) / 2
+    return np.where(second == 0, 0, spread)
 
 
-class Radial(NamedTuple):
+def _chunks(given: Batches) -> Sequence[slice]:
+    return list(cut(len(given.q), max(_ENTRIES_AT_ONCE // (given.q.shape[1] * _POINTS), 1)))
+
+
+def _slopes(given: Batches) -> Doubles:
+    """Return f' for each layer and group on the grid, shape (layers, groups, points), or one for all."""
+    z, _ = normal_grid(_POINTS)
+    assert given.act.derivative is not None
+    roots = np.sqrt(given.q)[..., np.newaxis]
+    if tables(given.act).sides is not None and (given.q > 0).all():
+        roots = np.ones((1, 1, 1))
+    slopes: Doubles = np.asarray(given.act.derivative(roots * z), dtype=float)
+    return slopes
+
+
+def _averaged(shares: Doubles, values: Doubles) -> Doubles:
+    """Return the average over groups, shape (layers, points), of values of shape (layers or 1, groups or 1, points)."""
+    if values.shape[1] == 1:
+        alone: Doubles = shares.sum(axis=1)[:, np.newaxis] * values[:, 0]
+        return alone
+    average: Doubles = (shares[:, np.newaxis] @ values)[:, 0]
+    return average
+
+
+class Radial(NamedTuple, Generic[Number]):
     """What becomes of the square of a gradient at the activations in its derivative at the pre-activations.
 
     Attributes:
@@ -261,26 +445,31 @@ class Radial(NamedTuple):
         gained: E u^2 f'^2 / q: of one unit of a gradient in any direction, what does.
     """
 
-    along: float
-    kept: float
-    gained: float
+    along: Number
+    kept: Number
+    gained: Number
 
 
 @np.errstate(all="ignore")
-def radial(given: Batch) -> Radial:
-    """Return what the direction of the signal does to a gradient; zeros where f is zero or too large."""
+def radials(given: Batches) -> Radial[Doubles]:
+    """Return what the direction of the signal does to a gradient in each layer; 0 where f is zero or too large."""
     z, weights = normal_grid(_POINTS)
-    assert given.act.derivative is not None
-    u = np.sqrt(given.q)[:, np.newaxis] * z
-    f, slopes = given.act.value(u), given.act.derivative(u)
-    f = f / (float(np.abs(f).max()) or 1.0)
+    parts = []
+    for some in _chunks(given):
+        part = given.of(some)
+        u = np.sqrt(part.q)[..., np.newaxis] * z
+        f, slopes = np.asarray(part.act.value(u), dtype=float), _slopes(part)
+        unit = np.abs(f).max(axis=(1, 2), keepdims=True)
+        f = f / np.where(unit == 0, 1, unit)
 
-    def mean(values: Doubles) -> float:
-        return float(given.shares @ values @ weights)
+        def mean(values: Doubles, shares: Doubles = part.shares) -> Doubles:
+            average: Doubles = _averaged(shares, values) @ weights
+            return average
 
-    second, q = mean(np.square(f)), float(given.shares @ given.q)
-    if not (second and q):
-        return Radial(0.0, 0.0, 0.0)
-    squared = np.square(slopes)
-    found = (mean(np.square(f) * squared) / second, mean(f * slopes * u) ** 2 / (q * second), mean(u * u * squared) / q)
-    return Radial(*(value if np.isfinite(value) else 0.0 for value in found))
+        squared = np.square(slopes)
+        second, q = mean(np.square(f)), np.vecdot(part.shares, part.q)
+        found = [mean(np.square(f) * squared) / second, mean(f * slopes * u) ** 2 / (q * second)]
+        found.append(mean(u * u * squared) / q)
+        known = (second != 0) & (q != 0)
+        parts.append([np.where(known & np.isfinite(column), column, 0) for column in found])
+    return Radial(*(np.concatenate(column) for column in zip(*parts, strict=True)))

@@ -20,7 +20,6 @@ from actdiag.model.stack import Stack
 from actdiag.ops.activation import Activate
 from actdiag.ops.entry import Known, Signal, Weights
 from actdiag.theory.fluctuations import Batch, Spreads, relative_spreads, spread_of_slopes
-from actdiag.theory.onestep import shifted_activation
 from actdiag.theory.pairs import pair_cosines
 from actdiag.theory.regions import (
     chance_within,
@@ -29,6 +28,7 @@ from actdiag.theory.regions import (
     zero_intervals,
 )
 from actdiag.theory.sampling import InputSample
+from actdiag.theory.shifting import shifted_activation
 from actdiag.theory.tables import Tables, tables
 from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, PreActivationEstimates
 

@@ -1,34 +1,34 @@
 """What theory expects of a layer, given what was measured of the layer before it: one step, and what fails it.
 
 Given the activations of a layer, the pre-activations of the next are Gaussian with known second moments and
-correlations, whatever came before. So the map applied to what was measured is a test, where a prediction that runs free
-from the input drifts away from any one run.
+correlations, whatever came before. So the map applied to what was measured is a test, where a free-running prediction
+drifts away from any one run. Many layers are taken at once.
 """
 
-from collections.abc import Iterator
-from functools import lru_cache
-from math import isfinite, sqrt
+from collections.abc import Iterator, Sequence
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
+from actdiag.formats import NumberFormat
 from actdiag.measure.statistics import LayerStats
-from actdiag.model.stack import Stack
 from actdiag.theory.fluctuations import (
     HEAVY,
-    Batch,
+    Batches,
     Spreads,
     heavy_tailed,
-    radial,
-    spread_of_slopes,
-    spreads,
+    radials,
+    spreads_of_layers,
+    spreads_of_slopes,
 )
 from actdiag.theory.pairs import pair_cosines
+from actdiag.theory.recipe import Layers
 from actdiag.theory.regions import chance_of_zero, chance_within, saturated_intervals, zero_intervals
 from actdiag.theory.sampling import InputSample
-from actdiag.theory.tables import tables
+from actdiag.theory.tables import Curves, tables
 from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, PreActivationEstimates
 
 FLAGGED = 4.0
@@ -38,34 +38,38 @@ _RARE = 1e-3
 """A smaller share of entries is beyond the grid that spreads are taken on."""
 
 _FEW_UNITS = 0.1
-"""Where the kurtosis of a layer is over this share of its width, a few of its units are all that its inputs have."""
+"""Where the kurtosis of a layer is over this share of its width, a few of its units carry the signal of an input."""
 
 _NO_MEAN = 1e-12
+"""A smaller share of the rms is what rounding leaves of a mean that is 0."""
 
 _LARGEST_SECOND = 1e150
-"""Beyond this a fourth moment leaves float64."""
+"""The fourth moment of a layer with a larger second moment overflows float64."""
 
 _SAME_COSINE = 1e-9
 """Cosines that differ by less than this do so by rounding."""
 
 _NORMAL_RANGE = 1e4
-"""Layers whose rms is within this factor of where the dtype gives out are not compared."""
+"""Layers whose rms is within this factor of the limits of the number format are not compared."""
 
 
 class PreActivationTheory(NamedTuple):
-    """The pre-activations of a layer, by theory: Gaussian over the units, given the activations below.
+    """The pre-activations of several layers by theory: Gaussian over the units, given the activations below.
 
     Attributes:
-        act: The activation, moved by the mean of the biases.
+        act: The activation, shifted by the mean of the biases.
         centre: That mean.
-        q: Second moments of groups of inputs about it, shape (groups,).
-        shares: The share of the inputs in each group.
-        first: Those of one input of each pair, shape (pairs,).
+        q: Second moments of groups of inputs about it, shape (layers, groups).
+        shares: The share of the inputs in each group; 0 fills up layers with fewer groups.
+        first: Those of one input of each pair, shape (layers, pairs).
         second: Those of the other.
-        c: Correlations of the pairs.
-        fit: The factor on the variance of the weights that fits them to the batch; 1 where nothing does.
-        below: Their cosines in the layer below.
-        cosine_below: The mean of these over all pairs of inputs.
+        c: Correlations of the pairs; NaN fills up layers with fewer pairs.
+        fit: The factor on the variance of the weights that fits them to the batch, 1 where nothing does, shape
+            (layers,).
+        below: The pairs' cosines in the layer below, shape (layers, pairs).
+        cosine_below: The mean of these over all pairs of inputs, shape (layers,).
+        width: The units, shape (layers,).
+        batch: The number of inputs.
     """
 
     act: Activation
@@ -75,140 +79,179 @@ class PreActivationTheory(NamedTuple):
     first: Doubles
     second: Doubles
     c: Doubles
-    fit: float
+    fit: Doubles
     below: Doubles
-    cosine_below: float
+    cosine_below: Doubles
+    width: Doubles
+    batch: int
 
-    def average(self, values: Doubles) -> float:
-        """Return the mean over inputs of what is known of each group."""
-        return float(np.dot(self.shares, values))
+    def average(self, values: Doubles) -> Doubles:
+        """Return the mean over the inputs of each layer of what is known of each group, shape (layers,)."""
+        with np.errstate(invalid="ignore"):
+            average: Doubles = np.vecdot(self.shares, values)
+        return average
+
+    def batches(self) -> Batches:
+        """Return what spreads follow from."""
+        return Batches(self.act, self.q, self.shares, self.c, self.width, self.batch, np.ones(len(self.q)))
 
 
-def pre_activations(stack: Stack, layer: int, sample: InputSample) -> PreActivationTheory:
-    """Return the pre-activations of `layer` given what was seen of the activations below."""
-    centre, bias_std = stack.bias_spread(layer)
-    weight = stack.fan_in(layer) * stack.weight_std(layer) ** 2
-    fit = 1.0
-    if stack.init.fits_batch:  # until z has a std of 1
-        total = weight * float(np.dot(sample.shares, sample.seconds))
-        fit = max(1 - bias_std**2, 0.0) / total if total else 0.0
-        weight *= fit
-    bias = bias_std**2
-    first, second = (weight * one + bias for one in (sample.first, sample.second))
+def pre_activations(recipe: Layers, layers: Sequence[int], samples: Sequence[InputSample]) -> PreActivationTheory:
+    """Return the pre-activations of layers (from 1), given samples of the activations below each."""
+    at = np.array(layers) - 1
+    weight, bias = (np.array([column[layer] for layer in at.tolist()]) for column in (recipe.weight, recipe.bias))
+    seconds, shares = _filled([sample.seconds for sample in samples]), _filled([sample.shares for sample in samples])
+    one = _filled([sample.first for sample in samples], np.nan)
+    other = _filled([sample.second for sample in samples], np.nan)
+    cosines = _filled([sample.cosines for sample in samples], np.nan)
+    seconds = np.where(shares > 0, seconds, seconds[:, :1])
+    fit = np.ones(len(at))
+    if recipe.fitted:  # until z has a std of 1
+        total = weight * np.vecdot(shares, seconds)
+        fit = np.divide(np.maximum(1 - bias, 0), total, out=np.zeros(len(at)), where=total != 0)
+    weight, bias = (weight * fit)[:, np.newaxis], bias[:, np.newaxis]
+    first, second = weight * one + bias, weight * other + bias
     with np.errstate(invalid="ignore", divide="ignore"):
-        c = (
-            (weight * np.sqrt(sample.first) * np.sqrt(sample.second) * sample.cosines + bias)
-            / np.sqrt(first)
-            / np.sqrt(second)
-        )
-    q = weight * sample.seconds + bias
-    c = np.nan_to_num(c)
+        c = (weight * np.sqrt(one) * np.sqrt(other) * cosines + bias) / np.sqrt(first) / np.sqrt(second)
+    c = np.where(np.isnan(cosines), np.nan, np.nan_to_num(c))
     return PreActivationTheory(
-        shifted_activation(stack.act, centre),
-        centre,
-        q,
-        sample.shares,
-        first,
-        second,
-        c,
-        fit,
-        sample.cosines,
-        sample.cosine,
+        act=recipe.act,
+        centre=recipe.centre,
+        q=weight * seconds + bias,
+        shares=shares,
+        first=first,
+        second=second,
+        c=c,
+        fit=fit,
+        below=cosines,
+        cosine_below=np.array([sample.cosine for sample in samples]),
+        width=np.array([float(recipe.widths[layer]) for layer in at.tolist()]),
+        batch=recipe.batch,
     )
 
 
-@lru_cache(maxsize=64)
-def shifted_activation(act: Activation, by: float) -> Activation:
-    """Return the activation of u + by as one of u."""
-    if by == 0:
-        return act
-    value, derivative = act.value, act.derivative
-    assert derivative is not None
-    return Activation(
-        name=f"{act.name} of x + {by:g}",
-        value=lambda x: value(x + x.dtype.type(by)),
-        derivative=lambda x: derivative(x + x.dtype.type(by)),
-        formula=act.formula,
-        source=act.source,
-        kinks=tuple(kink - by for kink in act.kinks),
-        bounds=act.bounds,
-        saturates=act.saturates,
-    )
+def _filled(rows: Sequence[Doubles], value: float = 0.0) -> Doubles:
+    """Return rows of different lengths as one array, filled up with a value."""
+    longest = max(len(row) for row in rows)
+    if all(len(row) == longest for row in rows):
+        return np.array(rows)
+    filled = np.full((len(rows), longest), value)
+    for place, row in zip(filled, rows, strict=True):
+        place[: len(row)] = row
+    return filled
 
 
-def expected(stack: Stack, layer: int, z: PreActivationTheory) -> LayerEstimates:
-    """Return what theory expects of the forward statistics of a layer, given its pre-activations."""
-    act = z.act
-    curves = tables(act).curves(z.q)
-    zero, saturated = zero_intervals(act, stack.dtype), saturated_intervals(act)
-    width = stack.widths[layer - 1]
-    batch = Batch(act, z.q, z.shares, z.c, width, stack.batch)
+@np.errstate(all="ignore")
+def expected(recipe: Layers, z: PreActivationTheory) -> list[LayerEstimates]:
+    """Return what theory expects of the forward statistics of layers, given their pre-activations."""
+    act, curves = z.act, tables(z.act).curves(z.q)
+    zero, saturated = zero_intervals(act, recipe.dtype), saturated_intervals(act)
     mean, second, q = z.average(curves.mean), z.average(curves.second), z.average(z.q)
-    if not isfinite(second):
-        return LayerEstimates()
-    sd = spreads(batch, zero, saturated)
-    if 0 < second < _LARGEST_SECOND and z.average(curves.fourth) / second > (1 + HEAVY) * second:
-        sd = heavy_tailed(batch, sd, sqrt(second))
-    z_rms = sqrt(q + z.centre**2)
-    return LayerEstimates(
-        mean=Estimate(float(means_or_zeros(np.array(mean), np.array(sqrt(second)))), sd.mean),
-        std=Estimate(sqrt(max(second - mean**2, 0.0)), sd.std),
-        rms=Estimate(sqrt(second), sd.rms),
-        zero_fraction=_share(z.average(chance_of_zero(act, stack.dtype, z.q)), sd.zero_fraction, width),
-        saturated_fraction=_share(z.average(chance_within(saturated, z.q)), sd.saturated_fraction, width)
+    sd = _spreads(z, curves, second, spreads_of_layers(z.batches(), zero, saturated))
+    rms, root, z_rms = np.sqrt(second), np.sqrt(q), np.sqrt(q + z.centre**2)
+    of_z_rms = (sd.z_rms * root + abs(z.centre) * sd.z_mean) / z_rms
+    columns = (
+        _estimates(means_or_zeros(mean, rms), sd.mean),
+        _estimates(np.sqrt(np.maximum(second - mean**2, 0)), sd.std),
+        _estimates(rms, sd.rms),
+        _shares(z.average(chance_of_zero(act, recipe.dtype, z.q)), sd.zero_fraction, z.width),
+        _shares(z.average(chance_within(saturated, z.q)), sd.saturated_fraction, z.width)
         if saturated
-        else None,
-        cosine=_cosine(z, sd, width, stack.batch),
-        pre_activation=PreActivationEstimates(
-            mean=Estimate(z.centre, sd.z_mean),
-            std=Estimate(sqrt(q), sd.z_rms),
-            rms=Estimate(z_rms, sd.z_rms * sqrt(q) / z_rms + abs(z.centre) * sd.z_mean / z_rms if z_rms else 0.0),
-        ),
+        else [None] * len(mean),
+        _cosines(z, sd),
+        _estimates(np.full(len(mean), z.centre), sd.z_mean),
+        _estimates(root, sd.z_rms),
+        _estimates(z_rms, np.where(z_rms > 0, of_z_rms, 0)),
     )
+    known = np.isfinite(second).tolist()
+    return [
+        LayerEstimates(
+            mean=of_mean,
+            std=of_std,
+            rms=of_rms,
+            zero_fraction=zeros,
+            saturated_fraction=plateau,
+            cosine=cosine,
+            pre_activation=PreActivationEstimates(*of_z),
+        )
+        if finite
+        else LayerEstimates()
+        for finite, of_mean, of_std, of_rms, zeros, plateau, cosine, *of_z in zip(known, *columns, strict=True)
+    ]
 
 
-def _cosine(z: PreActivationTheory, sd: Spreads[float], width: int, batch: int) -> Estimate | None:
-    """Return the mean cosine over all pairs of inputs, from what becomes of some of them.
+def _spreads(z: PreActivationTheory, curves: Curves, second: Doubles, sd: Spreads[Doubles]) -> Spreads[Doubles]:
+    """Return the spreads, simulated where the activations are heavy-tailed."""
+    heavy = (second > 0) & (second < _LARGEST_SECOND) & (z.average(curves.fourth) / second > (1 + HEAVY) * second)
+    for layer in np.flatnonzero(heavy).tolist():
+        own = Spreads(*(float(column[layer]) for column in sd))
+        drawn = heavy_tailed(z.batches().one(layer), own, sqrt(second[layer]))
+        for column, value in zip(sd, drawn, strict=True):
+            column[layer] = value
+    return sd
 
-    None without pairs, and where so few units carry the signal that the cosine of two inputs is no mean over units.
-    """
-    with np.errstate(invalid="ignore"):
-        above = pair_cosines(tables(z.act), z.first, z.second, z.c)
-    known = np.isfinite(above)
-    above, below = above[known], z.below[known]
-    if not len(above) or sd.kurtosis > _FEW_UNITS * width:
-        return None
-    # All pairs are known in the layer below: the regression on it carries what these pairs miss (Cochran 1977, ch. 7).
-    apart = below - below.mean()
-    scatter = float(np.dot(apart, apart))
-    slope = float(np.dot(apart, above)) / scatter if scatter > len(below) * _SAME_COSINE**2 else 0.0
-    rest = above - above.mean() - slope * apart
-    unseen = max(1 - len(above) / (batch * (batch - 1) / 2), 0.0)
-    sampling = float(np.mean(np.square(rest))) / len(above) * unseen
-    value = float(above.mean()) + slope * (z.cosine_below - float(below.mean()))
-    return Estimate(min(max(value, -1.0), 1.0), sqrt(sd.cosine**2 + sampling))
+
+def _estimates(values: Doubles, spreads: Doubles) -> list[Estimate]:
+    return [Estimate(value, sd) for value, sd in zip(values.tolist(), spreads.tolist(), strict=True)]
 
 
 def means_or_zeros(means: Doubles, rms: Doubles) -> Doubles:
-    """Return means of activations; 0 where they are what rounding leaves of nothing, 1e-12 of the rms and less."""
+    """Return means of activations; 0 where they are what rounding leaves of nothing, under 1e-12 of the rms."""
     return np.where(np.abs(means) >= _NO_MEAN * rms, means, 0.0)
 
 
-def _share(share: float, sd: float, width: int) -> Estimate:
-    """Return a share of entries with its spread; a rare one strikes a unit for all inputs at once."""
-    return Estimate(share, sd if share > _RARE else sqrt(share * (1 - share) / width))
+def _shares(shares: Doubles, sd: Doubles, width: Doubles) -> list[Estimate]:
+    """Return shares of entries with their spread; a rare one strikes a unit for all inputs at once."""
+    return _estimates(shares, np.where(shares > _RARE, sd, np.sqrt(np.maximum(shares * (1 - shares), 0) / width)))
 
 
-def flagged(stack: Stack, estimates: LayerEstimates, stats: LayerStats) -> tuple[str, ...]:
-    """Return the names of the measured numbers that are over 4 sd from what is expected, dotted where nested."""
+def _cosines(z: PreActivationTheory, sd: Spreads[Doubles]) -> list[Estimate | None]:
+    """Return the mean cosine over all pairs of inputs of each layer, from what becomes of some of them.
+
+    None without pairs, and where so few units carry the signal that the cosine of two inputs is no mean over units.
+    """
+    known = ~np.isnan(z.c)
+    if not known.any():
+        return [None] * len(z.c)
+    above = np.full(z.c.shape, np.nan)
+    above[known] = pair_cosines(tables(z.act), z.first[known], z.second[known], z.c[known])
+    known &= np.isfinite(above)
+    count = known.sum(axis=1)
+
+    def mean(values: Doubles) -> Doubles:
+        average: Doubles = np.where(known, values, 0).sum(axis=1) / count
+        return average
+
+    # All pairs are known in the layer below: the regression on it carries what these pairs miss (Cochran 1977, ch. 7).
+    of_below, of_above = mean(z.below), mean(above)
+    apart, deviations = z.below - of_below[:, np.newaxis], above - of_above[:, np.newaxis]
+    scatter = mean(np.square(apart))
+    slope = np.where(scatter > _SAME_COSINE**2, mean(apart * above) / scatter, 0)
+    rest = np.square(deviations - slope[:, np.newaxis] * apart)
+    unseen = np.maximum(1 - count / (z.batch * (z.batch - 1) / 2), 0)
+    sampling = mean(rest) / count * unseen
+    value = np.clip(of_above + slope * (z.cosine_below - of_below), -1, 1)
+    applies = ((count > 0) & ~(sd.kurtosis > _FEW_UNITS * z.width)).tolist()
+    found = _estimates(value, np.sqrt(sd.cosine**2 + sampling))
+    return [estimate if sound else None for estimate, sound in zip(found, applies, strict=True)]
+
+
+def flagged(within: NumberFormat, estimates: LayerEstimates, stats: LayerStats) -> tuple[str, ...]:
+    """Return the names of the measured numbers that are over 4 sd from what is expected, dotted where nested.
+
+    Args:
+        within: The number format of the run; layers near its limits are not compared.
+        estimates: What is expected.
+        stats: What was measured.
+    """
     rms, z_rms = stats.rms, stats.pre_activation.rms
     if rms is None or z_rms is None or stats.nonfinite_fraction or stats.pre_activation.nonfinite_fraction:
         return ()
-    low, high = stack.format.normal * _NORMAL_RANGE, stack.format.most / _NORMAL_RANGE
+    low, high = within.normal * _NORMAL_RANGE, within.most / _NORMAL_RANGE
     around = estimates.rms.value if estimates.rms else 0.0
     if not (low < max(rms, around) < high and low < z_rms < high):
         return ()
-    scale = stack.format.statistic_error
+    scale = within.statistic_error
     return tuple(
         name
         for name, estimate, measured, size in _compared(estimates, stats)
@@ -218,6 +261,7 @@ def flagged(stack: Stack, estimates: LayerEstimates, stats: LayerStats) -> tuple
 
 def _compared(estimates: LayerEstimates, stats: LayerStats) -> Iterator[tuple[str, Estimate, float, float]]:
     """Yield (name, what is expected, what was measured, the size of what rounding may lose a part of)."""
+    z, of_z = stats.pre_activation, estimates.pre_activation
     measured = (
         ("mean", estimates.mean, stats.mean, stats.rms),
         ("std", estimates.std, stats.std, stats.rms),
@@ -225,48 +269,45 @@ def _compared(estimates: LayerEstimates, stats: LayerStats) -> Iterator[tuple[st
         ("zero_fraction", estimates.zero_fraction, stats.zero_fraction, 1.0),
         ("saturated_fraction", estimates.saturated_fraction, stats.saturated_fraction, 1.0),
         ("cosine", estimates.cosine, stats.cosine, 1.0),
-        ("pre_activation.mean", estimates.pre_activation.mean, stats.pre_activation.mean, stats.pre_activation.rms),
-        ("pre_activation.std", estimates.pre_activation.std, stats.pre_activation.std, stats.pre_activation.rms),
-        ("pre_activation.rms", estimates.pre_activation.rms, stats.pre_activation.rms, stats.pre_activation.rms),
+        ("pre_activation.mean", of_z.mean, z.mean, z.rms),
+        ("pre_activation.std", of_z.std, z.std, z.rms),
+        ("pre_activation.rms", of_z.rms, z.rms, z.rms),
     )
     for name, estimate, number, size in measured:
         if estimate is not None and number is not None and size is not None:
             yield name, estimate, number, size
 
 
-def expected_gradient(
-    stack: Stack, layer: int, z: PreActivationTheory, above: float, along: float, fit: float
-) -> GradientEstimates:
-    """Return what theory expects of dL/dz of a layer, given what was measured of the layer above.
+@np.errstate(all="ignore")
+def expected_gradients(
+    z: PreActivationTheory, back: Doubles, columns: Doubles, above: Doubles, along: Doubles
+) -> list[GradientEstimates]:
+    """Return what theory expects of dL/dz of layers, given what was measured of the layer above each.
 
-    The weights that carry it down are taken as independent of those that carried the signal up (Schoenholz et al. 2017,
-    arXiv:1611.01232), but for the one direction in which they are known: what points along z above points along a here.
+    The weights that carry it back are taken as independent of those that carried the signal forward (Schoenholz et al.
+    2017, arXiv:1611.01232), but for the one direction in which they are known: what points along z above points along a
+    here.
 
     Args:
-        stack: The stack.
-        layer: The layer's number.
-        z: Its pre-activations.
-        above: The rms of dL/dz of the layer above.
+        z: The pre-activations of the layers.
+        back: fan_out Var(W) of the layer above each, fitted to the batch where weights are, shape (layers,).
+        columns: The pre-activations of the layer above each, shape (layers,).
+        above: The rms of dL/dz there.
         along: The share of its squares in the part that points along z there.
-        fit: The factor that fitted the variance of that layer's weights to the batch.
     """
-    curves = tables(z.act).curves(z.q)
-    weight = fit * stack.columns(layer + 1) * stack.weight_std(layer + 1) ** 2
-    batch = Batch(z.act, z.q, z.shares, z.c, stack.widths[layer - 1], stack.batch)
-    known = max(along * stack.columns(layer + 1) - 1, 0.0) / stack.widths[layer - 1] * radial(batch).along
-    value = above * sqrt(weight * (z.average(curves.slope) + known))
-    sd = spread_of_slopes(batch)
-    return GradientEstimates(rms=Estimate(value, value * sd))
+    slope, batches = tables(z.act).curves(z.q).slope, z.batches()
+    known = np.maximum(along * columns - 1, 0) / z.width
+    if known.any():
+        known = known * radials(batches).along
+    value = above * np.sqrt(back * (z.average(slope) + known))
+    return [GradientEstimates(rms=rms) for rms in _estimates(value, value * spreads_of_slopes(batches))]
 
 
-def is_outlier(stack: Stack, estimates: GradientEstimates, stats: LayerStats) -> bool:
+def is_outlier(within: NumberFormat, estimates: GradientEstimates, stats: LayerStats) -> bool:
     """Return whether the rms of dL/dz is over 4 sd from what is expected."""
-    gradient, said = stats.gradient, estimates.rms
-    if gradient is None or gradient.rms is None or gradient.nonfinite_fraction or said is None:
+    gradient, expectation = stats.gradient, estimates.rms
+    if gradient is None or gradient.rms is None or gradient.nonfinite_fraction or expectation is None:
         return False
-    low, high = stack.format.normal * _NORMAL_RANGE, stack.format.most / _NORMAL_RANGE
-    within = low < max(gradient.rms, said.value) < high
-    return (
-        within
-        and abs(gradient.rms - said.value) > FLAGGED * (said.sd or 0.0) + stack.format.statistic_error * said.value
-    )
+    low, high = within.normal * _NORMAL_RANGE, within.most / _NORMAL_RANGE
+    tolerance = FLAGGED * (expectation.sd or 0.0) + within.statistic_error * expectation.value
+    return low < max(gradient.rms, expectation.value) < high and abs(gradient.rms - expectation.value) > tolerance

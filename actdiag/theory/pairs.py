@@ -1,12 +1,14 @@
-"""What becomes of the cosine between two inputs in one layer, for many pairs at once, from the tables."""
+"""The cosine between two inputs after one layer, for many pairs or many layers at once, from the tables."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
+from math import acos, ceil, log, pi, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
 from actdiag.arrays import Doubles
 from actdiag.theory.gaussian import value_jumps
-from actdiag.theory.tables import ORDERS, Tables
+from actdiag.theory.tables import ORDERS, Curves, Tables
 
 _NEAR, _FAR = 0.5, 1.4
 """Angles that the interpolation towards parallel inputs rests on. At the nearer one cos^128 has become 6e-8."""
@@ -17,6 +19,8 @@ _HELD = 1e-6
 """A cosine may be so far beyond its bounds, which rest on shares and moments that are interpolated themselves."""
 
 _FEW = 16
+_LEFT_OUT = 1e-15
+"""What the powers of a correlation may add up to in the orders that are left out because it is small."""
 
 
 def pair_cosines(tables: Tables, q1: Doubles, q2: Doubles, c: Doubles) -> Doubles:
@@ -26,8 +30,8 @@ def pair_cosines(tables: Tables, q1: Doubles, q2: Doubles, c: Doubles) -> Double
     inputs are so nearly parallel that the sum converges slowly, it is interpolated in the angle, in which it is smooth,
     between angles where it has converged and angle 0, where the value and the curvature are known moments. Two inputs
     of one q are exact there; of different q, as near as what both leave out of the sum is alike. Where the cosine has
-    fallen between angle 0 and those angles, as that of an activation that swings within a small part of q, it is held
-    to what the orders left out can add.
+    fallen between angle 0 and those angles, as that of an activation that oscillates within a small part of q, it is
+    held to what the orders left out can add.
 
     Args:
         tables: Of an elementwise activation.
@@ -35,29 +39,32 @@ def pair_cosines(tables: Tables, q1: Doubles, q2: Doubles, c: Doubles) -> Double
         q2: Second moments of u2.
         c: Their correlation.
     """
-    one = tables.hermite(q1)
-    return cosines_of_shares(tables, one, one if q2 is q1 else tables.hermite(q2), q1, q2, c)
-
-
-@np.errstate(all="ignore")
-def cosines_of_shares(tables: Tables, one: Doubles, other: Doubles, q1: Doubles, q2: Doubles, c: Doubles) -> Doubles:
-    """Return what `pair_cosines` does, given the Hermite shares at q1 and q2, each of shape (pairs, ORDERS)."""
     c = np.clip(c, -1.0, 1.0)
     if tables.sides is not None:
-        below, above = tables.sides
-        one_side = _arc_cosine(c)
-        across = one_side - c / 2  # of relu(z1) relu(-z2)
-        kernel: Doubles = 2 * ((above**2 + below**2) * one_side - 2 * above * below * across)
-        return kernel / (above**2 + below**2)
-    products = one * other
-    found = _sum_of_powers(products, c)
-    rest = _left_out(one, other)
-    slow = np.flatnonzero((c > np.cos(_NEAR)) & (rest * np.maximum(c, 0) ** ORDERS > _CONVERGED))
-    if len(slow):
-        found[slow] = _towards_parallel(
-            tables, one[slow], other[slow], rest[slow], products[slow], q1[slow], q2[slow], c[slow], found[slow]
-        )
+        return _homogeneous_cosines(*tables.sides, c)
+    orders = _orders_of(float(np.nanmax(np.abs(c), initial=0.0)))
+    one = tables.hermite(q1, orders)
+    other = one if q2 is q1 else tables.hermite(q2, orders)
+    with np.errstate(all="ignore"):
+        products = one * other
+        found = _sum_of_powers(products, c)
+        near = np.flatnonzero(c > np.cos(_NEAR))  # then all orders are known
+        if len(near):
+            one, other = one[near], other[near]
+            rest = _left_out(one, other)
+            slow = rest * c[near] ** ORDERS > _CONVERGED
+            near, one, other, rest = near[slow], one[slow], other[slow], rest[slow]
+        if len(near):
+            about = _about_parallel(tables, one, other, rest, q1[near], q2[near])
+            found[near] = _towards_parallel(about, c[near], found[near])
     return found
+
+
+def _orders_of(largest: float) -> int:
+    """Return how many orders pairs of correlations up to `largest` need."""
+    if not 0 < largest < 1:
+        return ORDERS if largest else 2
+    return min(ceil(log(_LEFT_OUT) / log(largest)) + 1, ORDERS)
 
 
 def cosine_slope(tables: Tables, q: float, c: float) -> float:
@@ -71,16 +78,18 @@ def cosine_slope(tables: Tables, q: float, c: float) -> float:
     return float(beside[1] - beside[0]) / (2 * step) if step else float("nan")
 
 
-def _arc_cosine(c: Doubles) -> Doubles:
-    """Return E relu(z1) relu(z2) for standard normals of correlation c (Cho & Saul 2009)."""
-    kernel: Doubles = (np.sqrt((1 - c) * (1 + c)) + (np.pi - np.arccos(c)) * c) / (2 * np.pi)
-    return kernel
+def _homogeneous_cosines(below: float, above: float, c: Doubles) -> Doubles:
+    """Return the cosines of an activation with these slopes below and above zero (Cho & Saul 2009)."""
+    one_side = (np.sqrt((1 - c) * (1 + c)) + (np.pi - np.arccos(c)) * c) / (2 * np.pi)  # E relu(z1) relu(z2)
+    across = one_side - c / 2  # of relu(z1) relu(-z2)
+    kernel: Doubles = 2 * ((above**2 + below**2) * one_side - 2 * above * below * across)
+    return kernel / (above**2 + below**2)
 
 
 def _sum_of_powers(products: Doubles, c: Doubles) -> Doubles:
     """Return the sum over n of products[:, n] c^n."""
     if len(c) < _FEW:
-        powers = np.repeat(c[:, np.newaxis], ORDERS, axis=1)
+        powers = np.repeat(c[:, np.newaxis], products.shape[1], axis=1)
         powers[:, 0] = 1
         few: Doubles = np.vecdot(products, np.multiply.accumulate(powers, axis=1))
         return few
@@ -98,45 +107,145 @@ def _left_out(one: Doubles, other: Doubles) -> Doubles:
     return rest if other is one else np.sqrt(rest * np.maximum(1 - np.vecdot(other, other), 0))
 
 
-def _towards_parallel(
+class _AboutParallel(NamedTuple):
+    """The cosine of nearly parallel inputs as a function of their angle, for several pairs.
+
+    It is parallel - curvature angle^2 / 2 + angle^order times an interpolated function.
+
+    Attributes:
+        parallel: The cosine at angle 0, shape (pairs,).
+        curvature: Its curvature there.
+        order: 1 where the cosine leaves angle 0 in a straight line, else 3.
+        smooth: The interpolated function at the known angles, shape (pairs, angles).
+        rest: What the orders left out of the sum add up to at angle 0, shape (pairs,).
+        mean_order: The mean of these orders; infinite for an activation that jumps.
+        signed: Whether what they add is of unknown sign.
+    """
+
+    parallel: Doubles
+    curvature: Doubles
+    order: int
+    smooth: Doubles
+    rest: Doubles
+    mean_order: Doubles
+    signed: Doubles
+
+
+@np.errstate(all="ignore")
+def _about_parallel(
     tables: Tables,
     one: Doubles,
     other: Doubles,
     rest: Doubles,
-    products: Doubles,
     q1: Doubles,
     q2: Doubles,
-    c: Doubles,
-    summed: Doubles,
-) -> Doubles:
-    """Return the cosines of nearly parallel inputs, `summed` what the orders that are kept add up to."""
-    nodes, powers, barycentric = _known_angles()
-    angle = np.arccos(c)
+    known: Curves | None = None,
+) -> _AboutParallel:
+    """Return what the Hermite shares at q1 and q2 tell of nearly parallel inputs; `known` the curves at q1 = q2."""
+    nodes, powers, _ = _known_angles()
+    products, n = one * other, np.arange(ORDERS)
     at_nodes = products @ powers
     parallel = _at_angle_zero(tables, q1, q2) if tables.act.kinks else products.sum(axis=1) + rest
-    n = np.arange(ORDERS)
-    if len(value_jumps(tables.act)[0]):  # then the cosine leaves angle 0 in a straight line
-        here, known, order = parallel, parallel[:, np.newaxis] + 0 * nodes, 1
-        beyond = np.full_like(q1, np.inf)
+    if len(value_jumps(tables.act)[0]):
+        curvature, order, beyond = np.zeros_like(q1), 1, np.full_like(q1, np.inf)
     else:
-        beyond = np.ones_like(q1)  # the squares of the orders left out, each times its order
+        beyond, order = np.ones_like(q1), 3  # the squares of the orders left out, each times its order
         for q, shares in ((q1, one), (q2, other)):
-            curves = tables.curves(q)
+            curves = tables.curves(q) if known is None else known
             beyond *= np.maximum(q * curves.slope / curves.second - np.square(shares) @ n, 0)
         beyond = np.sqrt(beyond)
         curvature = products @ n + beyond
-        here = parallel - curvature * angle**2 / 2
-        known, order = parallel[:, np.newaxis] - curvature[:, np.newaxis] * nodes**2 / 2, 3
-    smooth = (at_nodes - known) / nodes**order
+    expansion = parallel[:, np.newaxis] - curvature[:, np.newaxis] * nodes**2 / 2
+    mean_order = np.divide(beyond, rest, out=np.full_like(rest, np.inf), where=rest > 0)
+    return _AboutParallel(parallel, curvature, order, (at_nodes - expansion) / nodes**order, rest, mean_order, q1 != q2)
+
+
+@np.errstate(all="ignore")
+def _towards_parallel(about: _AboutParallel, c: Doubles, summed: Doubles) -> Doubles:
+    """Return the cosines of nearly parallel inputs, `summed` what the orders that are kept add up to."""
+    nodes, _, barycentric = _known_angles()
+    angle = np.arccos(c)
+    here = about.parallel - about.curvature * angle**2 / 2
     shares_of_nodes = barycentric / (angle[:, np.newaxis] - nodes)
-    found: Doubles = here + angle**order * np.vecdot(shares_of_nodes, smooth) / shares_of_nodes.sum(axis=1)
+    interpolated = np.vecdot(shares_of_nodes, about.smooth) / shares_of_nodes.sum(axis=1)
+    found: Doubles = here + angle**about.order * interpolated
     # Left out of the sum is that of squares, `rest` in all, times c^n: at most rest c^ORDERS, and by Jensen's
     # inequality at least rest c^m, m their mean order. Of different q their sign is not known.
-    most = rest * c**ORDERS
-    mean_order = np.divide(beyond, rest, out=np.full_like(rest, np.inf), where=rest > 0)
-    least = np.where(q1 == q2, rest * c**mean_order, -most)
+    most = about.rest * c**ORDERS
+    least = np.where(about.signed, -most, about.rest * c**about.mean_order)
     found = np.where(found > summed + most + _HELD, summed + most, found)
     return np.where(found < summed + least - _HELD, summed + least, found)
+
+
+class CosineMaps:
+    """The cosine maps of several layers, each of inputs of one second moment, for a recursion from layer to layer.
+
+    Args:
+        tables: Of an elementwise activation.
+        q: The second moments of the layers' pre-activations, shape (layers,).
+        curves: The moments of the activation there.
+    """
+
+    def __init__(self, tables: Tables, q: Doubles, curves: Curves) -> None:
+        self._sides = tables.sides
+        if tables.sides is None:
+            shares = tables.hermite(q)
+            with np.errstate(all="ignore"):
+                self._squares = np.square(shares)
+            rest = _left_out(shares, shares)
+            self._rest = rest.tolist()
+            self._about = partial(_about_parallel, tables, shares, shares, rest, q, q, curves)
+            self._near: list[tuple[float, ...]] | None = None
+            self._smooth: list[list[float]] = []
+            self._order = 3
+
+    def __call__(self, layer: int, c: float) -> float:
+        """Return the cosine of the activations of two inputs, `c` the correlation of their pre-activations.
+
+        Args:
+            layer: Which of the layers, from 0.
+            c: The correlation.
+        """
+        c = min(max(c, -1.0), 1.0)
+        if self._sides is not None:
+            return _homogeneous_cosine(*self._sides, c)
+        total = 0.0
+        for square in self._squares[layer, : _orders_of(abs(c))][::-1].tolist():  # Horner's scheme
+            total = total * c + square
+        if c > _COSINE_NEAR and self._rest[layer] * c**ORDERS > _CONVERGED:
+            return self._towards_parallel(layer, c, total)
+        return total
+
+    def _towards_parallel(self, layer: int, c: float, summed: float) -> float:
+        """Return what the function of that name does, for one layer."""
+        if self._near is None:
+            about = self._about()
+            columns = (about.parallel, about.curvature, about.rest, about.mean_order)
+            self._near = list(zip(*(column.tolist() for column in columns), strict=True))
+            self._smooth, self._order = about.smooth.tolist(), about.order
+        parallel, curvature, rest, mean_order = self._near[layer]
+        nodes, _, barycentric = _known_angles()
+        angle = acos(c)
+        above = under = 0.0
+        for node, weight, value in zip(nodes.tolist(), barycentric.tolist(), self._smooth[layer], strict=True):
+            share = weight / (angle - node)
+            above += share * value
+            under += share
+        found = parallel - curvature * angle**2 / 2 + angle**self._order * above / under
+        most, least = rest * c**ORDERS, rest * c**mean_order
+        if found > summed + most + _HELD:
+            return summed + most
+        return summed + least if found < summed + least - _HELD else found
+
+
+def _homogeneous_cosine(below: float, above: float, c: float) -> float:
+    """Return what `_homogeneous_cosines` does for one correlation."""
+    one_side = (sqrt((1 - c) * (1 + c)) + (pi - acos(c)) * c) / (2 * pi)
+    squares = above * above + below * below
+    return 2 * (squares * one_side - 2 * above * below * (one_side - c / 2)) / squares if squares else float("nan")
+
+
+_COSINE_NEAR = float(np.cos(_NEAR))
 
 
 @np.errstate(all="ignore")

@@ -58,26 +58,32 @@ def saturated_intervals(act: Activation) -> tuple[Interval, ...]:
 
 
 def chance_within(intervals: Sequence[Interval], q: Doubles) -> Doubles:
-    """Return the chance that u ~ N(0, q) is within one of the intervals, for each q, shape (q,)."""
-    return np.array([sum(_chance(low, high, sqrt(one)) for low, high in intervals) for one in q.tolist()])
+    """Return the chance that u ~ N(0, q) is within one of the intervals, for each q, of the shape of q."""
+    total = np.zeros(q.shape)
+    std = np.sqrt(q)
+    for low, high in intervals:
+        if low > 0:  # the upper tail keeps its digits as the lower one
+            low, high = -high, -low
+        total += np.where(std > 0, _cdf_over(high, std) - _cdf_over(low, std), float(low <= 0 <= high))
+    return total
+
+
+def _cdf_over(edge: float, std: Doubles) -> Doubles:
+    """Return the normal distribution function at edge / std, of the shape of std; of std 0 it has no meaning."""
+    if edge in (-inf, 0, inf):
+        return np.full(std.shape, 0.5 + 0.5 * np.sign(edge))
+    values = [_cdf(edge / one) if one else 0.0 for one in std.ravel().tolist()]
+    return np.array(values).reshape(std.shape)
 
 
 def chance_of_zero(act: Activation, dtype: str, q: Doubles) -> Doubles:
-    """Return the chance that an activation of u ~ N(0, q), computed in `dtype`, is exactly zero, shape (q,).
+    """Return the chance that an activation of u ~ N(0, q), computed in `dtype`, is exactly zero, of the shape of q.
 
     Where q is 0, so is u, and the activation is zero if f(0) is, also where no other point is.
     """
     chance = chance_within(zero_intervals(act, dtype), q)
     chance[q == 0] = float(_is_zero(act, np.zeros(1), dtype)[0])
     return chance
-
-
-def _chance(low: float, high: float, std: float) -> float:
-    if std == 0:
-        return float(low <= 0 <= high)
-    if low > 0:  # the upper tail keeps its digits as the lower one
-        low, high = -high, -low
-    return _cdf(high / std) - _cdf(low / std)
 
 
 def _cdf(x: float) -> float:

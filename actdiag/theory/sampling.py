@@ -1,4 +1,4 @@
-"""What theory takes from a layer of a run: the second moments of its inputs, and the cosines of some pairs of them."""
+"""Samples of activations that theory predicts the next layer from: second moments, and cosines of some pairs."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -8,21 +8,20 @@ import numpy as np
 from actdiag.arrays import Array, Counts, Doubles, cut
 
 GROUPS = 32
-"""Inputs of nearly the same second moment stand as one: equal steps of its logarithm, from the least to the greatest.
+"""Groups of inputs of nearly the same second moment: equal steps of its logarithm, from the least to the greatest.
 
-Equal shares of the inputs would put what differs by orders of magnitude into one group where a few inputs carry all.
+Groups of equal size would mix second moments of different orders of magnitude where a few inputs carry most of it.
 """
 
 PAIRS = 256
-"""Pairs of inputs, the same in every layer, whose cosines stand for all."""
+"""Pairs of inputs, the same in every layer, whose cosines represent all pairs."""
 
-
-_AT_ONCE = 16
+_ENTRIES_AT_ONCE = 2**14
 _LEAST_SQUARES = 1e-290
 
 
 class InputSample(NamedTuple):
-    """What theory takes from the activations of a layer, or from the input.
+    """A sample of the activations of a layer, or of the input.
 
     Attributes:
         seconds: Second moments over the units, of groups of inputs, shape (groups,).
@@ -42,7 +41,7 @@ class InputSample(NamedTuple):
 
 
 def sample_inputs(activations: Array, squares: Doubles, cosine: float | None) -> InputSample | None:
-    """Return what theory takes from a layer; None where the squares of an input leave float64.
+    """Return the sample of a layer; None where the sum of squares of an input overflows or underflows float64.
 
     Args:
         activations: a, shape (batch, width).
@@ -60,7 +59,8 @@ def sample_inputs(activations: Array, squares: Doubles, cosine: float | None) ->
         none = np.empty(0)
         return InputSample(seconds, shares, none, none, none, 0.0)
     products = np.empty(len(one))
-    for some in cut(len(one), _AT_ONCE):  # a few at a time, so that no fresh memory has to be mapped for them
+    rows = max(_ENTRIES_AT_ONCE // width, 1)  # a few at a time, so that no fresh memory has to be mapped for them
+    for some in cut(len(one), rows):
         products[some] = np.vecdot(activations[one[some]].astype(float), activations[other[some]].astype(float))
     cosines = np.clip(products / np.sqrt(squares[one]) / np.sqrt(squares[other]), -1, 1)
     return InputSample(seconds, shares, squares[one] / width, squares[other] / width, cosines, cosine)

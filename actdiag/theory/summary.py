@@ -8,9 +8,10 @@ import numpy as np
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
 from actdiag.formats import FORMATS, NumberFormat
-from actdiag.theory.flow import Flow, Layers
+from actdiag.theory.flow import Flow
 from actdiag.theory.gaussian import moments
 from actdiag.theory.meanfield import FixedPoint, correlation_fixed_point, depth_scale, fixed_point
+from actdiag.theory.recipe import Layers
 from actdiag.theory.types import Horizon, StackTheory
 
 FOLD = 1000.0

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actdiag.activations import Activation
-from actdiag.arrays import Array, Counts, Doubles, cut
+from actdiag.arrays import Array, Doubles, cut
 from actdiag.theory.gaussian import moments, moments_over, rule
 
 Flags = NDArray[np.bool_]
@@ -82,37 +82,48 @@ class _Panels:
     def __init__(self, columns: Callable[..., Doubles], resolved: Callable[[Doubles, Doubles], Flags]) -> None:
         self._columns, self._resolved = columns, resolved
         self._made: dict[tuple[float, float], _Series] = {}
+        self._panels: dict[int, tuple[float, float]] = {}
 
-    def at(self, q: Doubles) -> Doubles:
-        """Return the columns at each q, shape (q, columns), all within the range of float64."""
+    def at(self, q: Doubles, columns: int | None = None) -> Doubles:
+        """Return the first columns (all by default) at each q, shape (q, columns), all within the range of float64."""
         place = np.log(q)
-        panels = [self.panel(one) for one in place.tolist()]
-        found: list[tuple[Counts, Doubles]] = []
-        for panel in sorted(set(panels)):
-            chosen = np.flatnonzero([one == panel for one in panels])
-            series, resolved = self.series(panel)
-            values = np.empty((len(chosen), len(resolved)))
+        bins = set(np.floor(place / _WIDTHS[-1]).tolist())
+        found: list[tuple[Flags, Doubles]] = []
+        for panel in sorted({self._panel_of_bin(int(one)) for one in bins}):
+            start, width = panel
+            chosen = (place >= start) & (place < start + width)
+            coefficients, resolves = self.series(panel)
+            series, resolved = coefficients[:, :columns], resolves[:columns]
+            values = np.empty((np.count_nonzero(chosen), len(resolved)))
             if resolved.any():
-                start, width = panel
-                angles = np.arccos(np.clip(2 * (place[chosen] - start) / width - 1, -1, 1))
-                for some in cut(len(chosen), _AT_ONCE):
-                    values[some] = np.cos(angles[some, np.newaxis] * np.arange(_NODES)) @ series
+                basis = _chebyshev_polynomials(2 * (place[chosen] - start) / width - 1)
+                for some in cut(len(values), _AT_ONCE):  # so small that BLAS leaves them to one thread
+                    np.matmul(basis[:, some].T, series, out=values[some])
             if not resolved.all():
-                values[:, ~resolved] = self._columns(*q[chosen].tolist())[:, ~resolved]
+                values[:, ~resolved] = self._columns(*q[chosen].tolist())[:, :columns][:, ~resolved]
+            if len(values) == len(q):
+                return values
             found.append((chosen, values))
-        columns = np.empty((len(q), found[0][1].shape[1]))
+        together = np.empty((len(q), found[0][1].shape[1]))
         for chosen, values in found:
-            columns[chosen] = values
-        return columns
+            together[chosen] = values
+        return together
 
     def panel(self, place: float) -> tuple[float, float]:
         """Return the panel of ln q = `place`: the widest that resolves all curves, or the narrowest."""
-        widths = (_WIDE, *_WIDTHS) if abs(place) >= _NEAR else _WIDTHS
-        for width in widths:
-            panel = (floor(place / width) * width, width)
-            if self.series(panel).resolved.all():
-                break
-        return panel
+        return self._panel_of_bin(floor(place / _WIDTHS[-1]))
+
+    def _panel_of_bin(self, number: int) -> tuple[float, float]:
+        """Return the panel that holds a bin of ln q, which has the width of the narrowest panels."""
+        if number not in self._panels:
+            place = (number + 0.5) * _WIDTHS[-1]
+            widths = (_WIDE, *_WIDTHS) if abs(place) >= _NEAR else _WIDTHS
+            for width in widths:
+                panel = (floor(place / width) * width, width)
+                if self.series(panel).resolved.all():
+                    break
+            self._panels[number] = panel
+        return self._panels[number]
 
     def series(self, panel: tuple[float, float]) -> _Series:
         """Return the series of a panel."""
@@ -131,6 +142,16 @@ class _Panels:
         last, sizes = np.abs(series[-3:]).max(axis=0), 1 + np.abs(series[0])
         resolved = last <= _WIDE_RESOLVED * sizes if width == _WIDE else self._resolved(last, sizes)
         return _Series(series, finite & resolved)
+
+
+def _chebyshev_polynomials(x: Doubles) -> Doubles:
+    """Return T_0 to T_(nodes-1) at x, shape (nodes, x)."""
+    polynomials = np.ones((_NODES, len(x)))
+    polynomials[1] = x
+    for n in range(2, _NODES):
+        np.multiply(2 * x, polynomials[n - 1], out=polynomials[n])
+        polynomials[n] -= polynomials[n - 2]
+    return polynomials
 
 
 def _resolves_each(last: Doubles, sizes: Doubles) -> Flags:
@@ -164,7 +185,9 @@ class Tables:
         self._seconds: dict[tuple[float, float], list[float]] = {}
 
     def curves(self, q: Doubles) -> Curves:
-        """Return the moments at each q, shape (q,), all at least 0."""
+        """Return the moments at each q, all at least 0, of the shape of q."""
+        if q.ndim > 1:
+            return Curves(*(curve.reshape(q.shape) for curve in self.curves(q.ravel())))
         at = np.full_like(q, 1.0) if self.sides is not None else self._known(q)
         within = (at > _LEAST_Q) & (at < _MOST_Q)
         found = np.empty((len(q), len(Curves._fields)))
@@ -211,20 +234,22 @@ class Tables:
             later, latest = 2 * x * later - latest + coefficient, later
         return exp(later - x * latest) * q / at
 
-    def hermite(self, q: Doubles) -> Doubles:
-        """Return the share of each Hermite polynomial in the activation at each q, shape (q, ORDERS).
+    def hermite(self, q: Doubles, orders: int = ORDERS) -> Doubles:
+        """Return the share of each of the first Hermite polynomials in the activation at each q, shape (q, orders).
 
         It is E f(sqrt(q) z) h_n(z) / sqrt(E f^2), so that the squares add up to 1 over all orders.
         """
         if self.sides is not None:
-            return np.broadcast_to(_shares(self.act, 1.0), (len(q), ORDERS))
+            return np.broadcast_to(_shares(self.act, 1.0)[:, :orders], (len(q), orders))
         at = self._known(q)
         within = (at > _LEAST_Q) & (at < _MOST_Q)
-        found = np.empty((len(q), ORDERS))
+        if within.all():
+            return self._shares.at(at, orders)
+        found = np.empty((len(q), orders))
         if within.any():
-            found[within] = self._shares.at(at[within])
+            found[within] = self._shares.at(at[within], orders)
         for row in np.flatnonzero(~within):
-            found[row] = _shares(self.act, float(q[row]))[0]
+            found[row] = _shares(self.act, float(q[row]))[0, :orders]
         return found
 
 
