@@ -11,17 +11,12 @@ from actdiag.engine.values import last_readers
 from actdiag.measure.statistics import LayerStats
 from actdiag.model.stack import Stack
 from actdiag.theory.comparison import disagrees
-from actdiag.theory.fluctuations import Batch, spread_of_slopes
+from actdiag.theory.fluctuations import spreads_of_slopes
 from actdiag.theory.maps import LINEAR, predict_nodes, weights_of
-from actdiag.theory.onestep import (
-    PreActivationTheory,
-    expected,
-    flagged,
-    is_outlier,
-    pre_activations,
-    shifted_activation,
-)
+from actdiag.theory.onestep import PreActivationTheory, expected, flagged, is_outlier, pre_activations
+from actdiag.theory.recipe import Layers
 from actdiag.theory.sampling import InputSample, sample_inputs
+from actdiag.theory.shifting import shifted_activation
 from actdiag.theory.tables import tables
 from actdiag.theory.types import (
     Estimate,
@@ -38,7 +33,7 @@ _MEAN_SHARE = 1e-2
 
 
 class NetworkComparison:
-    """What theory says of a run of ops: `record_input`, `compare` each node in order, gradients back, then `report`."""
+    """What theory says of a run of ops: record the input, each node in order, then `report`."""
 
     def __init__(self, stack: Stack, loss_is_random: bool = True) -> None:
         self._stack, self._loss_is_random = stack, loss_is_random
@@ -65,7 +60,7 @@ class NetworkComparison:
                 self._reason = "an input is too large for its squares"
 
     @np.errstate(all="ignore")
-    def compare(self, stats: LayerStats, activations: Array, squares: Doubles, backward: bool) -> None:
+    def record_layer(self, stats: LayerStats, activations: Array, squares: Doubles, backward: bool) -> None:
         """Compare a node with what the values that it reads let expect.
 
         Args:
@@ -80,7 +75,7 @@ class NetworkComparison:
             return
         node = self._stack.nodes[number - 1]
         said = self._of_weights(number) if node.draw is not None else self._of_sum(number)
-        names = () if said is None else flagged(self._stack, said, stats)
+        names = () if said is None else flagged(self._stack.format, said, stats)
         if said is not None and names:
             self._expected[number], self._flagged[number] = said, names
         if self._readers.get(number, 0) > number and not stats.nonfinite_fraction:
@@ -91,9 +86,9 @@ class NetworkComparison:
         act, sample = node.site.act or LINEAR, self._samples.get(node.reads[0])
         if sample is None or act.derivative is None:
             return None
-        z = pre_activations(self._stack, number, sample)
-        self._z[number] = z._replace(act=shifted_activation(act, z.centre))
-        return expected(self._stack, number, self._z[number])
+        recipe = _recipe_of(self._stack, number, act)
+        self._z[number] = pre_activations(recipe, [1], [sample])
+        return expected(recipe, self._z[number])[0]
 
     def _of_sum(self, number: int) -> LayerEstimates | None:
         """Return what is expected of the sum of two values, the second of which went through random weights."""
@@ -125,7 +120,7 @@ class NetworkComparison:
         of = stats.pre_activation if value < 0 else stats
         return (of.rms or 0.0) ** 2, of.mean or 0.0, 1.0 if value < 0 or stats.cosine is None else stats.cosine
 
-    def compare_gradient(self, stats: LayerStats, above: LayerStats, radial: float) -> None:
+    def record_gradient(self, stats: LayerStats, above: LayerStats, along: float) -> None:
         """Leave gradients to the report, for those of several nodes may meet in one."""
 
     def _compare_gradient(self, stats: LayerStats, layers: Sequence[LayerStats]) -> None:
@@ -144,8 +139,8 @@ class NetworkComparison:
         slope, own = 1.0, 0.0
         if act is not None:
             z = self._z[number]
-            slope = z.average(tables(z.act).curves(z.q).slope)
-            own = _relative_spread(z.act, z, stack, number)
+            slope = float(z.average(tables(z.act).curves(z.q).slope)[0])
+            own = float(spreads_of_slopes(z.batches())[0])
         second = slope * at_a + at_z
         if not second:
             return
@@ -156,7 +151,7 @@ class NetworkComparison:
         noise = sqrt(2 * together / width)
         relative = sqrt((own * slope * at_a / second) ** 2 + (noise / 2) ** 2)
         said = GradientEstimates(rms=Estimate(sqrt(second), sqrt(second) * relative))
-        if is_outlier(stack, said, stats):
+        if is_outlier(stack.format, said, stats):
             before = self._expected.get(number, LayerEstimates())
             self._expected[number] = before._replace(gradient=said)
             self._flagged[number] = (*self._flagged.get(number, ()), "gradient.rms")
@@ -198,8 +193,24 @@ class NetworkComparison:
         )
 
 
-def _relative_spread(act: Activation, z: PreActivationTheory, stack: Stack, number: int) -> float:
-    return spread_of_slopes(Batch(act, z.q, z.shares, z.c, stack.widths[number - 1], stack.batch))
+def _recipe_of(stack: Stack, number: int, act: Activation) -> Layers:
+    """Return one node as theory has a stack of one layer."""
+    node = stack.nodes[number - 1]
+    weights = weights_of(stack, number, node)
+    assert weights is not None
+    loose = max(1 - node.site.columns / node.site.fan_in, 0.0) if stack.init.family == "orthogonal" else 1.0
+    return Layers(
+        act=shifted_activation(act, weights.bias_mean),
+        centre=weights.bias_mean,
+        loose=[loose],
+        fitted=False,
+        weight=[weights.forward],
+        back=[weights.backward],
+        bias=[weights.bias_variance],
+        widths=(node.site.units,),
+        batch=stack.batch,
+        dtype=stack.dtype,
+    )
 
 
 def _why_not(stack: Stack) -> str | None:
