@@ -280,7 +280,8 @@ def _within(given: Batches, roots: Doubles, intervals: Sequence[Interval]) -> Do
     if all(edge in (-np.inf, 0, np.inf) for interval in intervals for edge in interval):
         moving = np.vecdot(given.shares, roots > 0)[:, np.newaxis]  # the same for every q but 0
         still = np.vecdot(given.shares, roots == 0)[:, np.newaxis]
-        return moving * _inside(z, intervals) + still * _inside(np.zeros(1), intervals)
+        both: Doubles = moving * _inside(z, intervals) + still * _inside(np.zeros(1), intervals)
+        return both
     share: Doubles = (given.shares[:, np.newaxis] @ _inside(roots[..., np.newaxis] * z, intervals))[:, 0]
     return share
 
