@@ -38,7 +38,7 @@ that is over the first of u^4."""
 
 _NOISE = 1e-12
 _MOST_ROUNDS, _MOST_PANELS, _NARROWEST = 60, 2048, 1e-14
-_JUMP = 1e-9
+_JUMP, _APART = 1e-9, 1e-15
 _AT_THE_END = 3e-8
 """A larger share of an integral in the outermost panels says that it goes on beyond the reach."""
 
@@ -273,7 +273,8 @@ def moments_over(act: Activation, *q: float) -> Doubles:
 def value_jumps(act: Activation) -> tuple[Doubles, Doubles]:
     """Return the kinks at which the value of an activation jumps, and by how much its square does there."""
     at = np.array(act.kinks, dtype=float)
-    below, above = (np.asarray(act.value(np.nextafter(at, side * np.inf)), dtype=float) for side in (-1, 1))
+    apart = _APART * (1 + np.abs(at))  # so that a shift of the activation does not round one side to the other
+    below, above = (np.asarray(act.value(at + side * apart), dtype=float) for side in (-1, 1))
     jumping = np.abs(above - below) > _JUMP * (1 + np.abs(at))
     return at[jumping], (above**2 - below**2)[jumping]
 

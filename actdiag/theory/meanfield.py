@@ -13,7 +13,7 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.theory.gaussian import moments
-from actdiag.theory.pairs import cosine_slope, pair_cosines
+from actdiag.theory.pairs import CosineMaps, cosine_slope, pair_cosines
 from actdiag.theory.roots import find_minimum, find_root
 from actdiag.theory.tables import tables
 from actdiag.theory.types import Phase, Stability
@@ -27,8 +27,14 @@ _MARGINAL = 1e-9
 """Factors this near to 1 are 1: what is left of a gain such as sqrt(2) after rounding."""
 
 _STEEP = 1e3
+_NEAR_ROOT = 1e-8
+"""A smaller change of ln q is taken from the quadrature, whose rounding is less than what tables may be off by."""
+
+_PLACES = 8
+"""Places in a unit of ln q that searches share."""
+
 _NEARBY, _TANGENT = 2.0, 1e-5
-_GRID = 65
+_GRID, _ROUNDS, _LEAST_EXCESS = 65, 9, 1e-16
 
 
 class FixedPoint(NamedTuple):
@@ -113,9 +119,15 @@ def destination(act: Activation, weight: float, bias: float, start: float) -> fl
 
 
 def _growth(act: Activation, weight: float, bias: float) -> Callable[[float], float]:
-    """Return what a layer adds to ln q, as a function of ln q."""
+    """Return what a layer adds to ln q, as a function of ln q: from tables that are there, but for its roots."""
+    at = tables(act)
 
     def growth(x: float) -> float:
+        second = at.second_if_made(exp(x))
+        if second is not None and 0 < second < inf:
+            found = log(weight * second + bias) - x
+            if abs(found) > _NEAR_ROOT:
+                return found
         second = weight * moments(act, exp(x)).second + bias
         return log(second) - x if 0 < second < inf else (_STEEP if second else -_STEEP)
 
@@ -140,18 +152,26 @@ def _crossing(growth: Callable[[float], float], x: float, side: int, limits: tup
 
     walked, step = [(x, height(x))], 0.5
     while True:
-        at = walked[-1][0] + side * step
+        at = _on_lattice(walked[-1][0] + side * step)
         if not limits[0] < at < limits[1]:
             return None
         walked.append((at, height(at)))
         if walked[-1][1] <= -_CROSSED:
-            return _root_between(height, walked[-2], walked[-1])
+            inside = walked[-2]
+            if len(walked) == 2 and height(_on_lattice(x)) > 0:
+                inside = _on_lattice(x), height(_on_lattice(x))
+            return _root_between(height, inside, walked[-1])
         if len(walked) > 2 and walked[-2][1] < min(walked[-3][1], walked[-1][1]):
             ends = walked[-3][0], at
             lowest = find_minimum(height, min(ends), max(ends), _TANGENT)  # two crossings may lie between two steps
             if height(lowest) <= -_CROSSED:
                 return _root_between(height, walked[-3], (lowest, height(lowest)))
         step *= 1.5
+
+
+def _on_lattice(x: float) -> float:
+    """Return the nearest of the places that searches from different starts have in common, and are cached at."""
+    return round(x * _PLACES) / _PLACES
 
 
 def _root_between(height: Callable[[float], float], one: tuple[float, float], other: tuple[float, float]) -> float:
@@ -161,7 +181,8 @@ def _root_between(height: Callable[[float], float], one: tuple[float, float], ot
 
 def _touching(growth: Callable[[float], float], x: float) -> float | None:
     """Return where `growth` comes to zero near x without a change of sign: a fixed point that holds from one side."""
-    lowest = find_minimum(lambda at: abs(growth(at)), x - _NEARBY, x + _NEARBY, _TANGENT)
+    middle = _on_lattice(x)
+    lowest = find_minimum(lambda at: abs(growth(at)), middle - _NEARBY, middle + _NEARBY, _TANGENT)
     return lowest if abs(growth(lowest)) <= _TANGENT**2 else None
 
 
@@ -176,25 +197,25 @@ def correlation_fixed_point(act: Activation, weight: float, bias: float, point: 
         return 1.0, point.chi1
     if q == 0:  # the signal vanishes into what is linear there
         return 1.0, point.chi1
-    second = moments(act, q).second
-    share = weight * second / q
-    at = tables(act)
+    at, all_q = tables(act), np.full(_GRID, q)
+    share = weight * moments(act, q).second / q
+    one = np.array([q])
+    cosine = CosineMaps(at, one, at.curves(one))
 
-    def shifted_activation(
-        c: np.ndarray[tuple[int], np.dtype[np.float64]],
-    ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        all_q = np.full(len(c), q)
-        return share * pair_cosines(at, all_q, all_q, c) + bias / q - c
+    def excess(c: float) -> float:
+        return share * cosine(0, c) + bias / q - c
 
     low, high = -1.0, 1.0
-    for _ in range(12):
+    for _ in range(_ROUNDS):  # until the upper end of the interval is under 1, which is a root as well
         c = np.linspace(low, high, _GRID)[:-1] if high == 1 else np.linspace(low, high, _GRID)
-        above = np.flatnonzero(shifted_activation(c) >= 0)
+        above = np.flatnonzero(share * pair_cosines(at, all_q[: len(c)], all_q[: len(c)], c) + bias / q - c >= 0)
         if not len(above):
-            return low, share * cosine_slope(at, q, low)
+            break
         last = int(above[-1])
-        low, high = float(c[last]), float(c[min(last + 1, len(c) - 1)]) if last + 1 < len(c) else high
-        if high - low < 1e-16 or low == high:
+        low, high = float(c[last]), float(c[last + 1]) if last + 1 < len(c) else high
+        if high < 1:
+            at_low, at_high = excess(low), excess(high)
+            low = find_root(excess, low, high, at_low, at_high, _LEAST_EXCESS) if at_low > 0 > at_high else low
             break
     return low, share * cosine_slope(at, q, low)
 

@@ -113,6 +113,10 @@ class _Panels:
         """Return the panel of ln q = `place`: the widest that resolves all curves, or the narrowest."""
         return self._panel_of_bin(floor(place / _WIDTHS[-1]))
 
+    def is_made(self, place: float) -> bool:
+        """Return whether the panel of ln q = `place` is made."""
+        return floor(place / _WIDTHS[-1]) in self._panels
+
     def _panel_of_bin(self, number: int) -> tuple[float, float]:
         """Return the panel that holds a bin of ln q, which has the width of the narrowest panels."""
         if number not in self._panels:
@@ -233,6 +237,12 @@ class Tables:
         for coefficient in reversed(self._seconds[panel]):  # Clenshaw's scheme
             later, latest = 2 * x * later - latest + coefficient, later
         return exp(later - x * latest) * q / at
+
+    def second_if_made(self, q: float) -> float | None:
+        """Return `second` at one q where that needs no new panel; else None."""
+        if self.sides is None and not (_LEAST_Q < q < _MOST_Q and self._moments.is_made(log(q))):
+            return None
+        return self.second(q)
 
     def hermite(self, q: Doubles, orders: int = ORDERS) -> Doubles:
         """Return the share of each of the first Hermite polynomials in the activation at each q, shape (q, orders).

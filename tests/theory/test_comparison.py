@@ -13,7 +13,7 @@ from actdiag.initializers import INITIALIZERS
 from actdiag.initializers import resolve as initializer
 from actdiag.ops.dense import Dense
 from actdiag.theory.comparison import disagrees
-from actdiag.theory.flow import why_not
+from actdiag.theory.recipe import why_not
 from actdiag.theory.types import Estimate, StackTheory
 
 FORWARD = ("mean", "std", "rms", "zero_fraction", "cosine", "pre_activation.mean", "pre_activation.std",

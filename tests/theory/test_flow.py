@@ -8,8 +8,9 @@ import pytest
 from actdiag.activations import resolve
 from actdiag.api import make_stack
 from actdiag.theory import flow as flow_module
-from actdiag.theory.flow import follow, layers_of, sample_of_input, why_not
+from actdiag.theory.flow import follow, sample_of_input
 from actdiag.theory.gaussian import moments, pair_moment
+from actdiag.theory.recipe import layers_of, why_not
 from actdiag.theory.sampling import InputSample
 
 ONE = np.ones(1)

@@ -18,6 +18,7 @@ from actdiag.measure.moments import directions, mean_cosine
 from actdiag.theory.fluctuations import Batch, spread_of_slopes, spreads
 from actdiag.theory.gaussian import moments
 from actdiag.theory.onestep import expected, flagged, pre_activations
+from actdiag.theory.recipe import layers_of
 from actdiag.theory.sampling import GROUPS, PAIRS, sample_inputs
 
 SEEDS = 40
@@ -43,12 +44,17 @@ def one_by_one(stack, believed=None):
                 stats = measure.summarize(layer.number, layer.blocks)
                 cosine = stats.cosine
                 if sample is not None:
-                    said = expected(believed, layer.number, pre_activations(believed, layer.number, sample))
-                    found.append((said, stats, flagged(believed, said, stats)))
+                    said = expected_of(believed, layer.number, sample)
+                    found.append((said, stats, flagged(believed.format, said, stats)))
             else:
                 cosine = mean_cosine([directions(layer.activations)])
             sample = sample_of(layer.activations, cosine)
     return found
+
+
+def expected_of(stack, layer, sample):
+    recipe = layers_of(stack)
+    return expected(recipe, pre_activations(recipe, [layer], [sample]))[0]
 
 
 def sample_of(activations, cosine):
@@ -225,12 +231,10 @@ def test_layers_that_overflow_are_not_judged(act):
 
 def test_a_layer_of_zeros_is_expected_of_a_layer_of_zeros():
     stack = make_stack("tanh", "he", depth=2, batch=5)
-    said = expected(stack, 2, pre_activations(stack, 2, sample_of(np.zeros((5, 100), "f4"), None)))
+    said = expected_of(stack, 2, sample_of(np.zeros((5, 100), "f4"), None))
     assert said.rms == (0, 0)
     assert said.cosine is None
-    said = expected(
-        replace(stack, act=resolve("sigmoid")), 2, pre_activations(stack, 2, sample_of(np.zeros((5, 100), "f4"), None))
-    )
+    said = expected_of(replace(stack, act=resolve("sigmoid")), 2, sample_of(np.zeros((5, 100), "f4"), None))
     assert said.pre_activation.rms == (0, 0)
 
 
@@ -248,7 +252,7 @@ def test_what_theory_expects_is_never_nan(act):
     for scale in (1e-12, 1e-3, 1.0, 1e3, 1e12):
         stack = make_stack(act, "he", depth=2, batch=6)
         activations = np.random.default_rng(0).normal(0, scale, (6, 100))
-        said = expected(stack, 2, pre_activations(stack, 2, sample_of(activations, 0.0)))
+        said = expected_of(stack, 2, sample_of(activations, 0.0))
         for name in STATISTICS:
             estimate = get(said, name)
             assert estimate is None or np.isfinite(estimate).all(), name

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actdiag.activations import ACTIVATIONS, resolve
-from actdiag.theory.gaussian import moments, pair_moment
-from actdiag.theory.pairs import cosine_slope, pair_cosines
+from actdiag.theory.gaussian import moments, pair_moment, value_jumps
+from actdiag.theory.pairs import CosineMaps, cosine_slope, pair_cosines
+from actdiag.theory.shifting import shifted_activation
 from actdiag.theory.tables import tables
 
 ELEMENTWISE = [name for name in ACTIVATIONS if resolve(name).derivative]
@@ -165,3 +166,23 @@ def test_cosines_of_saturated_inputs(name, q, within):
     """Nearly parallel ones, of an activation that is all but a step."""
     for c in (0.9, 0.97, 0.99, 0.999):
         assert abs(cosines(name, q, c)[0] - by_quadrature(name, q, c)) < within, c
+
+
+@pytest.mark.parametrize("by", [0.2, -0.1, 1 / 3, 7.0])
+@pytest.mark.parametrize("name", ["hardshrink", "threshold"])
+def test_jumps_of_shifted_activations_are_known(name, by):
+    act = shifted_activation(resolve(name), by)
+    assert len(value_jumps(act)[0]) == len(act.kinks)
+    for c in (0.9, 0.95):
+        found = pair_cosines(tables(act), np.array([1.7]), np.array([1.7]), np.array([c]))[0]
+        assert abs(found - pair_moment(act, 1.7, c) / moments(act, 1.7).second) < 1e-4
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh", "gelu", "hardtanh", "hardshrink", "sin"])
+def test_maps_of_layers_are_those_of_pairs(name):
+    """One by one, for a recursion, or many at once."""
+    at, q = tables(resolve(name)), np.array([0.2, 1.1, 3.0])
+    maps = CosineMaps(at, q, at.curves(q))
+    for c in (-1.0, -0.4, 0.0, 1e-3, 0.5, 0.87, 0.9, 0.99, 1 - 1e-9, 1.0):
+        expected = pair_cosines(at, q, q, np.full(3, c))
+        assert [maps(layer, c) for layer in range(3)] == pytest.approx(expected, rel=0, abs=1e-11)

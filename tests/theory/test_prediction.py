@@ -17,9 +17,9 @@ from actdiag.activations import ACTIVATIONS, resolve
 from actdiag.api import grad_flow, make_stack
 from actdiag.initializers import INITIALIZERS
 from actdiag.initializers import resolve as initializer
-from actdiag.theory.flow import why_not
 from actdiag.theory.gaussian import moments
 from actdiag.theory.prediction import predict
+from actdiag.theory.recipe import why_not
 from actdiag.theory.sampling import InputSample
 from actdiag.theory.types import Estimate, LayerEstimates
 

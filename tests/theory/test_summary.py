@@ -7,8 +7,9 @@ import pytest
 
 from actdiag.activations import resolve
 from actdiag.api import make_stack, propagate
-from actdiag.theory.flow import follow, layers_of
+from actdiag.theory.flow import follow
 from actdiag.theory.gaussian import moments, pair_moment
+from actdiag.theory.recipe import layers_of
 from actdiag.theory.sampling import InputSample
 from actdiag.theory.summary import FARTHEST, FOLD, extended, summarize
 from actdiag.theory.types import Horizon
