@@ -25,6 +25,9 @@ HEAVY = 10.0
 
 _POINTS = 321
 _ORDERS = 24
+_AT_ZERO = 1e-3
+"""Edges within this share of the std of the pre-activations lie between two points of the grid, like zero."""
+
 _DRAWN, _FEWEST_DRAWS, _SEED = 2**17, 128, 0
 _ROUNDING = 1e-7
 """A smaller share of the rms is what rounding leaves of a std."""
@@ -148,11 +151,11 @@ def _weighted_polynomials() -> Doubles:
 def mean_powers(c: Doubles) -> Doubles:
     """Return the mean k-th power of the correlations c, shape (layers, pairs), at least 0: shape (layers, orders)."""
     known = ~np.isnan(c)
-    count = known.sum(axis=1)
-    powers = np.empty((_ORDERS, *c.shape))
-    powers[0], powers[1:] = 1, np.where(known, c, 0)
-    powers[0][~known] = 0
-    sums = np.multiply.accumulate(powers, axis=0).sum(axis=2).T
+    count, power, base = known.sum(axis=1), known.astype(float), np.where(known, c, 0)
+    sums = np.empty((len(c), _ORDERS))
+    for order in range(_ORDERS):
+        sums[:, order] = power.sum(axis=1)
+        power *= base
     means: Doubles = np.maximum(sums / np.maximum(count, 1)[:, np.newaxis], 0)
     means[count == 0] = 1
     return means
@@ -277,6 +280,9 @@ def _averages(given: Batches, roots: Doubles) -> tuple[_Averages, Doubles]:
 def _within(given: Batches, roots: Doubles, intervals: Sequence[Interval]) -> Doubles:
     """Return the share of the inputs whose pre-activation is within the intervals, shape (layers, points)."""
     z, _ = normal_grid(_POINTS)
+    # What a format rounds to zero is an edge at zero to a grid that is coarser.
+    near = _AT_ZERO * float(roots.min(where=roots > 0, initial=np.inf))
+    intervals = [(_snapped(low, near), _snapped(high, near)) for low, high in intervals]
     if all(edge in (-np.inf, 0, np.inf) for interval in intervals for edge in interval):
         moving = np.vecdot(given.shares, roots > 0)[:, np.newaxis]  # the same for every q but 0
         still = np.vecdot(given.shares, roots == 0)[:, np.newaxis]
@@ -284,6 +290,10 @@ def _within(given: Batches, roots: Doubles, intervals: Sequence[Interval]) -> Do
         return both
     share: Doubles = (given.shares[:, np.newaxis] @ _inside(roots[..., np.newaxis] * z, intervals))[:, 0]
     return share
+
+
+def _snapped(edge: float, near: float) -> float:
+    return 0.0 if abs(edge) < near < np.inf else edge
 
 
 def _inside(u: Doubles, intervals: Sequence[Interval]) -> Doubles:
