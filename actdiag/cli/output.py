@@ -299,7 +299,7 @@ def _destination(name: str) -> Path:
 
 def _write_files(files: Sequence[tuple[str, str, bytes]]) -> None:
     """Write every file under a temporary name, and only when all are whole give them their own."""
-    staged: list[tuple[Path, Path]] = []
+    staged: list[tuple[str, str, Path, Path]] = []
     try:
         for field, name, content in files:
             path = _destination(name)
@@ -308,17 +308,22 @@ def _write_files(files: Sequence[tuple[str, str, bytes]]) -> None:
                     path.write_bytes(content)
                     continue
                 temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.{field}.tmp")
-                staged.append((temporary, path))
+                staged.append((field, name, temporary, path))
                 temporary.write_bytes(content)
                 if path.exists():
                     temporary.chmod(path.stat().st_mode & 0o7777)
             except OSError as error:
-                raise InvalidField(
-                    field, f"must be a file that can be written, got {name!r}: {error.strerror}"
-                ) from None
-        for temporary, path in staged:
-            temporary.replace(path)
+                raise _unwritable(field, name, error) from None
+        for field, name, temporary, path in staged:
+            try:
+                temporary.replace(path)
+            except OSError as error:  # on Windows, a file that another program has open
+                raise _unwritable(field, name, error) from None
     finally:
-        for temporary, _ in staged:
+        for _, _, temporary, _ in staged:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def _unwritable(field: str, name: str, error: OSError) -> InvalidField:
+    return InvalidField(field, f"must be a file that can be written, got {name!r}: {error.strerror}")

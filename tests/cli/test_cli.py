@@ -503,3 +503,16 @@ def test_completion_offers_names():
     command = [sys.executable, "-c", "from actdiag.cli import main; main()"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert {"plain,relu,geglu", "plain,relu,gelu", "plain,relu,gelu_tanh"} == set(done.stdout.split())
+
+
+def test_a_file_that_cannot_be_replaced_is_told_in_one_line(capfd, monkeypatch):
+    """As on Windows, where another program may have it open."""
+
+    def refuse(self, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert run(["propagate", *SMALL, "--json", "out.json"]) == 2
+    error = capfd.readouterr().err
+    assert error == "Error: --json must be a file that can be written, got 'out.json': Permission denied\n"
+    assert list(Path().iterdir()) == []
