@@ -71,6 +71,7 @@ class Batches(NamedTuple):
         width: The number of units, shape (layers,).
         batch: The number of inputs.
         loose: As in `Batch`, shape (layers,).
+        powers: What `mean_powers` returns for c, where that is known.
     """
 
     act: Activation
@@ -80,6 +81,7 @@ class Batches(NamedTuple):
     width: Doubles
     batch: int
     loose: Doubles
+    powers: Doubles | None = None
 
     def of(self, layers: slice) -> "Batches":
         """Return some of the layers."""
@@ -96,6 +98,20 @@ class Batches(NamedTuple):
         c = self.c[layer]
         width, loose = int(self.width[layer]), float(self.loose[layer])
         return Batch(self.act, self.q[layer], self.shares[layer], c[~np.isnan(c)], width, self.batch, loose)
+
+
+def together(parts: Sequence[Batches]) -> Batches:
+    """Return the layers of several Batches of one activation, batch and number of groups as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return parts[0]._replace(
+        q=np.concatenate([part.q for part in parts]),
+        shares=np.concatenate([part.shares for part in parts]),
+        c=np.concatenate([part.c[:, :1] for part in parts]),  # which tells whether there are pairs
+        width=np.concatenate([part.width for part in parts]),
+        loose=np.concatenate([part.loose for part in parts]),
+        powers=np.concatenate([mean_powers(part.c) for part in parts]),
+    )
 
 
 def _alone(given: Batch) -> Batches:
@@ -148,12 +164,14 @@ def _weighted_polynomials() -> Doubles:
 def mean_powers(c: Doubles) -> Doubles:
     """Return the mean k-th power of the correlations c, shape (layers, pairs), at least 0: shape (layers, orders)."""
     known = ~np.isnan(c)
-    count = known.sum(axis=1)
-    powers = np.empty((_ORDERS, *c.shape))
-    powers[0], powers[1:] = 1, np.where(known, c, 0)
-    powers[0][~known] = 0
-    sums = np.multiply.accumulate(powers, axis=0).sum(axis=2).T
+    count = np.count_nonzero(known, axis=1)
+    one = np.where(known, c, 0)
+    power, sums = one.copy(), np.ones((len(c), _ORDERS))
+    for order in range(1, _ORDERS):
+        sums[:, order] = power.sum(axis=1)
+        power *= one
     means: Doubles = np.maximum(sums / np.maximum(count, 1)[:, np.newaxis], 0)
+    means[:, 0] = 1
     means[count == 0] = 1
     return means
 
@@ -195,7 +213,7 @@ def spreads_of_layers(given: Batches, zero: Sequence[Interval], saturated: Seque
         zero: The intervals of pre-activations whose activation is exactly zero.
         saturated: Those that count as saturated.
     """
-    powers = mean_powers(given.c)
+    powers = mean_powers(given.c) if given.powers is None else given.powers
     groups = 1 if tables(given.act).sides is not None else given.q.shape[1]
     parts = [
         _spreads(given.of(some), zero, saturated, powers[some])
@@ -277,10 +295,11 @@ def _averages(given: Batches, roots: Doubles) -> tuple[_Averages, Doubles]:
 def _within(given: Batches, roots: Doubles, intervals: Sequence[Interval]) -> Doubles:
     """Return the share of the inputs whose pre-activation is within the intervals, shape (layers, points)."""
     z, _ = normal_grid(_POINTS)
-    if all(edge in (-np.inf, 0, np.inf) for interval in intervals for edge in interval):
-        moving = np.vecdot(given.shares, roots > 0)[:, np.newaxis]  # the same for every q but 0
-        still = np.vecdot(given.shares, roots == 0)[:, np.newaxis]
-        both: Doubles = moving * _inside(z, intervals) + still * _inside(np.zeros(1), intervals)
+    edges = np.array([edge for interval in intervals for edge in interval])
+    least = float(roots[roots > 0].min(initial=np.inf))
+    if (np.searchsorted(z, edges / least) == np.searchsorted(z, edges / float(roots.max()))).all():
+        still = np.vecdot(given.shares, roots == 0)[:, np.newaxis]  # else the same points are inside at every q
+        both: Doubles = (1 - still) * _inside(least * z, intervals) + still * _inside(np.zeros(1), intervals)
         return both
     share: Doubles = (given.shares[:, np.newaxis] @ _inside(roots[..., np.newaxis] * z, intervals))[:, 0]
     return share
