@@ -177,25 +177,28 @@ def mean_powers(c: Doubles) -> Doubles:
 
 
 def spread_of_mean(average: Doubles, squares: Doubles, given: Batches, powers: Doubles) -> Doubles:
-    """Return the sd of the mean over units and inputs of several statistics, shape (statistics, layers).
+    """Return the sd of the mean over units and inputs of several statistics, shape (layers, statistics).
+
+    No bit of a layer's depends on which layers are computed with it.
 
     Args:
-        average: What is averaged, as a function of z averaged over the inputs, shape (statistics, layers, points).
+        average: What is averaged, as a function of z averaged over the inputs, shape (layers, statistics, points).
         squares: Its square, likewise.
         given: The pre-activations.
         powers: Mean powers of their correlations, shape (layers, orders).
     """
     _, weights = normal_grid(_POINTS)
-    centre = average @ weights
-    own = np.maximum(squares @ weights - centre**2, 0)
+    centre = np.vecdot(average, weights)
+    own = np.maximum(np.vecdot(squares, weights) - centre**2, 0)
     kept = np.square(average @ _weighted_polynomials())
-    bound = (1 - given.loose) * kept[..., 2]  # h_2 is (z^2 - 1) / sqrt 2: the length of an input
+    bound = (1 - given.loose[:, np.newaxis]) * kept[..., 2]  # h_2 is (z^2 - 1) / sqrt 2: the length of an input
     own -= bound
-    whole = np.square(average) @ weights - centre**2
+    whole = np.vecdot(np.square(average), weights) - centre**2
     rest = np.maximum(whole - kept[..., 1:].sum(axis=2), 0)
     kept[..., 2] -= bound
-    shared = np.vecdot(kept[..., 1:], powers[:, 1:]) + rest * powers[:, -1]
-    spread: Doubles = np.sqrt(np.maximum((1 - 1 / given.batch) * shared + own / given.batch, 0) / given.width)
+    shared = np.vecdot(kept[..., 1:], powers[:, np.newaxis, 1:]) + rest * powers[:, -1:]
+    variance = np.maximum((1 - 1 / given.batch) * shared + own / given.batch, 0)
+    spread: Doubles = np.sqrt(variance / given.width[:, np.newaxis])
     return spread
 
 
@@ -229,7 +232,7 @@ def _spreads(
     z, weights = normal_grid(_POINTS)
     roots = np.sqrt(given.q)
     averages, unit = _averages(given, roots)
-    mean, second, fourth = (part @ weights for part in averages[:3])
+    mean, second, fourth = (np.vecdot(part, weights) for part in averages[:3])
     std, rms = np.sqrt(np.maximum(second - mean**2, 0)), np.sqrt(second)
 
     unit_z = z[-1] * roots.max(axis=1)
@@ -243,9 +246,9 @@ def _spreads(
     fractions = [_within(given, roots, intervals) for intervals in (zero, saturated) if intervals]
     average = [*of_z[:2], averages.first, averages.apart / twice_std, averages.second, *fractions]
     squares = [*of_z[1:], averages.second, averages.apart_fourth / twice_std**2, averages.fourth, *fractions]
-    found = spread_of_mean(np.array(average), np.array(squares), given, powers)
+    found = spread_of_mean(np.stack(average, axis=1), np.stack(squares, axis=1), given, powers)
     nothing = np.zeros(len(unit))
-    in_z, in_z_square, in_f, in_std, in_square, *in_fractions = found
+    in_z, in_z_square, in_f, in_std, in_square, *in_fractions = found.T
     all_of_them = Spreads(
         z_mean=unit_z * in_z,
         z_rms=np.divide(unit_z * in_z_square, 2 * z_rms, out=nothing.copy(), where=z_rms > 0),
@@ -272,7 +275,7 @@ def _averages(given: Batches, roots: Doubles) -> tuple[_Averages, Doubles]:
         scaled = roots / unit[:, np.newaxis]
         sums = [np.vecdot(given.shares, scaled**power)[:, np.newaxis] for power in range(5)]
         first, second, third, fourth = (sums[power] * f**power for power in range(1, 5))
-        mean = (first @ weights)[:, np.newaxis]
+        mean = np.vecdot(first, weights)[:, np.newaxis]
         apart = second - 2 * mean * first + mean**2
         apart_fourth = fourth - 4 * mean * third + 6 * mean**2 * second - 4 * mean**3 * first + mean**4
         return _Averages(first, second, fourth, apart, apart_fourth), unit
@@ -287,7 +290,7 @@ def _averages(given: Batches, roots: Doubles) -> tuple[_Averages, Doubles]:
 
     first, squared = averaged(values), np.square(values)
     second, fourth = averaged(squared), averaged(np.square(squared))
-    values -= (first @ weights)[:, np.newaxis, np.newaxis]
+    values -= np.vecdot(first, weights)[:, np.newaxis, np.newaxis]
     squared = np.square(values)
     return _Averages(first, second, fourth, averaged(squared), averaged(np.square(squared))), unit
 
@@ -324,7 +327,7 @@ def relative_spreads_of_layers(
     """Return what `spreads_of_layers` does for one group of inputs each, of z and of a relative to their rms."""
     found = spreads_of_layers(given, zero, saturated)
     q = given.q[:, 0]
-    second = tables(given.act).curves(q).second
+    second = np.array([tables(given.act).second(one) for one in q.tolist()])
     for layer in np.flatnonzero((found.kurtosis > HEAVY) & (second > 0) & (second < np.inf)).tolist():
         heavy = heavy_tailed(given.one(layer), _row(found, layer), sqrt(second[layer]))
         for column, value in zip(found, heavy, strict=True):
@@ -388,12 +391,13 @@ def _spreads_of_cosine(given: Batches, powers: Doubles) -> Doubles:
         f = given.act.value(root * (np.sqrt(shared) * y[:, np.newaxis] + np.sqrt(1 - shared) * z))
         parts.append((f @ inner, np.square(f) @ inner))
     mean, second = (np.concatenate(part) for part in zip(*parts, strict=True))
-    scale = (second @ outer)[:, np.newaxis]
+    scale = np.vecdot(second, outer)[:, np.newaxis]
     mean, second = mean / np.sqrt(scale), second / scale
-    sums = np.square(mean) - (np.square(mean) @ outer)[:, np.newaxis] * second
-    own = np.maximum(second - np.square(mean), 0) / given.batch
-    variance = np.square(sums) @ outer - np.square(sums @ outer)
-    variance += (4 * np.square(mean) * own + 2 * np.square(own)) @ outer
+    squares = np.square(mean)
+    sums = squares - np.vecdot(squares, outer)[:, np.newaxis] * second
+    own = np.maximum(second - squares, 0) / given.batch
+    variance = np.vecdot(np.square(sums), outer) - np.square(np.vecdot(sums, outer))
+    variance += np.vecdot(4 * squares * own + 2 * np.square(own), outer)
     spread = np.sqrt(np.maximum(variance, 0) / given.width)
     alone = np.isnan(given.c).all(axis=1) | (scale[:, 0] == 0)
     return np.where(alone, 0, spread)
@@ -420,10 +424,9 @@ def spreads_of_slopes(given: Batches, alike: float = 1.0) -> Doubles:
         part = given.of(some)
         slopes = np.square(_slopes(part))
         average, squares = _averaged(part.shares, slopes), _averaged(part.shares, np.square(slopes))
-        spread = spread_of_mean(
-            average[np.newaxis], squares[np.newaxis], part._replace(width=np.ones(len(part.q))), powers[some]
-        )[0]
-        second = average @ weights
+        alone = part._replace(width=np.ones(len(part.q)))
+        spread = spread_of_mean(average[:, np.newaxis], squares[:, np.newaxis], alone, powers[some])[:, 0]
+        second = np.vecdot(average, weights)
         parts.append((second, np.divide(spread, second, out=np.zeros_like(spread), where=second != 0)))
     second, relative = (np.concatenate(part) for part in zip(*parts, strict=True))
     # In so many dimensions even unrelated directions have a squared cosine of 1/width.
@@ -483,7 +486,7 @@ def radials(given: Batches) -> Radial[Doubles]:
         f = f / np.where(unit == 0, 1, unit)
 
         def mean(values: Doubles, shares: Doubles = part.shares) -> Doubles:
-            average: Doubles = _averaged(shares, values) @ weights
+            average: Doubles = np.vecdot(_averaged(shares, values), weights)
             return average
 
         squared = np.square(slopes)

@@ -121,6 +121,8 @@ def _horizon(recipe: Layers, flow: Flow) -> Horizon:
 
 def _first_above_zero(excess: Doubles) -> tuple[list[int | None], list[int | None]]:
     """Return for each row of `excess`, shape (2 rows, layers), the first layer at which it is above zero."""
+    if not excess.size:
+        return [None] * (len(excess) // 2), [None] * (len(excess) // 2)
     over = excess > 0
     first = np.where(over.any(axis=1), over.argmax(axis=1) + 1, 0).tolist()
     ends = excess[:, -3:].tolist()
