@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from actdiag import ops
     from actdiag.activations import ACTIVATIONS, Activation
     from actdiag.api.compare import compare
     from actdiag.api.explain import explain
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from actdiag.experiments.train import TrainingRun
     from actdiag.initializers import INITIALIZERS, Initializer
     from actdiag.measure.statistics import GradientStats, LayerStats
+    from actdiag.measurements import Measurements
+    from actdiag.model.site import Site
     from actdiag.model.stack import Stack
     from actdiag.options import RunOptions, StackOptions, TrainOptions
     from actdiag.report import Report
@@ -44,10 +47,12 @@ _HOMES = {
     "Initializer": "initializers",
     "InvalidField": "errors",
     "LayerStats": "measure.statistics",
+    "Measurements": "measurements",
     "RULES": "diagnosis",
     "Report": "report",
     "Rule": "diagnosis",
     "RunOptions": "options",
+    "Site": "model.site",
     "Stack": "model.stack",
     "StackOptions": "options",
     "TrainOptions": "options",
@@ -78,9 +83,11 @@ __all__ = [
     "Initializer",
     "InvalidField",
     "LayerStats",
+    "Measurements",
     "Report",
     "Rule",
     "RunOptions",
+    "Site",
     "Stack",
     "StackOptions",
     "TrainOptions",
@@ -95,6 +102,7 @@ __all__ = [
     "judge",
     "load_dataset",
     "make_stack",
+    "ops",
     "predict",
     "propagate",
     "train",
@@ -103,6 +111,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "ops":
+        return import_module(f"{__name__}.ops")
     if name not in _HOMES:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,18 @@ Counts = NDArray[np.int64]
 
 Numbers = NDArray[Any]
 """Whatever a file or a caller holds, before it is judged."""
+
+
+class ArrayRecord(NamedTuple):
+    """What a document keeps of an array.
+
+    Attributes:
+        shape: Its shape.
+        digest: Its digest.
+    """
+
+    shape: tuple[int, ...]
+    digest: str
 
 
 def digest(array: Numbers) -> str:

@@ -1,8 +1,8 @@
 """Measurements: what one run, or the means of several runs, measured of a network."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from actdiag.engine.losses import DEFAULT_CLASSES
 from actdiag.measure.statistics import ChangePerLayer, InputStats, LayerStats, LossValue
@@ -43,6 +43,7 @@ class Measurements:
         theory: What theory predicts of the stack; None where it was not asked.
         layer_theory: What it predicts of each layer; empty where it was not asked or does not apply.
         recipe: The stack that was run; None where the network was built elsewhere.
+        derived: Values worked out of the rest before, by name, so that several rules work them out once.
     """
 
     sites: tuple[Site, ...]
@@ -55,6 +56,7 @@ class Measurements:
     theory: StackTheory | None = None
     layer_theory: tuple[LayerTheory, ...] = ()
     recipe: Stack | None = None
+    derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check that every site has its statistics.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from actdiag.arrays import Numbers
     from actdiag.datasets.catalogue import Dataset
     from actdiag.initializers import Initializer
+    from actdiag.ops.entry import Op
 
 Value = TypeVar("Value")
 Options = TypeVar("Options")
@@ -33,6 +34,7 @@ def option(
     shown: str | None = None,
     library: str = "",
     several: bool = False,
+    python_only: bool = False,
 ) -> Value:
     """Return the field of an option.
 
@@ -43,8 +45,16 @@ def option(
         shown: The default in words, where the value does not say it.
         library: A sentence on what it takes from Python beyond what the command line can spell.
         several: Whether it takes a sequence of values too: on the command line a list, and the option repeatedly.
+        python_only: Whether the command line cannot spell it.
     """
-    metadata = {"help": help, "metavar": metavar, "shown": shown, "library": library, "several": several}
+    metadata: dict[str, object] = {
+        "help": help,
+        "metavar": metavar,
+        "shown": shown,
+        "library": library,
+        "several": several,
+    }
+    metadata["python_only"] = python_only
     return field(default=default, metadata=metadata)
 
 
@@ -55,6 +65,9 @@ class LayerOptions:
     depth: int | None = option(None, "Number of layers.", shown=str(DEFAULT_DEPTH))
     width: int | None = option(None, "Units per layer.", shown=str(DEFAULT_WIDTH))
     widths: Sequence[int] | None = option(None, "Units of each layer, layer 1 first; replaces depth and width.")
+    arch: "Sequence[Op] | None" = option(
+        None, "Ops in running order, from actdiag.ops; replaces depth, width and widths.", python_only=True
+    )
     bias_mean: float | None = option(
         None, "Mean of normally distributed biases.", shown="the biases of the initializer"
     )

@@ -5,7 +5,7 @@ import inspect
 import pickle
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from numbers import Integral, Real
 from typing import Any, Generic, TypeVar
@@ -20,6 +20,32 @@ Builder = Callable[..., Entry]
 
 _NAME_ENDS = re.compile("[:=]")
 _NUMBER = re.compile(r"[+-]?(\d|\.\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What stands for the functions of an entry of which there is only the name, as in a document.
+
+    Attributes:
+        field: The field that names the entry (`act`, `init`), for errors.
+        name: The entry's name.
+    """
+
+    field: str
+    name: str
+
+    def __call__(self, *arguments: object) -> Any:
+        """Refuse to run.
+
+        Raises:
+            InvalidField: Always.
+        """
+        raise self.refusal()
+
+    def refusal(self) -> InvalidField:
+        """Return the refusal."""
+        problem = f"must be given again to run: of {self.name!r} a document has the name, not the functions"
+        return InvalidField(self.field, problem)
 
 
 class Registry(Generic[Entry]):

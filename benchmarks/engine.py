@@ -1,4 +1,4 @@
-"""`python -m benchmarks.engine`: what the engine costs beside what the same work costs elsewhere."""
+"""`python -m benchmarks.engine`: what the engine costs, compared with the same work elsewhere."""
 
 import json
 import sys
@@ -63,7 +63,7 @@ def _outputs(_ctx: click.Context, _param: click.Parameter, name: str | None) -> 
 )
 @click.option("--list", "listed", is_flag=True, help="List the rows and measure nothing.")
 def engine(rounds: int, rows: list[Row], outputs: Outputs, listed: bool) -> None:
-    """Measure the engine's time and memory beside what the same work costs elsewhere.
+    """Measure the engine's time and memory against the same work elsewhere.
 
     Both sides take turns in every round. The ratio is the median of the rounds' ratios, ours over theirs, the spread
     their quartiles. A row whose quartiles are 10 % of the median apart or more is unsteady and does not count. Under

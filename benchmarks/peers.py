@@ -47,7 +47,7 @@ def bare_backward(depth: int, width: int, batch: int) -> None:
 def fixed_work() -> NDArray[np.float64]:
     """Do what takes some 50 milliseconds on one thread of any machine of late: 1500 small products, and a tanh of each.
 
-    It has nothing to do with what it is set beside: it says how fast the machine is while that is timed.
+    It has nothing to do with what it is compared with: it says how fast the machine is while that is timed.
     """
     rng = np.random.default_rng(0)
     x = rng.standard_normal((_FIXED_WIDTH, _FIXED_WIDTH))
@@ -68,28 +68,28 @@ def book(depth: int, width: int, batch: int) -> list[NDArray[np.int64]]:
 
 
 def torch_forward(depth: int, width: int, batch: int) -> list[dict[str, Any]]:
-    """Run a ReLU stack in PyTorch without gradients, and return what hooks see of each layer."""
+    """Run a ReLU stack in PyTorch without gradients, and return what hooks measure of each layer."""
     import torch
 
     with torch.no_grad():
-        model, seen = _relu_stack(depth, width)
+        model, signals = _relu_stack(depth, width)
         model(torch.randn(batch, width))
-    return seen
+    return signals
 
 
 def torch_backward(depth: int, width: int, batch: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Run a ReLU stack and autograd in PyTorch, and return what hooks see of each layer, up and down."""
+    """Run a ReLU stack and autograd in PyTorch, and return what hooks measure of each layer, forward and backward."""
     import torch
 
-    model, seen = _relu_stack(depth, width)
+    model, signals = _relu_stack(depth, width)
     gradients: list[dict[str, Any]] = []
 
-    def see(_module: torch.nn.Module, _d_inputs: Any, d_outputs: Any) -> None:
+    def measure(_module: torch.nn.Module, _d_inputs: Any, d_outputs: Any) -> None:
         gradients.append(_gradient_statistics(d_outputs[0]))
 
     linears = [module for module in model if isinstance(module, torch.nn.Linear)]
     for linear in linears:
-        linear.register_full_backward_hook(see)
+        linear.register_full_backward_hook(measure)
     out = model(torch.randn(batch, width))
     with warnings.catch_warnings():
         # That layer 1 has no dL/dx is as it should be: nobody asks for it.
@@ -100,7 +100,7 @@ def torch_backward(depth: int, width: int, batch: int) -> tuple[list[dict[str, A
             assert parameter.grad is not None
             stats[name] = parameter.grad.norm().item()
         stats["weight_ratio"] = stats["weight_norm"] / linear.weight.norm().item()
-    return seen, gradients
+    return signals, gradients
 
 
 def evaluate(evaluation: Evaluation, times: int, shape: tuple[int, int]) -> None:
@@ -124,15 +124,15 @@ def _relu_stack(depth: int, width: int) -> tuple[torch.nn.Sequential, list[dict[
     """Return a stack of He-initialized layers, and the list that its hooks fill when it runs."""
     from torch import nn
 
-    seen: list[dict[str, Any]] = []
+    signals: list[dict[str, Any]] = []
     modules: list[nn.Module] = []
     for _ in range(depth):
         linear, relu = nn.Linear(width, width), nn.ReLU()
         nn.init.kaiming_normal_(linear.weight, nonlinearity="relu")
         nn.init.zeros_(linear.bias)
-        relu.register_forward_hook(lambda _module, _inputs, a: seen.append(_signal_statistics(a)))
+        relu.register_forward_hook(lambda _module, _inputs, a: signals.append(_signal_statistics(a)))
         modules += [linear, relu]
-    return nn.Sequential(*modules), seen
+    return nn.Sequential(*modules), signals
 
 
 def _signal_statistics(a: torch.Tensor) -> dict[str, Any]:

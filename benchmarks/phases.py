@@ -32,11 +32,11 @@ PHASES: dict[str, tuple[str, ...]] = {
         "actdiag.measure.moments.unit_highest",
         "actdiag.measure.pooled.entry_moments",
         "actdiag.measure.pooled.value_range",
-        "actdiag.measure.moments.column_sums",
+        "actdiag.measure.moments.column_and_square_sums",
         "actdiag.measure.moments.directions",
         "actdiag.measure.moments.Directions.add",
         "actdiag.measure.moments.square_sum",
-        "actdiag.measure.forward.awake_units",
+        "actdiag.measure.forward.active_units",
         "actdiag.measure.forward.count_saturated",
         "actdiag.measure.forward.mean_squared_slope",
         "actdiag.measure.forward.ForwardMeasure.visit",
@@ -44,8 +44,9 @@ PHASES: dict[str, tuple[str, ...]] = {
     ),
     "bin": (
         "actdiag.measure.histograms.count_entries",
-        "actdiag.measure.histograms.Ladder.tally",
-        "actdiag.measure.histograms.Ladder.tally_ordered",
+        "actdiag.measure.histograms.Counting.add",
+        "actdiag.measure.histograms.Counting.counts",
+        "actdiag.measure.histograms.Thresholds.tally_ordered",
         "actdiag.engine.blocks.in_order",
         "numpy.sort",
     ),
@@ -61,7 +62,7 @@ PHASES: dict[str, tuple[str, ...]] = {
         "actdiag.theory.beside.Beside.report",
     ),
 }
-"""The functions of each phase, named where they are defined. Beside these, an activation's own count as `activate`."""
+"""The functions of each phase, named where they are defined. Besides these, an activation's own count as `activate`."""
 
 WHOLE = frozenset({"theory"})
 """Phases that keep the time of what is timed within them: theory evaluates the activation as well, and sorts."""

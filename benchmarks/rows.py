@@ -23,7 +23,7 @@ class Row:
         measure: Called with `rounds`, returns the Result.
         profiled: The run whose phases say where the time goes; None where there is none.
         needs: A module without which the row is skipped.
-        unit: Of the measured number; empty for a ratio. Beside `ms` the ratio to what is timed beside it is shown.
+        unit: Of the measured number; empty for a ratio. Under `ms` stands the ratio to what is timed with it.
     """
 
     name: str
@@ -47,14 +47,14 @@ def timed(
     needs: str | None = None,
     repeats: int = 1,
 ) -> Row:
-    """Return the row of a run beside a peer that is given its depth, its width and its batch."""
+    """Return the row of a run against a peer that is given its depth, its width and its batch."""
     theirs = partial(peer, run.depth, run.width, run.batch)
     measure = partial(timing.compare, run, [theirs], repeats=repeats, layers=run.depth)
     return Row(name, str(run), against, target, hoped, measure, profiled=run, needs=needs)
 
 
 def bare(name: str, run: Run, target: float, hoped: float, repeats: int = 1) -> Row:
-    """Return the row of a run beside its draws and matrix products alone, in both variants: BLAS on one thread or all.
+    """Return the row of a run against its draws and matrix products alone, in both variants: BLAS on one thread or all.
 
     Up to width 512 the variant that counts is the one thread.
     """
@@ -74,7 +74,7 @@ def theory_share(name: str, run: Run, repeats: int = 1) -> Row:
 
 
 def elementwise(act: str, init: str, target: float) -> Row:
-    """Return the row of an activation beside ReLU and the bare value and derivative of that activation."""
+    """Return the row of an activation against ReLU and the bare value and derivative of that activation."""
     run = replace(FORWARD, act=act, init=init)
     ways = peers.evaluations(act, run.depth, (run.batch, run.width))
     measure = partial(timing.compare_with_fastest, run, FORWARD, ways)
@@ -95,10 +95,10 @@ def predict(act: str, init: str) -> Row:
 
 
 def with_theory(act: str) -> Row:
-    """Return the row of a run beside the same run without theory; its profile is warm, its time is not."""
+    """Return the row of a run against the same run without theory; its profile is warm, its time is not."""
     run = replace(FORWARD, act=act)
     work = f"{run}, nothing remembered"
-    return Row(f"theory-{act}", work, "theory=False", 1.10, None, partial(theory.beside, run), profiled=run)
+    return Row(f"theory-{act}", work, "theory=False", 1.10, None, partial(theory.ratio, run), profiled=run)
 
 
 FORWARD = Run("propagate", "relu", "he", depth=20, width=1024, batch=1024)

@@ -194,7 +194,7 @@ def _alike(path: str, base: Any, new: Any, scale: float) -> bool:
     """Return whether two leaves agree within what work on speed may change."""
     if base == new or not (_is_number(base) and _is_number(new)):
         return bool(base == new) or path.endswith(("summary", "advice"))
-    if any(part in path for part in _PREDICTED):
+    if "measured" not in path and any(part in path for part in _PREDICTED):
         return isclose(base, new, rel_tol=_PREDICTIONS * 1e3 if path.endswith("sd") else _PREDICTIONS, abs_tol=1e-12)
     if any(part in path for part in _SHARE_KEYS):
         return bool(abs(base - new) <= _SHARES)

@@ -158,7 +158,7 @@ def _finite(value: Any) -> Any:
 
 
 def _measured(result: Result, unit: str) -> Text:
-    """Return the measured number; under a time, how many times what was timed beside it that is."""
+    """Return the measured number; under a time, its ratio to what was timed in the same rounds."""
     measured = Text(_number(result.measured, unit))
     return measured if result.ratio is None else measured.append(f"\n{_number(result.ratio)} x", "dim")
 

@@ -1,4 +1,4 @@
-"""What theory costs where nothing is remembered: beside a run, and on its own beside a fixed piece of NumPy's work."""
+"""What theory costs where nothing is remembered: in a run, and by itself against a fixed piece of NumPy's work."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ def prediction(run: Run, rounds: int) -> Result:
     return timing.milliseconds(forgetful(partial(predict, stack, sample)), peers.fixed_work, rounds)
 
 
-def beside(run: Run, rounds: int) -> Result:
+def ratio(run: Run, rounds: int) -> Result:
     """Return the ratio of the time of a run to that of the same run without theory."""
     without = partial(run, theory=False)
     return timing.compare(forgetful(run), [forgetful(without)], rounds)

@@ -1,4 +1,4 @@
-"""Timing of work beside work: in turns, so that a machine that slows down slows both sides down."""
+"""Timing of work against other work: in turns, so that a machine that slows down slows both sides down."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +23,8 @@ class Result:
     Attributes:
         measured: The number that the target bounds from above.
         quartiles: Of that number over the rounds; None where there is but one.
-        ratio: Of a time, that to the time of what is timed beside it; None where there is no such thing, or where that
-            is the measured number itself.
+        ratio: Of a time, that to the time of what is timed in the same rounds; None where there is no such thing, or
+            where that is the measured number itself.
         details: What else the JSON says.
     """
 
@@ -96,9 +96,9 @@ def compare_with_fastest(ours: Work, base: Work, ways: Mapping[str, Work], round
     return replace(result, details={**result.details, "fastest way": chosen})
 
 
-def milliseconds(ours: Work, beside: Work, rounds: int) -> Result:
-    """Return the milliseconds that `ours` takes, and the ratio of them to what `beside` takes in the same rounds."""
-    pairs = [(mine, others) for mine, others in alternate([ours, beside], rounds)]
+def milliseconds(ours: Work, other: Work, rounds: int) -> Result:
+    """Return the milliseconds that `ours` takes, and the ratio of them to what `other` takes in the same rounds."""
+    pairs = [(mine, others) for mine, others in alternate([ours, other], rounds)]
     found = ratio_result(pairs)
     lower, median, upper = (
         float(taken) for taken in 1000 * np.quantile([mine for mine, _ in pairs], (0.25, 0.5, 0.75))

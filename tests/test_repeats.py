@@ -210,7 +210,8 @@ def test_json_and_rows_of_repeats():
     assert repeats["n"] == 20
     assert repeats["seeds"] == list(range(20))
     assert repeats["verdicts"] == {"healthy": 19, "at-risk": 1}
-    measured = [key for key in document["layers"][0] if key not in ("width", "histogram", "magnitude")]
+    no_numbers = ("path", "op", "width", "histogram", "magnitude")
+    measured = [key for key in document["layers"][0] if key not in no_numbers]
     assert list(repeats["sd"][0]) == measured
     assert repeats["sd"][0]["std"] == 0.094
     assert list(repeats["sd"][0]["gradient"]) == ["rms", "ratio", "zero_fraction", "nonfinite_fraction"]

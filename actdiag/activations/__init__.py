@@ -29,16 +29,34 @@ def resolve(spec: str | Activation) -> Activation:
         return spec
     if isinstance(spec, str):
         text = spec.strip()
-        if re.split("[:=]", text)[0].strip().lower() not in ACTIVATIONS:
-            if text == "x" or _EXPRESSION.search(text) or len(text) > _LONGEST_NAME:
-                from actdiag.activations.expressions import from_text
+        if _is_expression(text):
+            from actdiag.activations.expressions import from_text
 
-                return from_text(text)
-            if _FUNCTION.fullmatch(text):
-                from actdiag.activations.custom import from_path
+            return from_text(text)
+        if not _is_registered(text) and _FUNCTION.fullmatch(text):
+            from actdiag.activations.custom import from_path
 
-                return from_path(text)
+            return from_path(text)
     return ACTIVATIONS.resolve(spec)
 
 
-__all__ = ["ACTIVATIONS", "Activation", "Traits", "resolve", "traits"]
+def resolve_without_code(text: str) -> Activation:
+    """Return the entry of the catalogue, or of an expression, that a text says: what runs none of its writer's code.
+
+    Raises:
+        InvalidField: There is no such entry.
+    """
+    return resolve(text) if _is_expression(text.strip()) else ACTIVATIONS.resolve(text)
+
+
+def _is_registered(text: str) -> bool:
+    return re.split("[:=]", text)[0].strip().lower() in ACTIVATIONS
+
+
+def _is_expression(text: str) -> bool:
+    return not _is_registered(text) and (
+        text == "x" or _EXPRESSION.search(text) is not None or len(text) > _LONGEST_NAME
+    )
+
+
+__all__ = ["ACTIVATIONS", "Activation", "Traits", "resolve", "resolve_without_code", "traits"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from actdiag.arrays import Array
 from actdiag.errors import InvalidField
-from actdiag.registry import Registry, digest_of
+from actdiag.registry import Missing, Registry, digest_of
 
 _REACH = 8.0
 
@@ -74,6 +74,11 @@ class Activation:
         if (self.derivative is None) == (self.backward is None):
             message = f"activation {self.name}: give derivative (elementwise) or backward (structured), one of them"
             raise ValueError(message)
+
+    @property
+    def can_run(self) -> bool:
+        """Whether its functions are there; of one that was read from a document there may be the name alone."""
+        return not isinstance(self.value, Missing)
 
     def __hash__(self) -> int:
         """The hash of the name: entries are keys of caches that are looked up for every layer."""

@@ -14,6 +14,7 @@ from actdiag.errors import InvalidField
 from actdiag.experiments.run import Progress, check_repeats
 from actdiag.initializers import Initializer
 from actdiag.model.stack import Stack
+from actdiag.ops.entry import Op
 from actdiag.options import BackwardOptions, CompareOptions, InputOptions, RunOptions, StackOptions, options_from
 from actdiag.report import Report
 
@@ -26,6 +27,7 @@ def compare(
     depth: int | None = CompareOptions.depth,
     width: int | None = CompareOptions.width,
     widths: Sequence[int] | None = CompareOptions.widths,
+    arch: Sequence[Op] | None = CompareOptions.arch,
     bias_mean: float | None = CompareOptions.bias_mean,
     bias_std: float | None = CompareOptions.bias_std,
     gain: float | str = CompareOptions.gain,

@@ -11,6 +11,7 @@ from actdiag.api.stack import build_stack
 from actdiag.arrays import Numbers
 from actdiag.experiments.run import Progress
 from actdiag.initializers import Initializer
+from actdiag.ops.entry import Op
 from actdiag.options import BackwardOptions, RunOptions, StackOptions, options_from
 from actdiag.report import Report
 
@@ -27,6 +28,7 @@ def fix(
     depth: int | None = StackOptions.depth,
     width: int | None = StackOptions.width,
     widths: Sequence[int] | None = StackOptions.widths,
+    arch: Sequence[Op] | None = StackOptions.arch,
     bias_mean: float | None = StackOptions.bias_mean,
     bias_std: float | None = StackOptions.bias_std,
     gain: float | str = StackOptions.gain,

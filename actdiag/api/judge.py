@@ -10,6 +10,7 @@ from actdiag.api.running import make_loss
 from actdiag.api.stack import build_stack
 from actdiag.arrays import Numbers
 from actdiag.initializers import Initializer
+from actdiag.ops.entry import Op
 from actdiag.options import JudgeOptions, StackOptions, options_from
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def judge(
     depth: int | None = StackOptions.depth,
     width: int | None = StackOptions.width,
     widths: Sequence[int] | None = StackOptions.widths,
+    arch: Sequence[Op] | None = StackOptions.arch,
     bias_mean: float | None = StackOptions.bias_mean,
     bias_std: float | None = StackOptions.bias_std,
     gain: float | str = StackOptions.gain,

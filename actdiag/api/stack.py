@@ -16,6 +16,8 @@ from actdiag.datasets.random_inputs import RANDOM_INPUTS
 from actdiag.errors import InvalidField, check_integer
 from actdiag.initializers import Initializer
 from actdiag.model.stack import MOST_LAYERS, Stack
+from actdiag.ops.dense import Dense
+from actdiag.ops.entry import Op
 from actdiag.options import DEFAULT_DEPTH, DEFAULT_ROWS, DEFAULT_WIDTH, LayerOptions, StackOptions, options_from
 from actdiag.theory.automatic import resolve_init, scale_fields
 
@@ -28,6 +30,7 @@ def make_stack(
     depth: int | None = StackOptions.depth,
     width: int | None = StackOptions.width,
     widths: Sequence[int] | None = StackOptions.widths,
+    arch: Sequence[Op] | None = StackOptions.arch,
     bias_mean: float | None = StackOptions.bias_mean,
     bias_std: float | None = StackOptions.bias_std,
     gain: float | str = StackOptions.gain,
@@ -53,7 +56,8 @@ def build_stack(options: StackOptions) -> Stack:
     Raises:
         InvalidField: An option holds something that is not accepted.
     """
-    widths = layer_widths(options.depth, options.width, options.widths)
+    arch = None if options.arch is None else _ops(options)
+    widths = layer_widths(options.depth, options.width, options.widths) if arch is None else [_first_width(arch)]
     batch, input_width = options.batch, options.input_width
     if batch is not None:
         check_integer("batch", batch, 1, 10**18)
@@ -76,8 +80,25 @@ def build_stack(options: StackOptions) -> Stack:
         dtype=options.dtype,
         seed=options.seed,
         data=data,
+        arch=arch,
         **scale_fields(act, init, options.gain, options.bias_mean, options.bias_std),
     )
+
+
+def _ops(options: StackOptions) -> tuple[Op, ...]:
+    """Return the ops that options give, or refuse what else they say of the layers."""
+    for field in ("depth", "width", "widths"):
+        value = getattr(options, field)
+        if value is not None:
+            raise InvalidField(field, f"must be left out where arch is given, got {value!r}")
+    if isinstance(options.arch, str) or not isinstance(options.arch, Iterable):
+        raise InvalidField(field="arch", problem=f"must be a sequence of ops, got {options.arch!r}")
+    return tuple(options.arch)
+
+
+def _first_width(arch: Sequence[Op]) -> int:
+    """Return the width of the first dense op that has one: what inputs have unless something else is said."""
+    return next((op.width for op in arch if isinstance(op, Dense) and op.width is not None), DEFAULT_WIDTH)
 
 
 def layer_widths(depth: int | None, width: int | None, widths: Sequence[int] | None) -> list[int]:

@@ -11,6 +11,7 @@ from actdiag.api.stack import build_stack, listed, resolve_acts, resolve_inits, 
 from actdiag.errors import InvalidField, check_real
 from actdiag.experiments.run import Progress
 from actdiag.initializers import Initializer
+from actdiag.ops.entry import Op
 from actdiag.options import LayerOptions, StackOptions, TrainOptions, options_from
 from actdiag.theory.automatic import AUTO
 
@@ -29,6 +30,7 @@ def train(
     depth: int | None = TrainOptions.depth,
     width: int | None = TrainOptions.width,
     widths: Sequence[int] | None = TrainOptions.widths,
+    arch: Sequence[Op] | None = TrainOptions.arch,
     bias_mean: float | None = TrainOptions.bias_mean,
     bias_std: float | None = TrainOptions.bias_std,
     gain: float | str = TrainOptions.gain,

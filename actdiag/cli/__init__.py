@@ -96,12 +96,14 @@ def _output_failures() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG):
+        # Windows calls a pipe without a reader an invalid argument.
+        closed = error.errno == errno.EPIPE or (sys.platform == "win32" and error.errno == errno.EINVAL)
+        if not closed and error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG):
             raise
         # What is left in the buffer must not fail again when the interpreter flushes it.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if error.errno == errno.EPIPE:
+        if closed:
             code = error.__context__.exit_code if isinstance(error.__context__, click.exceptions.Exit) else 0
             raise click.exceptions.Exit(code) from None
         message = f"standard output must take the answer, got: {error.strerror}"

@@ -2,16 +2,17 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from actdiag.cli.output import Extra
+from actdiag.documents.extras import fix_to_dict, judgements_to_dict
 from actdiag.errors import check_choice
 from actdiag.experiments.fix import Fix
 from actdiag.external import JUDGES, Judgement
-from actdiag.report import Report, as_plain
+from actdiag.report import Report
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -65,13 +66,7 @@ def judgements(said: Sequence[Judgement]) -> Extra:
 
         return judgements_view(said)
 
-    return Extra("judgements", [judgement_to_dict(one) for one in said], view)
-
-
-def judgement_to_dict(said: Judgement) -> dict[str, Any]:
-    """Return a judgement with the keys of the JSON."""
-    violations = [as_plain(violation) for violation in said.violations]
-    return {"judge": said.judge, "healthy": said.healthy, "charges": violations, "source": said.source}
+    return Extra("judgements", judgements_to_dict(said), view)
 
 
 def fixed(context: click.Context, report: Report, found: Fix | None) -> Extra:
@@ -89,15 +84,4 @@ def fixed(context: click.Context, report: Report, found: Fix | None) -> Extra:
 
         return mended_view(report, found, command, width=width, ascii_only=ascii_only)
 
-    return Extra("fix", None if found is None else _fix_to_dict(found, " ".join(command)), view)
-
-
-def _fix_to_dict(found: Fix, command: str) -> dict[str, Any]:
-    change = found.change
-    return {
-        "what": change.what,
-        "options": dict(change.options),
-        "tried": found.tried,
-        "command": command,
-        "after": found.report.to_dict(),
-    }
+    return Extra("fix", fix_to_dict(found, " ".join(command)), view)

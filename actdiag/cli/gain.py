@@ -29,9 +29,10 @@ def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, 
 
     from actdiag import api
     from actdiag.cli import output
-    from actdiag.experiments.verify import Verification, gains_to_dict
+    from actdiag.documents.gains import gains_to_dict
+    from actdiag.documents.plain import as_json
+    from actdiag.experiments.verify import Verification
     from actdiag.render.terminal.gain import gain_view
-    from actdiag.report import as_json
 
     outputs = output.Outputs(json=json)
     entries = api.resolve_acts(act)

@@ -36,7 +36,8 @@ def options_of(*kinds: type[Any], without: Sequence[str] = ()) -> Decorator[Any]
         kinds: The classes of options.
         without: Fields that the command does not take.
     """
-    return _together(*(_from_field(one) for one in fields_of(*kinds) if one.name not in without))
+    chosen = (one for one in fields_of(*kinds) if one.name not in without and not one.metadata["python_only"])
+    return _together(*map(_from_field, chosen))
 
 
 def _from_field(one: Field[Any]) -> Decorator[Any]:

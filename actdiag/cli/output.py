@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actdiag.errors import InvalidField
-from actdiag.report import Report, as_json, runs_to_dict
+from actdiag.report import Report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,6 +120,8 @@ def answer(report: Report, outputs: Outputs, layers: Sequence[int] | None, extra
     """Give one report's answer: its files, and its table unless a file's content takes standard output."""
 
     def document() -> str:
+        from actdiag.documents.plain import as_json
+
         return as_json(report.to_dict() | {extra.key: extra.document for extra in extras})
 
     outputs.write(report.figure, document, lambda: csv_text(report.rows()))
@@ -143,7 +145,13 @@ def answer_all(reports: Sequence[Report], outputs: Outputs) -> None:
         names = [{"act": report.stack.act.name, "init": report.stack.init.name} for report in reports]
         return csv_text([name | row for name, report in zip(names, reports, strict=True) for row in report.rows()])
 
-    outputs.write(figure, lambda: as_json(runs_to_dict(reports)), rows)
+    def document() -> str:
+        from actdiag.documents.plain import as_json
+        from actdiag.documents.reports import reports_to_dict
+
+        return as_json(reports_to_dict(reports))
+
+    outputs.write(figure, document, rows)
     if not outputs.on_stdout:
         from actdiag.render.terminal.comparison import comparison_view
 
@@ -152,7 +160,9 @@ def answer_all(reports: Sequence[Report], outputs: Outputs) -> None:
 
 def answer_training(runs: "Sequence[TrainingRun]", outputs: Outputs) -> None:
     """Give the answer of training runs: their files, and their table unless standard output is taken."""
-    from actdiag.experiments.train import training_rows, training_to_dict
+    from actdiag.documents.plain import as_json
+    from actdiag.documents.rows import training_rows
+    from actdiag.documents.training import training_to_dict
 
     def figure() -> "Figure":
         from actdiag.render.figures import training_figure
@@ -289,7 +299,7 @@ def _destination(name: str) -> Path:
 
 def _write_files(files: Sequence[tuple[str, str, bytes]]) -> None:
     """Write every file under a temporary name, and only when all are whole give them their own."""
-    staged: list[tuple[Path, Path]] = []
+    staged: list[tuple[str, str, Path, Path]] = []
     try:
         for field, name, content in files:
             path = _destination(name)
@@ -298,17 +308,22 @@ def _write_files(files: Sequence[tuple[str, str, bytes]]) -> None:
                     path.write_bytes(content)
                     continue
                 temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.{field}.tmp")
-                staged.append((temporary, path))
+                staged.append((field, name, temporary, path))
                 temporary.write_bytes(content)
                 if path.exists():
                     temporary.chmod(path.stat().st_mode & 0o7777)
             except OSError as error:
-                raise InvalidField(
-                    field, f"must be a file that can be written, got {name!r}: {error.strerror}"
-                ) from None
-        for temporary, path in staged:
-            temporary.replace(path)
+                raise _unwritable(field, name, error) from None
+        for field, name, temporary, path in staged:
+            try:
+                temporary.replace(path)
+            except OSError as error:  # on Windows, a file that another program has open
+                raise _unwritable(field, name, error) from None
     finally:
-        for temporary, _ in staged:
+        for _, _, temporary, _ in staged:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def _unwritable(field: str, name: str, error: OSError) -> InvalidField:
+    return InvalidField(field, f"must be a file that can be written, got {name!r}: {error.strerror}")

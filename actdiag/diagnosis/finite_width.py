@@ -19,6 +19,9 @@ _RELU_KURTOSIS = 5.0
 _LARGEST_EXPONENT = 700.0
 """exp of more is beyond float64."""
 
+_LEAST_RMS, _MOST_RMS = 1e-70, 1e70
+"""Beyond these a fourth moment leaves float64; the response of an activation has long settled there."""
+
 
 class Response(NamedTuple):
     """How an activation f responds to pre-activations z ~ N(0, rms^2).
@@ -43,10 +46,11 @@ def response(act: Activation | None, pre_activation_rms: float | None) -> Respon
     Where they are not known, for structured activations and where an integral does not exist, both K are 5, that of a
     ReLU.
     """
-    if act is None or act.derivative is None or not pre_activation_rms:
+    if act is None or act.derivative is None or not pre_activation_rms or isnan(pre_activation_rms):
         return Response()
+    rms = min(max(pre_activation_rms, _LEAST_RMS), _MOST_RMS)
     with np.errstate(all="ignore"):
-        moments = tables(act).curves(np.array([pre_activation_rms]) ** 2)
+        moments = tables(act).curves(np.array([rms]) ** 2)
         forward = float((moments.fourth / moments.second**2)[0]) - 1
         backward = 3 * float((moments.slope_fourth / moments.slope**2)[0]) - 1
         degree = float((moments.mixed / moments.second)[0])

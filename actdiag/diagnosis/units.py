@@ -27,6 +27,7 @@ def _identical(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
         for place in measurements.places()
         if recipe is not None
         and place.stats.width > 1
+        and place.number in recipe.weight_layers
         and recipe.weight_std(place.number) == recipe.bias_spread(place.number)[1] == 0
     )
     if layers:

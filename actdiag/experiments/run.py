@@ -25,6 +25,7 @@ from actdiag.options import RunOptions
 from actdiag.repeats import average
 from actdiag.report import Report
 from actdiag.theory.comparison import TheoryComparison
+from actdiag.theory.network import NetworkComparison
 
 MOST_BINS = 10_000
 MOST_REPEATS = 10_000
@@ -111,7 +112,10 @@ class _Run:
         self._stack, self._sites = stack, stack.sites()
         self._axis, self._progress, self._rules = settings.axis, settings.progress, settings.rules
         self._steps = steps
-        self._theory = TheoryComparison(stack, loss is None or loss.name == "random") if settings.theory else None
+        self._theory: TheoryComparison | NetworkComparison | None = None
+        if settings.theory:
+            of = TheoryComparison if stack.arch is None else NetworkComparison
+            self._theory = of(stack, loss is None or loss.name == "random")
         self._layers: list[LayerStats] = []
         self._input = InputStats()
 

@@ -1,9 +1,8 @@
 """Whether a gain does what theory predicts: stacks with it are run and compared with the prediction."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite, log, nan, sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,9 +14,7 @@ from actdiag.errors import check_integer
 from actdiag.experiments.run import Progress, run_grad_flow, run_settings
 from actdiag.model.stack import MOST_LAYERS, MOST_SEED, Stack
 from actdiag.options import DEFAULT_BUDGET, VerifyOptions
-from actdiag.report import SCHEMA, versions
 from actdiag.theory.critical import next_q
-from actdiag.theory.gains import Gains
 from actdiag.theory.gaussian import moments
 
 SEEDS = 5
@@ -143,33 +140,3 @@ def _mean(logs: Doubles) -> tuple[float | None, float | None]:
     if not np.isfinite(logs).all():
         return None, None
     return float(np.exp(np.mean(logs))), float(np.exp(np.std(logs, ddof=1)))
-
-
-def gains_to_dict(found: Sequence[Gains], checked: Sequence[Verification | None]) -> dict[str, Any]:
-    """Return the gains of several activations as plain dicts, lists, numbers and None, with the keys of the JSON."""
-    listed = [_gains(one, check) for one, check in zip(found, checked, strict=True)]
-    return {"schema": SCHEMA, "versions": versions(), "activations": listed}
-
-
-def _gains(found: Gains, checked: Verification | None) -> dict[str, Any]:
-    forward, backward = found.forward_gain, found.backward_gain
-    plain = {
-        "name": found.name,
-        "forward_gain": forward,
-        "backward_gain": backward,
-        "gap": forward / backward - 1 if forward and backward else None,
-        "gain_reason": found.gain_reason,
-        "chi1": found.chi1,
-        "chiq": found.chiq,
-        "bias_std": found.bias_std,
-        "critical": found.critical and found.critical._asdict(),
-        "critical_count": found.critical_count,
-        "reason": found.reason,
-        "half_stable": found.half_stable and found.half_stable._asdict(),
-        "torch_gain": found.torch and found.torch._asdict(),
-        "recommended": found.recommended._asdict(),
-    }
-    if checked is not None:
-        layers = [layer._asdict() for layer in checked.layers]
-        plain["verify"] = checked._asdict() | {"seeds": list(checked.seeds), "layers": layers}
-    return plain

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actdiag.arrays import Array, Counts, Doubles
-from actdiag.engine.blocks import in_double, scratch
+from actdiag.engine.blocks import scratch
 
 _MOST_BINS = 253
 """Their numbers, and two more for the entries on either side, fit a byte."""
@@ -47,52 +47,29 @@ class EqualBins(NamedTuple):
     first: int
     last_edge: float | None
 
-    def tally(self, x: Array, low: float, high: float) -> Counts:
-        """Count the entries under the first edge, in each bin, and over the last edge, shape (bins + 2,).
+    def numbers(self, values: Doubles, low: float, high: float, out: Doubles) -> None:
+        """Fill `out` with what becomes, cut to whole numbers, the bin of each value, 1 more where some lie below all.
 
         Args:
-            x: Finite numbers of the dtype, shape (rows, columns).
-            low: The least of them.
+            values: What to place, shape (rows, columns).
+            low: The least of them and of whatever is counted with them.
             high: The greatest.
+            out: The answer, shaped like `values`, which it may be.
         """
-        bins, filled = len(self.edges) - 1, 0
-        cells = scratch("cells", (x.size + 1,), "uint8")
-        for values in in_double(x):
-            numbers = self._numbers(values, low, high)
-            np.copyto(cells[filled : filled + values.size].reshape(values.shape), numbers, casting="unsafe")
-            filled += values.size
-        found = _count_bytes(cells, x.size)
-        below = int(low < self.edges[0])
-        counts = np.zeros(bins + 2, dtype=np.int64)
-        inside = found[: bins + below]
-        counts[1 - below : 1 - below + len(inside)] = inside
-        counts[-1] = x.size - inside.sum()
-        if self.last_edge is not None and high >= self.last_edge:
-            on_edge = np.count_nonzero(x == self.last_edge)
-            counts[-2:] += on_edge, -on_edge
-        return counts
-
-    def _numbers(self, values: Doubles, low: float, high: float) -> Doubles:
-        """Return what becomes, cut to whole numbers, the bin of each value, 1 more where some lie below the first.
-
-        The result holds until this thread asks for another.
-        """
-        numbers = scratch("numbers", values.shape, "float64")
-        np.multiply(values, self.scale, out=numbers)
+        np.multiply(values, self.scale, out=out)
         below = bool(low < self.edges[0])
         base = self.first - below
         if self.shift:
-            numbers += self.shift - base
+            out += self.shift - base
         else:
             if low < 0:
-                np.floor(numbers, out=numbers)
+                np.floor(out, out=out)
             if base:
-                numbers -= base
+                out -= base
         if below and low * self.scale + self.shift < base:
-            np.maximum(numbers, 0, out=numbers)
+            np.maximum(out, 0, out=out)
         if high * self.scale + self.shift - base >= _WIDEST_TABLE:
-            np.minimum(numbers, len(self.edges) - 1 + below, out=numbers)
-        return numbers
+            np.minimum(out, len(self.edges) - 1 + below, out=out)
 
     def is_exact(self) -> bool:
         """Return whether each edge and the number before it come out in their bins, whatever else is counted."""
@@ -104,11 +81,45 @@ class EqualBins(NamedTuple):
         last = len(self.edges) - 1
         for low in (-np.inf, float(values.min()), min(float(self.edges[0]), 0.0), max(float(self.edges[0]), 0.0)):
             for high in (float(values.max()), np.inf):
-                seen = values >= low
-                numbers = np.floor(self._numbers(values[np.newaxis, seen], low, high))[0] - (low < self.edges[0])
-                if not np.array_equal(np.clip(numbers, -1, last), bins[seen]):
+                known = values >= low
+                numbers = values[known]
+                self.numbers(numbers, low, high, out=numbers)
+                numbers = np.floor(numbers) - (low < self.edges[0])
+                if not np.array_equal(np.clip(numbers, -1, last), bins[known]):
                     return False
         return True
+
+
+class Filling:
+    """The bins of a block while it is gone through piece by piece: `add` each piece, then take the `counts`."""
+
+    def __init__(self, bins: EqualBins, x: Array, low: float, high: float) -> None:
+        self._bins, self._x = bins, x
+        self._low, self._high = low, high
+        self._cells = scratch("cells", (x.size + 1,), "uint8")
+        self._filled = 0
+
+    def add(self, values: Doubles) -> None:
+        """Place the next rows of the block, in float64, which are overwritten unless they are the block's own."""
+        own = self._x.dtype == np.float64
+        numbers = scratch("numbers", values.shape, "float64") if own else values
+        self._bins.numbers(values, self._low, self._high, out=numbers)
+        end = self._filled + values.size
+        np.copyto(self._cells[self._filled : end].reshape(values.shape), numbers, casting="unsafe")
+        self._filled = end
+
+    def counts(self) -> Counts:
+        """Return the entries under the first edge, in each bin, and over the last edge, shape (bins + 2,)."""
+        edges, last_edge, size = self._bins.edges, self._bins.last_edge, self._x.size
+        below = int(self._low < edges[0])
+        inside = _count_bytes(self._cells, size)[: len(edges) - 1 + below]
+        counts = np.zeros(len(edges) + 1, dtype=np.int64)
+        counts[1 - below : 1 - below + len(inside)] = inside
+        counts[-1] = size - inside.sum()
+        if last_edge is not None and self._high >= last_edge:
+            on_edge = np.count_nonzero(self._x == last_edge)
+            counts[-2:] += on_edge, -on_edge
+        return counts
 
 
 @lru_cache(maxsize=16)

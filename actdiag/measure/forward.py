@@ -8,17 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actdiag.activations import Activation, traits
-from actdiag.arrays import Array
+from actdiag.arrays import Array, Doubles
 from actdiag.engine.workers import Workers
 from actdiag.measure.histograms import (
+    Counting,
     EntryCounts,
     axis_edges,
     bounded_axis,
-    ladder,
     linear_histogram,
     magnitude_histogram,
     merge_counts,
     spaced,
+    thresholds,
 )
 from actdiag.measure.moments import (
     BlockMoments,
@@ -42,7 +43,7 @@ from actdiag.options import RunOptions
 
 Flags = NDArray[np.bool_]
 
-_ROWS_THAT_WAKE_MOST = 16
+_ROWS_THAT_ACTIVATE_MOST = 16
 
 _ROWS_OF_SLOPES = 16
 """Rows of a block whose slopes stand for all: so many entries of a layer differ far more than those rows and others."""
@@ -65,7 +66,7 @@ class BlockStats(NamedTuple):
         a: Moments of the activations.
         entries: Counts of the activations; a copy of the activations where the axis is not known yet.
         directions: Of the rows of activations.
-        awake: Units that let a gradient through, shape (width,); None where that has no meaning.
+        active: Units that let a gradient through, shape (width,); None where that has no meaning.
         saturated: How many entries are saturated; None where that has no meaning.
         slopes: The squares of a random gradient of the first rows, after the activation over before.
     """
@@ -76,13 +77,13 @@ class BlockStats(NamedTuple):
     a: BlockMoments
     entries: EntryCounts | Array
     directions: Directions
-    awake: Flags | None
+    active: Flags | None
     saturated: int | None
     slopes: float
 
 
 class ForwardMeasure:
-    """Measures sites on the way forward: `visit` each block of rows, then `summarize` each site, in order."""
+    """Measures the sites of a forward pass: `visit` each block of rows, then `summarize` each site, in order."""
 
     def __init__(self, sites: Sequence[Site], axis: Axis) -> None:
         self._sites = sites
@@ -90,7 +91,7 @@ class ForwardMeasure:
         dtype = sites[0].format.name
         bounds = bounds_of(sites[0].act)
         edges = bounded_axis(bounds, axis.bins, dtype) if axis.range is None else spaced(*axis.range, axis.bins)
-        self._ladder = None if edges is None else ladder(edges, dtype)
+        self._thresholds = None if edges is None else thresholds(edges, dtype)
 
     def visit(self, number: int, z: Array, a: Array) -> BlockStats:
         """Reduce a block of rows to numbers.
@@ -102,33 +103,45 @@ class ForwardMeasure:
         """
         act = self._sites[number - 1].act
         low, high = value_range(z)
-        pointing = Directions(np.zeros(a.shape[1]))
-        of_z, of_a = entry_moments(z), block_moments(a, also=pointing.add)
+        of_z, of_a, entries, pointing = entry_moments(z), *self._reduced(a)
         return BlockStats(
             z=of_z,
             low=low,
             high=high,
             a=of_a,
-            entries=a.copy() if self._ladder is None else self._ladder.tally(a),
+            entries=entries,
             directions=pointing,
-            awake=None if act is None or act.derivative is None else awake_units(act, z, finite=not of_z.nonfinite),
+            active=None if act is None or act.derivative is None else active_units(act, z, finite=not of_z.nonfinite),
             saturated=None if act is None else count_saturated(act, z),
             slopes=1.0 if act is None else mean_squared_slope(act, z[:_ROWS_OF_SLOPES], a.shape[1]),
         )
 
+    def _reduced(self, a: Array) -> tuple[BlockMoments, EntryCounts | Array, Directions]:
+        """Return the moments, the counts and the directions of a block of activations, in one go through it."""
+        pointing = Directions(np.zeros(a.shape[1]))
+        if self._thresholds is None:
+            return block_moments(a, also=pointing.add), a.copy(), pointing
+        counting = Counting(self._thresholds, a)
+
+        def add(values: Doubles) -> None:
+            pointing.add(values)
+            counting.add(values)
+
+        return block_moments(a, also=add if counting.by_piece else pointing.add), counting.counts(), pointing
+
     def summarize(self, number: int, blocks: Sequence[BlockStats]) -> LayerStats:
         """Return the statistics of a site, by its number from 1, from those of its blocks."""
         site = self._sites[number - 1]
-        if self._ladder is None:  # layer 1 sets the axis
+        if self._thresholds is None:  # layer 1 sets the axis
             copies = [block.entries for block in blocks if isinstance(block.entries, np.ndarray)]
-            self._ladder = ladder(axis_edges(copies, bounds_of(site.act), self._axis.bins), site.format.name)
-        tally = self._ladder.tally  # some blocks of layer 2 may have been visited before there was an axis
+            self._thresholds = thresholds(axis_edges(copies, bounds_of(site.act), self._axis.bins), site.format.name)
+        tally = self._thresholds.tally  # some blocks of layer 2 may have been visited before there was an axis
         entries = [block.entries for block in blocks]
         counts = merge_counts([tally(part) if isinstance(part, np.ndarray) else part for part in entries])
         size = site.batch * site.units
         a = merge_moments([block.a for block in blocks])
         pooled_z, pooled_a = pool_entries([block.z for block in blocks]), pool(a)
-        awake = [block.awake for block in blocks if block.awake is not None]
+        active = [block.active for block in blocks if block.active is not None]
         saturated = [block.saturated for block in blocks if block.saturated is not None]
         return LayerStats(
             layer=number,
@@ -140,12 +153,12 @@ class ForwardMeasure:
             max=_finite(counts.greatest),
             unit_std=mean_unit_std(a),
             zero_fraction=counts.zero / size,
-            dead_fraction=int(np.count_nonzero(~np.logical_or.reduce(awake))) / site.units if awake else None,
+            dead_fraction=(site.units - int(np.count_nonzero(_any_of(active)))) / site.units if active else None,
             saturated_fraction=sum(saturated) / size if saturated else None,
             nonfinite_fraction=(counts.nan + counts.inf) / size,
             subnormal_fraction=counts.subnormal / size,
             cosine=mean_cosine([block.directions for block in blocks]),
-            slope_rms=_finite(sqrt(np.mean([block.slopes for block in blocks]))),
+            slope_rms=_finite(sqrt(sum(block.slopes for block in blocks) / len(blocks))),
             pre_activation=PreActivationStats(
                 mean=pooled_z.mean,
                 std=pooled_z.std,
@@ -159,12 +172,16 @@ class ForwardMeasure:
         )
 
 
+def _any_of(flags: Sequence[Flags]) -> Flags:
+    return flags[0] if len(flags) == 1 else np.logical_or.reduce(flags)
+
+
 def bounds_of(act: Activation | None) -> tuple[float, float]:
     """Return the closed hull of the activations."""
     return (-inf, inf) if act is None else act.bounds
 
 
-def awake_units(act: Activation, z: Array, finite: bool = False) -> Flags:
+def active_units(act: Activation, z: Array, finite: bool = False) -> Flags:
     """Return for each unit, shape (width,), whether |f'(z)| is above the dead slope, or z is NaN, for a row of `z`.
 
     Args:
@@ -175,19 +192,19 @@ def awake_units(act: Activation, z: Array, finite: bool = False) -> Flags:
     derivative, dead_slope, awake_over = act.derivative, traits(act).dead_slope, traits(act).awake_over
     assert derivative is not None
 
-    def any_awake(rows: Array) -> Flags:
+    def any_active(rows: Array) -> Flags:
         flags: Flags = np.abs(derivative(rows)) > dead_slope
-        awake: Flags = np.logical_or.reduce(flags | np.isnan(rows), axis=0)
-        return awake
+        active: Flags = np.logical_or.reduce(flags | np.isnan(rows), axis=0)
+        return active
 
     if finite and awake_over is not None:
         return unit_highest(z) > awake_over
-    # A few rows wake nearly all units, and only the others need the rest of the rows.
-    awake = any_awake(z[:_ROWS_THAT_WAKE_MOST])
-    asleep = np.flatnonzero(~awake)
-    if len(asleep) and len(z) > _ROWS_THAT_WAKE_MOST:
-        awake[asleep] = any_awake(z[_ROWS_THAT_WAKE_MOST:, asleep])
-    return awake
+    # A few rows activate nearly all units, and only the others need the rest of the rows.
+    active = any_active(z[:_ROWS_THAT_ACTIVATE_MOST])
+    inactive = np.flatnonzero(~active)
+    if len(inactive) and len(z) > _ROWS_THAT_ACTIVATE_MOST:
+        active[inactive] = any_active(z[_ROWS_THAT_ACTIVATE_MOST:, inactive])
+    return active
 
 
 def mean_squared_slope(act: Activation, z: Array, width: int) -> float:
@@ -233,7 +250,7 @@ def _finite(value: float) -> float | None:
 
 
 def change_per_layer(layers: Sequence[LayerStats]) -> ChangePerLayer:
-    """Return exp(slope of ln rms over depth): of a upwards, of dL/dz downwards.
+    """Return exp(slope of ln rms over depth): of a towards the last layer, of dL/dz towards the first.
 
     Layers that are zero or hold something non-finite are left out.
     """

@@ -12,7 +12,7 @@ from actdiag.engine.backward import BackwardLayer, weight_gradients
 from actdiag.engine.blocks import REDUCED, pieces
 from actdiag.engine.workers import Started, Workers
 from actdiag.measure.histograms import EntryCounts, count_entries, magnitude_histogram, merge_counts
-from actdiag.measure.moments import SquareSum, column_sums, merge_squares, square_sum
+from actdiag.measure.moments import SquareSum, column_and_square_sums, merge_squares, square_sum
 from actdiag.measure.statistics import BiasGradientStats, GradientStats, LayerStats, WeightGradientStats
 from actdiag.model.site import Site
 
@@ -45,10 +45,11 @@ class BackwardMeasure:
         """
         act = self._sites[number - 1].act
         slope_derivative = None if act is None else act.slope_derivative
+        bias_gradient, squares = column_and_square_sums(d_z)
         return BlockGradients(
-            squares=square_sum(d_z),
+            squares=squares,
             counts=count_entries(d_z),
-            bias_gradient=column_sums(d_z),
+            bias_gradient=bias_gradient,
             slope_gradient=None if slope_derivative is None else float((d_a * slope_derivative(z)).sum(dtype=float)),
             radial=radial_squares(z, d_z),
         )
@@ -70,7 +71,7 @@ class BackwardMeasure:
         """Return `stats`, which the forward pass measured of a layer, with what is measured of its gradients."""
         squares = merge_squares([block.squares for block in layer.blocks])
         counts = merge_counts([block.counts for block in layer.blocks])
-        d_biases = np.sum([block.bias_gradient for block in layer.blocks], axis=0)
+        d_biases = sum((block.bias_gradient for block in layer.blocks[1:]), layer.blocks[0].bias_gradient)
         of_weights = weighed.results()
         if layer.number == len(self._sites):
             self._last_rms = squares.rms

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.arrays import Array, Counts
-from actdiag.engine.blocks import in_order, scratch
+from actdiag.arrays import Array, Counts, Doubles
+from actdiag.engine.blocks import in_double, in_order, scratch
 from actdiag.formats import FORMATS
-from actdiag.measure.bins import EqualBins, equal_bins, round_up
+from actdiag.measure.bins import EqualBins, Filling, equal_bins, round_up
 
 PERCENTILE = 99.9
 """The percentile of |a| at layer 1 that ends the axis of unbounded activations."""
@@ -50,41 +50,37 @@ class Histogram:
 
 
 _NEGATIVE_NORMAL, _UP_TO_ZERO, _NEGATIVE, _UNDER_NORMAL, _NUMBER = -5, -4, -3, -2, -1
-"""Where the last rungs of a ladder stand: what they are above."""
+"""Where the last of the thresholds stand: what they are above."""
 
 _MOST_PASSES, _FEW = 12, 2**-7
 """Decades that are counted in a pass each, at most; the part of the entries that is sorted instead."""
 
 
-class Ladder(NamedTuple):
+class Thresholds(NamedTuple):
     """The numbers that entries are compared with.
 
     Attributes:
         edges: The bins' edges; none where entries are counted by decade only.
-        rungs: Numbers of the entries' dtype: the edges; the limits of the decades above 0; those below 0, each the next
-            number up; then the next after -tiny, the next after 0, 0, tiny (the smallest normal number) and NaN.
+        values: Numbers of the entries' dtype: the edges; the limits of the decades above 0; those below 0, each the
+            next number up; then the next after -tiny, the next after 0, 0, tiny (the smallest normal number) and NaN.
         equal: The bins, where arithmetic finds them.
     """
 
     edges: tuple[float, ...]
-    rungs: Array
+    values: Array
     equal: EqualBins | None
 
     def tally(self, x: Array) -> "EntryCounts":
         """Count the entries of `x`, shape (rows, columns)."""
-        low, high = (float(x.min()), float(x.max())) if x.size else (inf, -inf)
-        if not (isfinite(low) and isfinite(high)) or (self.edges and self.equal is None):
-            return self.tally_ordered(in_order(x))
-        decades, zero, subnormal = _count_decades(x, low, high)
-        bins = _NO_BINS
-        if self.equal is not None:
-            bins = self.equal.tally(x, low, high)
-            bins[_bin_of_zero(self.edges)] -= zero
-        return EntryCounts(self.edges, bins, decades, zero, subnormal, 0, 0, x.size, low, high)
+        counting = Counting(self, x)
+        if counting.by_piece:
+            for values in in_double(x):
+                counting.add(values)
+        return counting.counts()
 
     def tally_ordered(self, ordered: Array) -> "EntryCounts":
         """Count the entries of `ordered`, which ascend with NaN at their end, shape (entries,)."""
-        under = ordered.searchsorted(self.rungs)
+        under = ordered.searchsorted(self.values)
         ends = (float(ordered[0]), float(ordered[-1])) if ordered.size else (inf, -inf)
         if not (isfinite(ends[0]) and isfinite(ends[1])):
             finite = ordered[np.isfinite(ordered)]
@@ -98,7 +94,7 @@ class Ladder(NamedTuple):
             bins = np.diff(np.concatenate([below[-1:], under[:first], above[-1:]]))
             bins[_bin_of_zero(self.edges)] -= zero
         within = np.diff(above - below)
-        lowest = FORMATS[self.rungs.dtype.name].decades.start
+        lowest = FORMATS[self.values.dtype.name].decades.start
         return EntryCounts(
             edges=self.edges,
             bins=bins,
@@ -113,10 +109,45 @@ class Ladder(NamedTuple):
         )
 
 
+class Counting:
+    """A block that is being counted while it is gone through: `add` each piece of rows, then take the `counts`.
+
+    Attributes:
+        by_piece: Whether the pieces are needed.
+    """
+
+    def __init__(self, thresholds: Thresholds, x: Array) -> None:
+        self._thresholds, self._x = thresholds, x
+        self._low, self._high = (float(x.min()), float(x.max())) if x.size else (inf, -inf)
+        self._sorting = not (isfinite(self._low) and isfinite(self._high))
+        self._filling: Filling | None = None
+        if thresholds.edges and not self._sorting:
+            self._sorting = thresholds.equal is None
+            if thresholds.equal is not None:
+                self._filling = Filling(thresholds.equal, x, self._low, self._high)
+        self.by_piece = self._filling is not None
+
+    def add(self, values: Doubles) -> None:
+        """Take the next rows, in float64, which are overwritten unless they are the block's own."""
+        if self._filling is not None:
+            self._filling.add(values)
+
+    def counts(self) -> "EntryCounts":
+        """Return the counts of the whole block."""
+        if self._sorting:
+            return self._thresholds.tally_ordered(in_order(self._x))
+        decades, zero, subnormal = _count_decades(self._x, self._low, self._high)
+        bins, edges = _NO_BINS, self._thresholds.edges
+        if self._filling is not None:
+            bins = self._filling.counts()
+            bins[_bin_of_zero(edges)] -= zero
+        return EntryCounts(edges, bins, decades, zero, subnormal, 0, 0, self._x.size, self._low, self._high)
+
+
 @lru_cache(maxsize=16)
 @np.errstate(over="ignore")  # an edge may lie beyond the dtype
-def ladder(edges: tuple[float, ...], dtype: str) -> Ladder:
-    """Return the ladder of the bins between equally spaced `edges`, if any, and of the decades of `dtype`."""
+def thresholds(edges: tuple[float, ...], dtype: str) -> Thresholds:
+    """Return the thresholds of the bins between equally spaced `edges`, if any, and of the decades of `dtype`."""
     kind = np.dtype(dtype).type
     bins = round_up(np.array(edges, dtype=np.float64), np.dtype(dtype))
     if edges and float(bins[-1]) <= edges[-1]:
@@ -125,7 +156,7 @@ def ladder(edges: tuple[float, ...], dtype: str) -> Ladder:
     upwards = [*-decades, -tiny, 0.0]  # what is at or under these
     others = np.array([0.0, tiny, np.nan], dtype=dtype)
     at_or_under = np.nextafter(np.array(upwards, dtype=dtype), kind(np.inf))
-    return Ladder(edges, np.concatenate([bins, decades, at_or_under, others]), equal_bins(edges, dtype))
+    return Thresholds(edges, np.concatenate([bins, decades, at_or_under, others]), equal_bins(edges, dtype))
 
 
 class EntryCounts(NamedTuple):
@@ -161,7 +192,7 @@ _NO_BINS: Counts = np.zeros(0, dtype=np.int64)
 
 def count_entries(x: Array, edges: tuple[float, ...] = ()) -> EntryCounts:
     """Count the entries of `x`, of any shape, in the equal bins between `edges` (if given) and by decade."""
-    return ladder(edges, x.dtype.name).tally(x if x.ndim == 2 else x.reshape(-1, 1))
+    return thresholds(edges, x.dtype.name).tally(x if x.ndim == 2 else x.reshape(-1, 1))
 
 
 def merge_counts(parts: Sequence[EntryCounts]) -> EntryCounts:

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import ldexp, sqrt
 
 import numpy as np
 
 from actdiag.arrays import Array, Doubles
-from actdiag.engine.blocks import in_double
+from actdiag.engine.blocks import REDUCED, in_double
 from actdiag.measure.pooled import LEAST_SQUARE, MOST_CANCELLED, MOST_SQUARE, Pooled, scaled
+
+_ONES = np.ones(REDUCED)
+"""What rows are multiplied with to add them up."""
 
 _FOLD, _WIDE = 8, 512
 """Rows that are laid end to end, and the width from which on it does not pay."""
@@ -58,7 +62,8 @@ def block_moments(x: Array, also: Callable[[Doubles], None] | None = None) -> Bl
 
     Args:
         x: The array.
-        also: Called with every piece of `x` in float64, which must not be kept.
+        also: Called with every piece of `x` in float64, which must not be kept, and may be overwritten where it is a
+            copy.
     """
     rows = len(x)
     count, origin = np.array([float(rows)]), np.zeros(x.shape[1])
@@ -70,12 +75,12 @@ def block_moments(x: Array, also: Callable[[Doubles], None] | None = None) -> Bl
             sums, squares = _sums(x, origin)
         return BlockMoments(count, origin, sums, squares)
     # Something is not finite, or squares would leave float64: scaled, and from an origin of each unit's own.
-    seen = np.isfinite(x)
-    values, exponent = scaled(np.where(seen, x, 0))
-    origin = np.take_along_axis(values, seen.argmax(axis=0)[np.newaxis], axis=0)[0]
-    values = np.where(seen, values - origin, 0)
+    finite = np.isfinite(x)
+    values, exponent = scaled(np.where(finite, x, 0))
+    origin = np.take_along_axis(values, finite.argmax(axis=0)[np.newaxis], axis=0)[0]
+    values = np.where(finite, values - origin, 0)
     squares = np.einsum("ij,ij->j", values, values)
-    count = seen.sum(axis=0, dtype=np.float64)
+    count = finite.sum(axis=0, dtype=np.float64)
     return BlockMoments(count, origin, values.sum(axis=0), squares, exponent, int(x.size - count.sum()))
 
 
@@ -84,7 +89,7 @@ def _sums(x: Array, origin: Doubles | None, also: Callable[[Doubles], None] | No
     sums, squares = np.zeros(x.shape[1]), np.zeros(x.shape[1])
     for values in in_double(x):
         deviations = values if origin is None else values - origin
-        sums += np.ones(len(deviations)) @ deviations
+        sums += _ONES[: len(deviations)] @ deviations
         squares += np.einsum("ij,ij->j", deviations, deviations)
         if also is not None:
             also(values)
@@ -175,12 +180,12 @@ class SquareSum:
     @property
     def norm(self) -> float | None:
         """The root of the sum; None where an entry is not finite."""
-        return None if self.nonfinite else float(np.ldexp(np.sqrt(self.total), self.exponent))
+        return None if self.nonfinite else float(np.ldexp(sqrt(self.total), self.exponent))
 
     @property
     def rms(self) -> float | None:
         """The root of the mean square over the finite entries; None where there are none."""
-        return float(np.ldexp(np.sqrt(self.total / self.count), self.exponent)) if self.count else None
+        return float(np.ldexp(sqrt(self.total / self.count), self.exponent)) if self.count else None
 
 
 def square_sum(x: Array) -> SquareSum:
@@ -197,7 +202,7 @@ def merge_squares(parts: Sequence[SquareSum]) -> SquareSum:
     exponent = max(part.exponent for part in parts)
     total = 0.0
     for part in parts:
-        total += float(np.ldexp(part.total, 2 * (part.exponent - exponent)))
+        total += ldexp(part.total, 2 * (part.exponent - exponent))
     return SquareSum(total, exponent, sum(part.count for part in parts), sum(part.nonfinite for part in parts))
 
 
@@ -205,8 +210,18 @@ def column_sums(x: Array) -> Doubles:
     """Return the sum of each column of `x`, shape (rows, columns)."""
     total = np.zeros(x.shape[1])
     for values in in_double(x):
-        total += np.ones(len(values)) @ values
+        total += _ONES[: len(values)] @ values
     return total
+
+
+def column_and_square_sums(x: Array) -> tuple[Doubles, SquareSum]:
+    """Return the sum of each column of `x`, shape (rows, columns), and that of the squares of its finite entries."""
+    sums, total = np.zeros(x.shape[1]), 0.0
+    for values in in_double(x):
+        sums += _ONES[: len(values)] @ values
+        total += float(np.vdot(values, values))
+    known = LEAST_SQUARE < total < MOST_SQUARE
+    return sums, SquareSum(total, 0, x.size, 0) if known else square_sum(x)
 
 
 @dataclass(slots=True)
@@ -256,8 +271,8 @@ def mean_cosine(parts: Sequence[Directions]) -> float | None:
     count = sum(part.count for part in parts)
     if count < 2:
         return None
-    total = np.zeros_like(parts[0].total)
-    for part in parts:
-        total += part.total
+    total = parts[0].total
+    for part in parts[1:]:
+        total = total + part.total
     cosine = (float(np.dot(total, total)) - count) / (count * (count - 1))
     return min(max(cosine, -1.0), 1.0)

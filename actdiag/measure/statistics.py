@@ -111,8 +111,8 @@ class ChangePerLayer:
     """The geometric mean factor from one layer to the next; None under two layers to measure it on.
 
     Attributes:
-        forward: Of rms(a) on the way up.
-        backward: Of rms(dL/dz) on the way down: above 1 where gradients grow; None without a backward pass.
+        forward: Of rms(a), towards the last layer.
+        backward: Of rms(dL/dz), towards the first layer: above 1 where gradients grow; None without a backward pass.
     """
 
     forward: float | None

@@ -8,7 +8,7 @@ from hashlib import sha256
 import numpy as np
 
 from actdiag.activations import Activation
-from actdiag.arrays import Array, cut, digest
+from actdiag.arrays import Array, ArrayRecord, cut, digest
 from actdiag.datasets.random_inputs import RANDOM_INPUTS, Over, in_turn, random_rows
 from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.formats import NumberFormat, arithmetic_format
@@ -52,7 +52,7 @@ class Stack:
         bias_std: The std of the biases, which are normal.
         dtype: `float32` or `float64`: the arithmetic of the stack.
         seed: The random seed.
-        data: The inputs, shape (batch, input_width), where they are not drawn.
+        data: The inputs, shape (batch, input_width), where they are not drawn; of a stack that was read, their record.
         arch: The ops in running order; None for equal layers. A layer is then a node that makes pre-activations.
     """
 
@@ -67,7 +67,7 @@ class Stack:
     bias_std: float | None = None
     dtype: str = StackOptions.dtype
     seed: int = StackOptions.seed
-    data: Array | None = field(default=None, compare=False, repr=False)
+    data: Array | ArrayRecord | None = field(default=None, compare=False, repr=False)
     target_gain: float | None = None
     arch: tuple[Op, ...] | None = None
     _nodes: tuple[Node, ...] | None = field(default=None, init=False, repr=False, compare=False)
@@ -114,7 +114,8 @@ class Stack:
     def data_digest(self) -> str | None:
         """A SHA-256 of the data's dtype, shape and entries; None without data."""
         if self._digest is None and self.data is not None:
-            object.__setattr__(self, "_digest", digest(self.data))
+            known = self.data.digest if isinstance(self.data, ArrayRecord) else digest(self.data)
+            object.__setattr__(self, "_digest", known)
         return self._digest
 
     def __eq__(self, other: object) -> bool:
@@ -247,6 +248,8 @@ class Stack:
         if self.data is None:
             shape = (self.batch, self.input_width)
             return random_rows(Stream.INPUT, self.input, self.seed, shape, self.dtype, over)
+        if isinstance(self.data, ArrayRecord):
+            raise InvalidField(field="input", problem=f"must be given again: of {self.input} a document has the digest")
         with np.errstate(over="ignore"):
             inputs: Array = np.ascontiguousarray(self.data, dtype=self.dtype)
         if not np.isfinite(inputs).all():

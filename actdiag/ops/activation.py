@@ -7,13 +7,14 @@ from typing import ClassVar
 from actdiag import activations
 from actdiag.activations import Activation
 from actdiag.arrays import Array, cut
-from actdiag.ops.entry import Known, Layout, Op, Signal
+from actdiag.ops.entry import Known, Layout, Op, Signal, register
 
 _ENTRIES_AT_ONCE = 2**14
 """What functions are mapped over at once: their results are fresh memory, which the system hands out from some size on
 page by page."""
 
 
+@register
 @dataclass(frozen=True, slots=True)
 class Activate(Op):
     """An activation.

@@ -9,11 +9,12 @@ import numpy as np
 
 from actdiag.arrays import Array
 from actdiag.errors import check_integer
-from actdiag.ops.entry import Known, Layout, Op, Parameters, Signal
+from actdiag.ops.entry import Known, Layout, Op, Parameters, Signal, register
 
 MOST_UNITS = 10_000_000
 
 
+@register
 @dataclass(frozen=True, slots=True)
 class Dense(Op):
     """A layer of weights that every unit has for every input.

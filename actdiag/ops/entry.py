@@ -3,10 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array
+
+Concrete = TypeVar("Concrete", bound="Op")
 
 
 class Parameters(NamedTuple):
@@ -46,6 +48,16 @@ class Layout(Protocol):
 
     def inside(self, path: str, part: str) -> AbstractContextManager[None]:
         """Count what is laid out within as a part of what is at `path`."""
+
+
+OPS: dict[str, type["Op"]] = {}
+"""The ops that networks are made of, by kind."""
+
+
+def register(op: type["Concrete"]) -> type["Concrete"]:
+    """Add an op to the catalogue, from which documents read it back."""
+    OPS[op.kind] = op
+    return op
 
 
 class Signal(NamedTuple):

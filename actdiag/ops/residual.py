@@ -7,12 +7,13 @@ from typing import ClassVar
 
 from actdiag.arrays import Array
 from actdiag.errors import InvalidField
-from actdiag.ops.entry import Known, Layout, Op, Signal
+from actdiag.ops.entry import Known, Layout, Op, Signal, register
 
 _MEAN_SHARE = 1e-3
 """The share of a branch's second moment that its mean may have before gradients cannot be predicted."""
 
 
+@register
 @dataclass(frozen=True, slots=True)
 class Residual(Op):
     """A branch of ops whose output is added to its input.

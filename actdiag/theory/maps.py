@@ -208,7 +208,7 @@ def _cross_noise(incoming: Sequence[Reached], z: Signal, width: int, batch: int)
     if len(incoming) < 2 or not z.second:
         return 0.0
     x, y = (one.signal for one in incoming)
-    alike = 0.0 if x.cosine != x.cosine else max(x.cosine * y.cosine, 0.0)
+    alike = 0.0 if x.cosine != x.cosine else max(x.cosine * y.cosine, 1 / width)
     alike = (1 - 1 / batch) * alike + 1 / batch
     return 2 * sqrt(x.second * y.second * alike / width) / z.second
 
@@ -299,7 +299,7 @@ def _gradients(stack: Stack, values: dict[int, Reached], top: float | None) -> l
     alike = 0.0 if top is None else 1.0
     none = np.zeros(3 * depth)  # of the pre-activations, of the slopes, and of what is added up
     at: dict[int, tuple[float, Doubles] | str] = {depth: (1 / stack.batch**2, none)}
-    together = (1 - 1 / stack.batch) * alike + 1 / stack.batch
+    together = (1 - 1 / stack.batch) * max(alike, 1 / max(stack.widths)) + 1 / stack.batch
     found: list[tuple[float, Doubles] | str] = []
     for number in range(depth, 0, -1):
         node, z = nodes[number - 1], values[-number]

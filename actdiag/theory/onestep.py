@@ -43,6 +43,9 @@ _FEW_UNITS = 0.1
 _NO_MEAN = 1e-12
 """A smaller share of the rms is what rounding leaves of a mean that is 0."""
 
+_MOST_KURTOSIS = 1e5
+"""Over this share E f^4 / (E f^2)^2 the entries that carry the second moment are too rare for a layer to hold them."""
+
 _LARGEST_SECOND = 1e150
 """The fourth moment of a layer with a larger second moment overflows float64."""
 
@@ -163,7 +166,9 @@ def expected(recipe: Layers, z: PreActivationTheory) -> list[LayerEstimates]:
         _estimates(root, sd.z_rms),
         _estimates(z_rms, np.where(z_rms > 0, of_z_rms, 0)),
     )
-    known = np.isfinite(second).tolist()
+    with np.errstate(invalid="ignore"):
+        shown = z.average(curves.fourth) <= _MOST_KURTOSIS * np.square(second)
+    known = (np.isfinite(second) & (shown | (second == 0) | (second >= _LARGEST_SECOND))).tolist()
     return [
         LayerEstimates(
             mean=of_mean,

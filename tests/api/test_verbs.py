@@ -8,7 +8,8 @@ from command import SMALL, succeed
 import actdiag
 import actdiag.experiments.run
 from actdiag import InvalidField
-from actdiag.cli.extras import judgement_to_dict
+from actdiag.documents.extras import judgements_to_dict
+from actdiag.documents.plain import as_plain
 from actdiag.external import JUDGES
 
 SICK = {"act": "gelu", "init": "xavier", "depth": 30, "width": 40, "batch": 100, "theory": False}
@@ -62,11 +63,11 @@ def test_judgements_are_those_of_the_command_line(capsys):
     small = {"batch": 50, "width": 20, "depth": 3}
     said = json.loads(succeed(capsys, "propagate", *SMALL, *line))["judgements"]
     names = ["torchmortem", "sagemaker"]
-    assert [judgement_to_dict(one) for one in actdiag.judge(init="std=0.01", judges=names, **small)] == said
+    assert judgements_to_dict(actdiag.judge(init="std=0.01", judges=names, **small)) == said
     line += ["--loss", "mse", "--classes", "4"]
     said = json.loads(succeed(capsys, "grad-flow", *SMALL, *line))["judgements"]
     judged = actdiag.judge(init="std=0.01", judges=names, loss="mse", classes=4, **small)
-    assert [judgement_to_dict(one) for one in judged] == said
+    assert judgements_to_dict(judged) == said
 
 
 def test_all_judges_are_asked_by_default():

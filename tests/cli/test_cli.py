@@ -109,19 +109,24 @@ def test_json_has_the_promised_keys_and_is_what_the_library_says(capsys):
     document = json.loads(text)
     assert list(document) == [
         "schema", "command", "versions", "stack", "layers", "change_per_layer", "verdict", "loss", "theory",
+        "input",
     ]  # fmt: skip
     assert document["command"] == "grad-flow"
     assert document["stack"] == {
         "act": "prelu", "init": "he", "widths": [20, 20, 20], "input": "normal", "input_width": 20, "batch": 50,
         "gain": 1.0, "bias_mean": 0.0, "bias_std": 0.0, "dtype": "float32", "seed": 0,
+        "asked": {"gain": 1.0, "target_gain": None, "bias_mean": None, "bias_std": None}, "data": None, "arch": None,
+        "own": None,
     }  # fmt: skip
+    assert document["input"] == {"cosine": pytest.approx(0, abs=0.1), "rms": pytest.approx(1, rel=0.1)}
     first = document["layers"][0]
     assert list(first) == [
-        "layer", "width", "mean", "std", "rms", "min", "max", "unit_std", "zero_fraction", "dead_fraction",
-        "saturated_fraction", "nonfinite_fraction", "subnormal_fraction", "cosine", "slope_rms", "pre_activation",
-        "histogram", "magnitude", "gradient", "weight_gradient", "bias_gradient", "slope_gradient", "predicted",
-        "expected", "flagged",
+        "layer", "path", "op", "width", "mean", "std", "rms", "min", "max", "unit_std", "zero_fraction",
+        "dead_fraction", "saturated_fraction", "nonfinite_fraction", "subnormal_fraction", "cosine", "slope_rms",
+        "pre_activation", "histogram", "magnitude", "gradient", "weight_gradient", "bias_gradient", "slope_gradient",
+        "predicted", "expected", "flagged",
     ]  # fmt: skip
+    assert (first["path"], first["op"]) == ("1", "dense")
     assert list(first["pre_activation"]) == ["mean", "std", "rms", "min", "max", "nonfinite_fraction"]
     assert list(first["histogram"]) == ["edges", "counts", "below", "above", "zero", "nan", "inf"]
     assert list(first["magnitude"]) == list(first["histogram"])
@@ -498,3 +503,16 @@ def test_completion_offers_names():
     command = [sys.executable, "-c", "from actdiag.cli import main; main()"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert {"plain,relu,geglu", "plain,relu,gelu", "plain,relu,gelu_tanh"} == set(done.stdout.split())
+
+
+def test_a_file_that_cannot_be_replaced_is_told_in_one_line(capfd, monkeypatch):
+    """As on Windows, where another program may have it open."""
+
+    def refuse(self, target):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    assert run(["propagate", *SMALL, "--json", "out.json"]) == 2
+    error = capfd.readouterr().err
+    assert error == "Error: --json must be a file that can be written, got 'out.json': Permission denied\n"
+    assert list(Path().iterdir()) == []

@@ -23,13 +23,15 @@ from rich.console import Console
 
 from actdiag.cli import run, watching
 from actdiag.cli.watching import LINES, Watcher, rested
-from actdiag.experiments.train import Look, Recipe, Tried, training_rows, training_to_dict
+from actdiag.documents.plain import as_json
+from actdiag.documents.rows import training_rows
+from actdiag.documents.training import training_to_dict
+from actdiag.experiments.train import Look, Recipe, Tried
 from actdiag.experiments.train.loop import Step
 from actdiag.numerals import in_ascii
 from actdiag.render.terminal.marks import levels
 from actdiag.render.terminal.training import training_view
 from actdiag.render.terminal.watching import Watched, watch_line, watch_view
-from actdiag.report import as_json
 from actdiag.view import training as words_of
 
 SETS = {

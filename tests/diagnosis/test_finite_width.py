@@ -1,12 +1,13 @@
 """What finite width explains: responses of activations against integrals of high precision, and how they add up."""
 
-from math import exp, sqrt
+from math import exp, inf, isnan, nan, sqrt
 
 import builders
 import pytest
 from mpmath import mp
 
 from actdiag.activations import resolve
+from actdiag.api import propagate
 from actdiag.diagnosis.finite_width import Response, explained_change, response
 
 RELU = Response(5.0, 5.0, 1.0)
@@ -55,6 +56,30 @@ def test_responses_survive_any_scale(rms):
     assert (found.forward, found.backward) == (pytest.approx(5), pytest.approx(5))
     assert response(resolve("maxout"), rms) == Response(5.0, 5.0, None)
     assert response(None, rms) == Response(5.0, 5.0, None)
+
+
+@pytest.mark.parametrize("rms", [1e-300, 1e-150, 1e150, 1e300, inf, nan])
+@pytest.mark.parametrize("act", ["tanh", "x**3", "exp(x)", "exponential", "hardshrink", "gelu"])
+def test_every_activation_has_a_response_at_any_scale(act, rms):
+    found = response(resolve(act), rms)
+    assert found.forward >= 0
+    assert found.backward >= 0
+    assert found.degree is None or not isnan(found.degree)
+    for backward in (False, True):
+        low, high = explained_change(places(act, rms), backward=backward)
+        assert 0 < low < 1 < high < inf
+
+
+def test_a_linear_activation_is_linear_at_any_scale():
+    for rms in (1e-300, 1e-150, 1e-9):
+        assert response(resolve("tanh"), rms) == (pytest.approx(2), pytest.approx(2), pytest.approx(1))
+
+
+def test_runs_that_leave_float64_are_judged():
+    for act, init in (("x**3", "std=3"), ("exp(x)", "lecun"), ("exponential", "lecun")):
+        report = propagate(act, init, depth=6, width=30, batch=50, theory=False, dtype="float64")
+        assert report.verdict.severity == "untrainable"
+        assert report.verdict.decided_by[0] == "nonfinite"
 
 
 def test_a_saturated_activation_forgets_its_scale():

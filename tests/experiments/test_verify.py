@@ -9,7 +9,8 @@ import pytest
 import actdiag
 from actdiag import InvalidField
 from actdiag.activations import resolve
-from actdiag.experiments.verify import SEEDS, gains_to_dict, predicted, verify
+from actdiag.documents.gains import gains_to_dict
+from actdiag.experiments.verify import SEEDS, predicted, verify
 
 TANH = {"act": resolve("tanh"), "gain": 1.3, "bias_std": 0.2, "depth": 3, "width": 30}
 
@@ -46,6 +47,17 @@ def test_a_linear_stack_follows_its_gain():
         q.append(0.25 * q[-1] + 0.09)
     assert rms == pytest.approx(np.sqrt(q), rel=1e-12)
     assert ratio == pytest.approx([0.125, 0.25, 0.5, 1], rel=1e-12)
+
+
+def test_a_gradient_takes_the_slopes_of_its_own_layer_and_of_those_above():
+    """E sin(sqrt(q) u)^2 = (1 - e^(-2q)) / 2, of cos the rest; the last layer's gradient is the one that is known."""
+    gain, q = 1.7, [1.7**2]
+    for _ in range(3):
+        q.append(gain**2 * (1 - exp(-2 * q[-1])) / 2)
+    growth = [gain**2 * (1 + exp(-2 * one)) / 2 for one in q]
+    rms, ratio = predicted(resolve("sin"), gain, 0.0, 4)
+    assert rms == pytest.approx(np.sqrt(q), rel=1e-9)
+    assert ratio == pytest.approx([sqrt(np.prod(growth[layer:3])) for layer in range(4)], rel=1e-9)
 
 
 def test_what_is_beyond_all_numbers_is_none():

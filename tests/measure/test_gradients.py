@@ -9,6 +9,7 @@ from actdiag.api import make_stack
 from actdiag.engine.backward import BackwardLayer
 from actdiag.engine.blocks import REDUCED
 from actdiag.measure.gradients import BackwardMeasure, radial_share, radial_squares
+from actdiag.ops.dense import Dense
 
 RNG = np.random.default_rng(0)
 
@@ -56,7 +57,7 @@ def layer_of(z, d_z, cuts=()):
         measure.visit(1, *parts)
         for parts in zip(np.split(z, cuts), np.split(d_z, cuts), np.split(d_z, cuts), strict=True)
     ]
-    return BackwardLayer(1, z, np.eye(z.shape[1]), z, d_z, blocks)
+    return BackwardLayer(1, Dense(), z, np.eye(z.shape[1]), z, d_z, blocks)
 
 
 @pytest.mark.parametrize("cuts", [(), (1,), (3, 11, 12)])

@@ -13,11 +13,11 @@ from actdiag.activations import resolve
 from actdiag.measure.histograms import (
     axis_edges,
     count_entries,
-    ladder,
     linear_histogram,
     magnitude_histogram,
     merge_counts,
     spaced,
+    thresholds,
 )
 
 RNG = np.random.default_rng(0)
@@ -199,7 +199,7 @@ ENDS = {
 @pytest.mark.parametrize(("entries", "least", "greatest"), ENDS.values(), ids=ENDS)
 def test_the_least_and_greatest_are_finite(entries, least, greatest, dtype, edges):
     x = np.array(entries, dtype)
-    counted = ladder(edges, dtype).tally_ordered(np.sort(x))
+    counted = thresholds(edges, dtype).tally_ordered(np.sort(x))
     assert (counted.least, counted.greatest, counted.size) == (least, greatest, len(x))
     assert (count_entries(x, edges).least, count_entries(x, edges).greatest) == (least, greatest)
     merged = merge_counts([count_entries(x[:1], edges), count_entries(x[-1:], edges), counted])
@@ -255,7 +255,7 @@ def test_a_layer_without_reach_gives_one(layer):
 
 def test_reach_keeps_to_what_float64_holds():
     assert np.isfinite(edges_of(np.full((2, 2), 1.7e308), (-inf, inf), 30)).all()
-    assert edges_of(np.full((2, 2), 1e-40, "f4"), (0, inf), 1)[1] == pytest.approx(1e-40, rel=1e-5)
+    assert edges_of(np.full((2, 2), 1e-40, "f4"), (0, inf), 1)[1] == pytest.approx(1e-40, rel=1e-5, abs=0)
 
 
 STEEP = np.geomspace(1e-3, 1e30, 9999, dtype="f4")  # arctan of the last is float32's pi/2, which is above pi/2
@@ -273,7 +273,7 @@ def test_saturated_values_stay_on_the_axis(act):
 
 def in_both_ways(x, edges):
     """The counts of an array by arithmetic or whatever else is fast, and by sorting."""
-    return count_entries(x, edges), ladder(edges, x.dtype.name).tally_ordered(np.sort(x, axis=None))
+    return count_entries(x, edges), thresholds(edges, x.dtype.name).tally_ordered(np.sort(x, axis=None))
 
 
 def check_both_ways(x, edges):
@@ -304,7 +304,7 @@ SHARES = {  # what a layer may hold, of entries about 1
 )
 def test_arithmetic_counts_as_sorting_does(shape, kind, edges):
     x = kind(shape).astype("f4")
-    assert ladder(edges, "float32").equal is not None
+    assert thresholds(edges, "float32").equal is not None
     at_edges = np.array(edges, "f4")
     beside = np.concatenate([at_edges, np.nextafter(at_edges, -inf), np.nextafter(at_edges, inf)]).astype("f4")
     x.flat[: len(beside)] = beside[: x.size]
@@ -328,7 +328,7 @@ def test_the_axis_of_a_layer_of_float32_is_counted_by_arithmetic(bins):
     for _ in range(20):
         reach = float(np.exp(RNG.uniform(-60, 60)))
         for low in (0.0, -reach):
-            assert ladder(spaced(low, reach, bins), "float32").equal is not None
+            assert thresholds(spaced(low, reach, bins), "float32").equal is not None
 
 
 @settings(deadline=None, database=None, max_examples=200)
@@ -341,7 +341,7 @@ def test_any_array_is_counted_as_sorting_does(case):
 @pytest.mark.parametrize("edges", EDGES.values(), ids=EDGES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_arithmetic_is_used_only_where_it_is_exact(edges, dtype):
-    equal = ladder(edges, dtype).equal
+    equal = thresholds(edges, dtype).equal
     if equal is not None:
         steps = [equal.edges]
         for _ in range(20):  # the numbers about each edge, one after the other

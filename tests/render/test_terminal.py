@@ -3,6 +3,7 @@
 import io
 from dataclasses import replace
 from itertools import pairwise
+from typing import get_args
 
 import builders
 import pytest
@@ -11,9 +12,11 @@ from rich.console import Console
 from actdiag import numerals
 from actdiag.activations import ACTIVATIONS, resolve
 from actdiag.diagnosis import RULES
-from actdiag.experiments.fix import Change, Mended
+from actdiag.diagnosis.findings import Outlook
+from actdiag.experiments.fix import Change, Fix
 from actdiag.initializers import INITIALIZERS
 from actdiag.initializers import resolve as resolve_initializer
+from actdiag.render.figures.parts import VERDICT_COLOURS
 from actdiag.render.terminal import catalogue
 from actdiag.render.terminal.comparison import comparison_view
 from actdiag.render.terminal.marks import densities_of, sparkline
@@ -254,7 +257,7 @@ def test_comparisons_state_no_stacks_biases_for_all(inits, said):
 def test_a_fix_tells_probabilities_as_the_verdict_does(probability, text):
     before = replace(builders.report(), verdict=builders.verdict("untrainable"))
     after = replace(builders.report(), verdict=builders.verdict(probability=probability))
-    mended = Mended(Change("gain", {"gain": 1.5}, after.stack), after, 1)
+    mended = Fix(Change("gain", {"gain": 1.5}, after.stack), after, 1)
     lines = shown(mended_view(before, mended, ["actdiag"], width=80), 80).splitlines()
     assert [line.split()[-2:] for line in lines if line.startswith("probability")] == [["2%", text]]
     assert f"({text} that SGD trains it)" in "\n".join(written(after))
@@ -353,6 +356,17 @@ def test_ascii_views_are_ascii():
     for build in (builders.report, builders.sick, builders.with_gradient):
         assert shown(report_view(build(), width=80, ascii_only=True), 80).isascii()
     assert shown(comparison_view(comparison(), width=80, ascii_only=True), 80).isascii()
+
+
+@pytest.mark.parametrize("severity", get_args(Outlook))
+def test_every_verdict_has_a_colour_and_its_word(severity):
+    known = builders.verdict("healthy" if severity == "unknown" else severity)
+    verdict = replace(known, severity=severity, probability=None if severity == "unknown" else known.probability)
+    report = replace(builders.report(), verdict=verdict)
+    colours = {"force_terminal": True, "color_system": "standard", "no_color": False}
+    for view in (report_view(report, width=80), comparison_view([report], width=80)):
+        assert f"m{severity}" in shown(view, 80, **colours)
+    assert severity in VERDICT_COLOURS
 
 
 def test_colour_always_has_a_word_beside_it():

@@ -4,7 +4,7 @@ from math import exp, inf, isfinite, log, sqrt
 from typing import NamedTuple
 
 from actdiag.measure.statistics import LayerStats
-from actdiag.measurements import Measurements
+from actdiag.measurements import Measurements, Place
 from actdiag.model.stack import Stack
 
 _LEAST_LOG = -700.0
@@ -52,6 +52,13 @@ def gradient_rms(measurements: Measurements) -> dict[int, float] | None:
 
 def signals(measurements: Measurements) -> Signals | None:
     """Return the physical numbers of a run; None where the signal is lost or not finite at the last layer."""
+    if "signals" not in measurements.derived:
+        measurements.derived["signals"] = _signals(measurements)
+    known: Signals | None = measurements.derived["signals"]
+    return known
+
+
+def _signals(measurements: Measurements) -> Signals | None:
     last, recipe = measurements.last.stats, measurements.recipe
     if not last.rms or last.nonfinite_fraction:
         return None
@@ -89,6 +96,10 @@ def _kernel(measurements: Measurements, gradients: dict[int, float], readout_std
     whole, differing = [_squares(last.stats, last.site.units)], [_differing(last.stats, last.site.units)]
     for number, value in gradients.items():
         site, below = measurements.place(number).site, measurements.below(number)
+        if measurements.recipe is not None and measurements.recipe.arch is not None:
+            if number not in measurements.recipe.weight_layers:
+                continue
+            below = _read_by(measurements, measurements.recipe, number)
         passed = log(site.columns) + top + 2 * value
         if below is None:
             rms, spread = _input_logs(measurements)
@@ -114,6 +125,9 @@ def _log_gradients(measurements: Measurements) -> dict[int, float] | None:
 
 
 def _estimated(measurements: Measurements, recipe: Stack) -> dict[int, float] | None:
+    """Return ln of the rms of dL/dz of each layer over the last layer's, from slopes and weights, the last first."""
+    if recipe.arch is not None:
+        return _estimated_through(measurements, recipe)
     total = 0.0
     found = {measurements.depth: 0.0}
     for number in range(measurements.depth - 1, 0, -1):
@@ -121,15 +135,47 @@ def _estimated(measurements: Measurements, recipe: Stack) -> dict[int, float] | 
         if place.stats.slope_rms is None:
             return None
         spread = place.site.units / place.site.columns * above.columns
-        total += _log(place.stats.slope_rms) + _log(_weight_std(measurements, recipe, number + 1)) + 0.5 * log(spread)
+        total += (
+            _log(place.stats.slope_rms)
+            + _log(_weight_std(measurements, recipe, number + 1, place.stats))
+            + 0.5 * log(spread)
+        )
         found[number] = total
     return found
 
 
-def _weight_std(measurements: Measurements, recipe: Stack, number: int) -> float:
-    """Return the std of the weights of a layer from 2 on: where they are fitted to the batch, that of the fit."""
-    place, below = measurements.place(number), measurements.place(number - 1).stats
-    if not recipe.init.fits_batch or not below.rms:
+def _estimated_through(measurements: Measurements, recipe: Stack) -> dict[int, float] | None:
+    """Return what `_estimated` does for a network of ops: squares of gradients that meet at a value add up."""
+    at: dict[int, float] = {}
+    found: dict[int, float] = {}
+    for number in range(measurements.depth, 0, -1):
+        place, node = measurements.place(number), recipe.nodes[number - 1]
+        slope = place.stats.slope_rms if node.site.act is not None else 1.0
+        if slope is None:
+            return None
+        passed = [] if number == measurements.depth else [at.pop(number, _LEAST_LOG) + 2 * _log(slope)]
+        squares = 0.0 if number == measurements.depth else _log_sum([*passed, at.pop(-number, 2 * _LEAST_LOG)])
+        found[number] = squares / 2
+        factor = 0.0
+        if node.draw is not None:
+            read = _read_by(measurements, recipe, number)
+            std = _weight_std(measurements, recipe, number, None if read is None else read.stats)
+            factor = 2 * _log(std) + log(node.site.columns)
+        for value in node.reads:
+            at[value] = _log_sum([at[value], squares + factor]) if value in at else squares + factor
+    return found
+
+
+def _read_by(measurements: Measurements, recipe: Stack, number: int) -> Place | None:
+    """Return the place whose activations an op with weights reads; None for the input."""
+    read = recipe.nodes[number - 1].reads[0]
+    return measurements.place(abs(read)) if read else None
+
+
+def _weight_std(measurements: Measurements, recipe: Stack, number: int, below: LayerStats | None) -> float:
+    """Return the std of the weights of a layer over another: where they are fitted to the batch, that of the fit."""
+    place = measurements.place(number)
+    if not recipe.init.fits_batch or below is None or not below.rms:
         return recipe.weight_std(number)
     bias_mean, bias_std = recipe.bias_spread(number)
     from_weights = (place.stats.pre_activation.rms or 0.0) ** 2 - bias_mean**2 - bias_std**2

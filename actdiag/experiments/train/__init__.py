@@ -1,6 +1,5 @@
 """Short training runs of a stack: what a diagnosis at initialization promises, put to the test."""
 
-from actdiag.experiments.train.document import training_rows, training_to_dict
 from actdiag.experiments.train.loop import Recipe, check_training_fits, checked_recipe
 from actdiag.experiments.train.outcome import Outcome
 from actdiag.experiments.train.run import (
@@ -29,6 +28,4 @@ __all__ = [
     "checked_recipe",
     "over_rows",
     "run_training",
-    "training_rows",
-    "training_to_dict",
 ]

@@ -26,7 +26,7 @@ def predicted_shares(
         z: What is predicted of the pre-activations.
         edges: The edges of equal bins.
     """
-    if act.derivative is None or z.rms is None:
+    if act.derivative is None or z.rms is None or not act.can_run:
         return None
     mean = z.mean.value if z.mean is not None else 0.0
     variance = z.rms.value**2 - mean**2

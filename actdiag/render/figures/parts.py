@@ -8,7 +8,7 @@ from actdiag.view.words import outlook
 
 # Okabe & Ito's palette, told apart by every kind of colour vision; markers and labels say the same without colour.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
-VERDICT_COLOURS = {"healthy": GREEN, "at-risk": ORANGE, "untrainable": RED}
+VERDICT_COLOURS = {"healthy": GREEN, "at-risk": ORANGE, "untrainable": RED, "unknown": GREY}
 
 DPI = 150
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from actdiag.diagnosis import RULES, Finding
 from actdiag.view.summary import UNEXPECTED
 
-STYLES = {"healthy": "green", "at-risk": "yellow", "untrainable": "red bold"}
+STYLES = {"healthy": "green", "at-risk": "yellow", "untrainable": "red bold", "unknown": "cyan"}
 SEVERITY_STYLES = {"info": "cyan", "warning": "yellow", "error": "red"}
 
 FLAG_STYLE = "bold magenta"
