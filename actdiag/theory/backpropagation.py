@@ -5,29 +5,37 @@ from math import log, sqrt
 
 import numpy as np
 
+from actdiag.activations import Activation
 from actdiag.arrays import Doubles
 from actdiag.theory.coarse import rows_of, slope_spreads_of_rows
 from actdiag.theory.flow import Flow
 from actdiag.theory.fluctuations import Radial
 from actdiag.theory.recipe import Layers
-from actdiag.theory.tables import tables
+from actdiag.theory.tables import Curves, tables
 from actdiag.theory.types import Estimate, GradientEstimates
 
-_STEP = 0.05
+STEP = 0.05
 """Of ln q, over which derivatives are taken."""
 
 _MOST_VARIANCE = 1e4
 _MOST_FOLD, _MOST_GROWTH = 100.0, 700.0
 
 
+def curves_around(act: Activation, q: Doubles) -> tuple[Curves, Curves]:
+    """Return the moments of an activation a step of ln q below and above each q, for derivatives after ln q."""
+    both = tables(act).curves(np.concatenate([q * np.exp(-STEP), q * np.exp(STEP)]))
+    return Curves(*(curve[: len(q)] for curve in both)), Curves(*(curve[len(q) :] for curve in both))
+
+
 def predict_gradients(
-    recipe: Layers, flow: Flow, passed: Doubles, drift: Doubles, top: float | None
+    recipe: Layers, flow: Flow, around: tuple[Curves, Curves], passed: Doubles, drift: Doubles, top: float | None
 ) -> list[tuple[GradientEstimates, float | None]]:
     """Return what theory predicts of dL/dz of each layer of a flow, and chi1; nothing where the flow ends early.
 
     Args:
         recipe: The layers.
         flow: What is predicted of them on the forward pass.
+        around: What `curves_around` returns for the flow.
         passed: What a small change of the log second moment below is multiplied with in that of q, shape (layers,).
         drift: The variance of ln q of each layer that comes from the layers below it, shape (layers,).
         top: The rms of dL/dz of the last layer; None for the `random` loss, of which it is known.
@@ -45,7 +53,7 @@ def predict_gradients(
     own, radial = slope_spreads_of_rows(recipe.act, recipe.batch, alike, rows)
     growth = _growth_backward(slopes.tolist(), back.tolist(), recipe.widths, radial)
     own_variance = _summed_above(np.square(own[:-1]))
-    of_layers, of_all = _variances_through_q(recipe, flow, passed, drift)
+    of_layers, of_all = _variances_through_q(flow, around, passed, drift)
     spread = np.minimum(np.sqrt(own_variance + of_layers), _MOST_FOLD)
     spread_of_rms = spread
     if not alike:
@@ -83,20 +91,18 @@ def _growth_backward(
     return growth
 
 
-def _variances_through_q(recipe: Layers, flow: Flow, passed: Doubles, drift: Doubles) -> tuple[Doubles, Doubles]:
+def _variances_through_q(
+    flow: Flow, around: tuple[Curves, Curves], passed: Doubles, drift: Doubles
+) -> tuple[Doubles, Doubles]:
     """Return the variance that ln rms dL/dz of each layer has because q deviates, and the slopes with it.
 
     A layer hands the deviation of ln q to the next, times its degree, and the slopes of all layers from there on add
     up: those of the last layer, which the ratio to it does not have, in the second array only.
     """
-    at = tables(recipe.act)
     handed_on = np.append(flow.degree[:-1] * passed[1:], 0.0)
     fresh = np.append(drift[:1], np.maximum(drift[1:] - np.square(handed_on[:-1]) * drift[:-1], 0))
-    if at.sides is not None:  # whose slopes are the same at every q
-        effects = np.zeros_like(drift)
-    else:
-        lower, upper = (np.log(at.curves(flow.q * np.exp(side * _STEP)).slope) for side in (-1, 1))
-        effects = np.clip(np.nan_to_num((upper - lower) / (4 * _STEP)), -_MOST_VARIANCE, _MOST_VARIANCE)
+    rise = np.log(around[1].slope) - np.log(around[0].slope)
+    effects = np.clip(np.nan_to_num(rise / (4 * STEP)), -_MOST_VARIANCE, _MOST_VARIANCE)
     without, every = np.zeros_like(drift), np.zeros_like(drift)
     if not effects.any():
         return without, every

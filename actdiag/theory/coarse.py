@@ -1,6 +1,6 @@
 """Spreads of layers of one second moment, computed once for all that are nearly alike: in coarse steps of q and c."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
@@ -8,7 +8,15 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
-from actdiag.theory.fluctuations import Batches, Radial, Spreads, radials, relative_spreads_of_layers, spreads_of_slopes
+from actdiag.theory.fluctuations import (
+    Batches,
+    Radial,
+    Spreads,
+    radials,
+    relative_spreads_of_layers,
+    spreads_of_slopes,
+    together,
+)
 from actdiag.theory.regions import saturated_intervals, zero_intervals
 from actdiag.theory.tables import FAR_Q, tables
 
@@ -49,7 +57,9 @@ def rows_of(act: Activation, q: Doubles, c: Doubles, widths: Sequence[int], loos
     return list(zip(places, map(tuple, apart), widths, loose, strict=True))
 
 
-def spreads_of_rows(act: Activation, dtype: str, batch: int, rows: Sequence[Row]) -> Spreads[Doubles]:
+def spreads_of_rows(
+    act: Activation, dtype: str, batch: int, rows: Sequence[Row], first: Batches | None = None
+) -> Spreads[Doubles]:
     """Return the spreads given the layer before, of z and a relative to their rms, of the layers in some rows.
 
     Args:
@@ -57,48 +67,61 @@ def spreads_of_rows(act: Activation, dtype: str, batch: int, rows: Sequence[Row]
         dtype: The number format of the stack.
         batch: The number of inputs.
         rows: The row of each layer.
+        first: The pre-activations of the first layer, where these are known better than by its row.
     """
     if tables(act).sides is not None:  # then they are the same at every q
         rows = [(0, *row[1:]) for row in rows]
 
-    def compute(batches: Batches) -> list[tuple[float, ...]]:
-        found = relative_spreads_of_layers(batches, zero_intervals(act, dtype), saturated_intervals(act))
-        return list(zip(*(column.tolist() for column in found), strict=True))
-
-    return Spreads(*np.array(_looked_up(_known_spreads(act, dtype, batch), rows, act, batch, compute)).T)
+    known = _known_spreads(act, dtype, batch)
+    missing = _missing(known, rows, act, batch)
+    if missing is not None or first is not None:
+        both = [part for part in (missing, first) if part is not None]
+        found = relative_spreads_of_layers(together(both), zero_intervals(act, dtype), saturated_intervals(act))
+        computed = list(zip(*(column.tolist() for column in found), strict=True))
+        _remember(known, rows, computed)
+    sd = Spreads(*np.array([known[row] for row in rows]).T)
+    if first is not None:
+        for column, value in zip(sd, computed[-1], strict=True):
+            column[0] = value
+    return sd
 
 
 def slope_spreads_of_rows(act: Activation, batch: int, alike: float, rows: Sequence[Row]) -> SlopeSpreads:
     """Return what becomes of gradients in the layers of some rows; `alike` as in `spreads_of_slopes`."""
-
-    def compute(batches: Batches) -> list[tuple[float, ...]]:
-        columns = [spreads_of_slopes(batches, alike), *radials(batches)]
-        return list(zip(*(column.tolist() for column in columns), strict=True))
-
-    own, *radial = np.array(_looked_up(_known_slopes(act, batch, alike), rows, act, batch, compute)).T
+    if tables(act).sides is not None:
+        rows = [(0, *row[1:]) for row in rows]
+    known = _known_slopes(act, batch, alike)
+    missing = _missing(known, rows, act, batch)
+    if missing is not None:
+        columns = [spreads_of_slopes(missing, alike), *radials(missing)]
+        _remember(known, rows, list(zip(*(column.tolist() for column in columns), strict=True)))
+    own, *radial = np.array([known[row] for row in rows]).T
     return SlopeSpreads(own, Radial(*radial))
 
 
-def _looked_up(
-    known: dict[Row, Kept], rows: Sequence[Row], act: Activation, batch: int, compute: Callable[[Batches], list[Kept]]
-) -> list[Kept]:
-    """Return what is known of each row, after computing what is not."""
+def _missing(known: dict[Row, Kept], rows: Sequence[Row], act: Activation, batch: int) -> Batches | None:
+    """Return the pre-activations of the rows that are not known yet, each once; None where all are."""
     if len(known) > _MOST_KEPT:
         known.clear()
     missing = [row for row in dict.fromkeys(rows) if row not in known]
-    if missing:
-        place, apart, width, loose = zip(*missing, strict=True)
-        batches = Batches(
-            act,
-            np.exp(np.array(place, dtype=float)[:, np.newaxis] * _STEP),
-            np.ones((len(missing), 1)),
-            1 - np.exp(_STEP * np.array(apart, dtype=float).reshape(len(missing), -1)),
-            np.array(width, dtype=float),
-            batch,
-            np.array(loose, dtype=float),
-        )
-        known.update(zip(missing, compute(batches), strict=True))
-    return [known[row] for row in rows]
+    if not missing:
+        return None
+    place, apart, width, loose = zip(*missing, strict=True)
+    return Batches(
+        act,
+        np.exp(np.array(place, dtype=float)[:, np.newaxis] * _STEP),
+        np.ones((len(missing), 1)),
+        1 - np.exp(_STEP * np.array(apart, dtype=float).reshape(len(missing), -1)),
+        np.array(width, dtype=float),
+        batch,
+        np.array(loose, dtype=float),
+    )
+
+
+def _remember(known: dict[Row, Kept], rows: Sequence[Row], computed: Sequence[Kept]) -> None:
+    """Keep what was computed for the rows that were missing."""
+    missing = [row for row in dict.fromkeys(rows) if row not in known]
+    known.update(zip(missing, computed, strict=False))
 
 
 @lru_cache(maxsize=64)

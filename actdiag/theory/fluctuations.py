@@ -25,9 +25,6 @@ HEAVY = 10.0
 
 _POINTS = 321
 _ORDERS = 24
-_AT_ZERO = 1e-3
-"""Edges within this share of the std of the pre-activations lie between two points of the grid, like zero."""
-
 _DRAWN, _FEWEST_DRAWS, _SEED = 2**17, 128, 0
 _ROUNDING = 1e-7
 """A smaller share of the rms is what rounding leaves of a std."""
@@ -74,6 +71,7 @@ class Batches(NamedTuple):
         width: The number of units, shape (layers,).
         batch: The number of inputs.
         loose: As in `Batch`, shape (layers,).
+        powers: What `mean_powers` returns for c, where that is known.
     """
 
     act: Activation
@@ -83,6 +81,7 @@ class Batches(NamedTuple):
     width: Doubles
     batch: int
     loose: Doubles
+    powers: Doubles | None = None
 
     def of(self, layers: slice) -> "Batches":
         """Return some of the layers."""
@@ -99,6 +98,20 @@ class Batches(NamedTuple):
         c = self.c[layer]
         width, loose = int(self.width[layer]), float(self.loose[layer])
         return Batch(self.act, self.q[layer], self.shares[layer], c[~np.isnan(c)], width, self.batch, loose)
+
+
+def together(parts: Sequence[Batches]) -> Batches:
+    """Return the layers of several Batches of one activation, batch and number of groups as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return parts[0]._replace(
+        q=np.concatenate([part.q for part in parts]),
+        shares=np.concatenate([part.shares for part in parts]),
+        c=np.concatenate([part.c[:, :1] for part in parts]),  # which tells whether there are pairs
+        width=np.concatenate([part.width for part in parts]),
+        loose=np.concatenate([part.loose for part in parts]),
+        powers=np.concatenate([mean_powers(part.c) for part in parts]),
+    )
 
 
 def _alone(given: Batch) -> Batches:
@@ -151,36 +164,41 @@ def _weighted_polynomials() -> Doubles:
 def mean_powers(c: Doubles) -> Doubles:
     """Return the mean k-th power of the correlations c, shape (layers, pairs), at least 0: shape (layers, orders)."""
     known = ~np.isnan(c)
-    count, power, base = known.sum(axis=1), known.astype(float), np.where(known, c, 0)
-    sums = np.empty((len(c), _ORDERS))
-    for order in range(_ORDERS):
+    count = np.count_nonzero(known, axis=1)
+    one = np.where(known, c, 0)
+    power, sums = one.copy(), np.ones((len(c), _ORDERS))
+    for order in range(1, _ORDERS):
         sums[:, order] = power.sum(axis=1)
-        power *= base
+        power *= one
     means: Doubles = np.maximum(sums / np.maximum(count, 1)[:, np.newaxis], 0)
+    means[:, 0] = 1
     means[count == 0] = 1
     return means
 
 
 def spread_of_mean(average: Doubles, squares: Doubles, given: Batches, powers: Doubles) -> Doubles:
-    """Return the sd of the mean over units and inputs of several statistics, shape (statistics, layers).
+    """Return the sd of the mean over units and inputs of several statistics, shape (layers, statistics).
+
+    No bit of a layer's depends on which layers are computed with it.
 
     Args:
-        average: What is averaged, as a function of z averaged over the inputs, shape (statistics, layers, points).
+        average: What is averaged, as a function of z averaged over the inputs, shape (layers, statistics, points).
         squares: Its square, likewise.
         given: The pre-activations.
         powers: Mean powers of their correlations, shape (layers, orders).
     """
     _, weights = normal_grid(_POINTS)
-    centre = average @ weights
-    own = np.maximum(squares @ weights - centre**2, 0)
+    centre = np.vecdot(average, weights)
+    own = np.maximum(np.vecdot(squares, weights) - centre**2, 0)
     kept = np.square(average @ _weighted_polynomials())
-    bound = (1 - given.loose) * kept[..., 2]  # h_2 is (z^2 - 1) / sqrt 2: the length of an input
+    bound = (1 - given.loose[:, np.newaxis]) * kept[..., 2]  # h_2 is (z^2 - 1) / sqrt 2: the length of an input
     own -= bound
-    whole = np.square(average) @ weights - centre**2
+    whole = np.vecdot(np.square(average), weights) - centre**2
     rest = np.maximum(whole - kept[..., 1:].sum(axis=2), 0)
     kept[..., 2] -= bound
-    shared = np.vecdot(kept[..., 1:], powers[:, 1:]) + rest * powers[:, -1]
-    spread: Doubles = np.sqrt(np.maximum((1 - 1 / given.batch) * shared + own / given.batch, 0) / given.width)
+    shared = np.vecdot(kept[..., 1:], powers[:, np.newaxis, 1:]) + rest * powers[:, -1:]
+    variance = np.maximum((1 - 1 / given.batch) * shared + own / given.batch, 0)
+    spread: Doubles = np.sqrt(variance / given.width[:, np.newaxis])
     return spread
 
 
@@ -198,7 +216,7 @@ def spreads_of_layers(given: Batches, zero: Sequence[Interval], saturated: Seque
         zero: The intervals of pre-activations whose activation is exactly zero.
         saturated: Those that count as saturated.
     """
-    powers = mean_powers(given.c)
+    powers = mean_powers(given.c) if given.powers is None else given.powers
     groups = 1 if tables(given.act).sides is not None else given.q.shape[1]
     parts = [
         _spreads(given.of(some), zero, saturated, powers[some])
@@ -214,7 +232,7 @@ def _spreads(
     z, weights = normal_grid(_POINTS)
     roots = np.sqrt(given.q)
     averages, unit = _averages(given, roots)
-    mean, second, fourth = (part @ weights for part in averages[:3])
+    mean, second, fourth = (np.vecdot(part, weights) for part in averages[:3])
     std, rms = np.sqrt(np.maximum(second - mean**2, 0)), np.sqrt(second)
 
     unit_z = z[-1] * roots.max(axis=1)
@@ -228,9 +246,9 @@ def _spreads(
     fractions = [_within(given, roots, intervals) for intervals in (zero, saturated) if intervals]
     average = [*of_z[:2], averages.first, averages.apart / twice_std, averages.second, *fractions]
     squares = [*of_z[1:], averages.second, averages.apart_fourth / twice_std**2, averages.fourth, *fractions]
-    found = spread_of_mean(np.array(average), np.array(squares), given, powers)
+    found = spread_of_mean(np.stack(average, axis=1), np.stack(squares, axis=1), given, powers)
     nothing = np.zeros(len(unit))
-    in_z, in_z_square, in_f, in_std, in_square, *in_fractions = found
+    in_z, in_z_square, in_f, in_std, in_square, *in_fractions = found.T
     all_of_them = Spreads(
         z_mean=unit_z * in_z,
         z_rms=np.divide(unit_z * in_z_square, 2 * z_rms, out=nothing.copy(), where=z_rms > 0),
@@ -257,7 +275,7 @@ def _averages(given: Batches, roots: Doubles) -> tuple[_Averages, Doubles]:
         scaled = roots / unit[:, np.newaxis]
         sums = [np.vecdot(given.shares, scaled**power)[:, np.newaxis] for power in range(5)]
         first, second, third, fourth = (sums[power] * f**power for power in range(1, 5))
-        mean = (first @ weights)[:, np.newaxis]
+        mean = np.vecdot(first, weights)[:, np.newaxis]
         apart = second - 2 * mean * first + mean**2
         apart_fourth = fourth - 4 * mean * third + 6 * mean**2 * second - 4 * mean**3 * first + mean**4
         return _Averages(first, second, fourth, apart, apart_fourth), unit
@@ -272,7 +290,7 @@ def _averages(given: Batches, roots: Doubles) -> tuple[_Averages, Doubles]:
 
     first, squared = averaged(values), np.square(values)
     second, fourth = averaged(squared), averaged(np.square(squared))
-    values -= (first @ weights)[:, np.newaxis, np.newaxis]
+    values -= np.vecdot(first, weights)[:, np.newaxis, np.newaxis]
     squared = np.square(values)
     return _Averages(first, second, fourth, averaged(squared), averaged(np.square(squared))), unit
 
@@ -280,20 +298,14 @@ def _averages(given: Batches, roots: Doubles) -> tuple[_Averages, Doubles]:
 def _within(given: Batches, roots: Doubles, intervals: Sequence[Interval]) -> Doubles:
     """Return the share of the inputs whose pre-activation is within the intervals, shape (layers, points)."""
     z, _ = normal_grid(_POINTS)
-    # What a format rounds to zero is an edge at zero to a grid that is coarser.
-    near = _AT_ZERO * float(roots.min(where=roots > 0, initial=np.inf))
-    intervals = [(_snapped(low, near), _snapped(high, near)) for low, high in intervals]
-    if all(edge in (-np.inf, 0, np.inf) for interval in intervals for edge in interval):
-        moving = np.vecdot(given.shares, roots > 0)[:, np.newaxis]  # the same for every q but 0
-        still = np.vecdot(given.shares, roots == 0)[:, np.newaxis]
-        both: Doubles = moving * _inside(z, intervals) + still * _inside(np.zeros(1), intervals)
+    edges = np.array([edge for interval in intervals for edge in interval])
+    least = float(roots[roots > 0].min(initial=np.inf))
+    if (np.searchsorted(z, edges / least) == np.searchsorted(z, edges / float(roots.max()))).all():
+        still = np.vecdot(given.shares, roots == 0)[:, np.newaxis]  # else the same points are inside at every q
+        both: Doubles = (1 - still) * _inside(least * z, intervals) + still * _inside(np.zeros(1), intervals)
         return both
     share: Doubles = (given.shares[:, np.newaxis] @ _inside(roots[..., np.newaxis] * z, intervals))[:, 0]
     return share
-
-
-def _snapped(edge: float, near: float) -> float:
-    return 0.0 if abs(edge) < near < np.inf else edge
 
 
 def _inside(u: Doubles, intervals: Sequence[Interval]) -> Doubles:
@@ -315,7 +327,7 @@ def relative_spreads_of_layers(
     """Return what `spreads_of_layers` does for one group of inputs each, of z and of a relative to their rms."""
     found = spreads_of_layers(given, zero, saturated)
     q = given.q[:, 0]
-    second = tables(given.act).curves(q).second
+    second = np.array([tables(given.act).second(one) for one in q.tolist()])
     for layer in np.flatnonzero((found.kurtosis > HEAVY) & (second > 0) & (second < np.inf)).tolist():
         heavy = heavy_tailed(given.one(layer), _row(found, layer), sqrt(second[layer]))
         for column, value in zip(found, heavy, strict=True):
@@ -379,12 +391,13 @@ def _spreads_of_cosine(given: Batches, powers: Doubles) -> Doubles:
         f = given.act.value(root * (np.sqrt(shared) * y[:, np.newaxis] + np.sqrt(1 - shared) * z))
         parts.append((f @ inner, np.square(f) @ inner))
     mean, second = (np.concatenate(part) for part in zip(*parts, strict=True))
-    scale = (second @ outer)[:, np.newaxis]
+    scale = np.vecdot(second, outer)[:, np.newaxis]
     mean, second = mean / np.sqrt(scale), second / scale
-    sums = np.square(mean) - (np.square(mean) @ outer)[:, np.newaxis] * second
-    own = np.maximum(second - np.square(mean), 0) / given.batch
-    variance = np.square(sums) @ outer - np.square(sums @ outer)
-    variance += (4 * np.square(mean) * own + 2 * np.square(own)) @ outer
+    squares = np.square(mean)
+    sums = squares - np.vecdot(squares, outer)[:, np.newaxis] * second
+    own = np.maximum(second - squares, 0) / given.batch
+    variance = np.vecdot(np.square(sums), outer) - np.square(np.vecdot(sums, outer))
+    variance += np.vecdot(4 * squares * own + 2 * np.square(own), outer)
     spread = np.sqrt(np.maximum(variance, 0) / given.width)
     alone = np.isnan(given.c).all(axis=1) | (scale[:, 0] == 0)
     return np.where(alone, 0, spread)
@@ -411,10 +424,9 @@ def spreads_of_slopes(given: Batches, alike: float = 1.0) -> Doubles:
         part = given.of(some)
         slopes = np.square(_slopes(part))
         average, squares = _averaged(part.shares, slopes), _averaged(part.shares, np.square(slopes))
-        spread = spread_of_mean(
-            average[np.newaxis], squares[np.newaxis], part._replace(width=np.ones(len(part.q))), powers[some]
-        )[0]
-        second = average @ weights
+        alone = part._replace(width=np.ones(len(part.q)))
+        spread = spread_of_mean(average[:, np.newaxis], squares[:, np.newaxis], alone, powers[some])[:, 0]
+        second = np.vecdot(average, weights)
         parts.append((second, np.divide(spread, second, out=np.zeros_like(spread), where=second != 0)))
     second, relative = (np.concatenate(part) for part in zip(*parts, strict=True))
     # In so many dimensions even unrelated directions have a squared cosine of 1/width.
@@ -474,7 +486,7 @@ def radials(given: Batches) -> Radial[Doubles]:
         f = f / np.where(unit == 0, 1, unit)
 
         def mean(values: Doubles, shares: Doubles = part.shares) -> Doubles:
-            average: Doubles = _averaged(shares, values) @ weights
+            average: Doubles = np.vecdot(_averaged(shares, values), weights)
             return average
 
         squared = np.square(slopes)

@@ -249,17 +249,22 @@ def moments_over(act: Activation, *q: float) -> Doubles:
     z, weights = rule(act, *q)
     u = np.sqrt(np.array(q))[:, np.newaxis] * z
     f, slope = act.value(u), act.derivative(u)
+    weighed = np.empty((6, *u.shape))
     if z[-1] > REACH:  # where a fourth power may leave float64 and its product with the weight does not
         root, fourth_root = np.sqrt(weights), np.sqrt(np.sqrt(weights))
-        powers = [(part * fourth_root) ** 2 for part in (f, slope)]
-        product = (f * root) * (slope * root) * u
-        weighed = np.array([f * weights, (f * root) ** 2, powers[0] ** 2, (slope * root) ** 2, powers[1] ** 2, product])
+        for second, fourth, part in ((1, 2, f), (3, 4, slope)):
+            weighed[second] = np.square(part * root)
+            weighed[fourth] = np.square(np.square(part * fourth_root))
+        weighed[0], weighed[5] = f * weights, (f * root) * (slope * root) * u
     else:
-        weighed = np.array([f, f**2, f**4, slope**2, slope**4, f * slope * u]) * weights
+        weighed[0], weighed[1], weighed[3], weighed[5] = f, np.square(f), np.square(slope), f * slope
+        weighed[2], weighed[4] = np.square(weighed[1]), np.square(weighed[3])
+        weighed[5] *= u
+        weighed *= weights
     found = weighed.sum(axis=2)
-    outermost = np.r_[:_POINTS, -_POINTS:0]
-    outside = np.abs(weighed[:, :, outermost]).sum(axis=2)
-    goes_on = (outside > _AT_THE_END * np.abs(weighed).sum(axis=2)) & (found > _NOTHING * np.square(u).max())
+    sizes = np.abs(weighed, out=weighed)
+    outside = sizes[:, :, :_POINTS].sum(axis=2) + sizes[:, :, -_POINTS:].sum(axis=2)
+    goes_on = (outside > _AT_THE_END * sizes.sum(axis=2)) & (found > _NOTHING * np.square(u).max())
     diverges = ~np.isfinite(found) | goes_on
     diverges |= diverges[1]
     diverges[3:] |= diverges[3]

@@ -34,7 +34,7 @@ _PLACES = 8
 """Places in a unit of ln q that searches share."""
 
 _NEARBY, _TANGENT = 2.0, 1e-5
-_GRID, _ROUNDS, _LEAST_EXCESS = 65, 9, 1e-16
+_GRID, _ROUNDS, _LEAST_EXCESS = 65, 9, 1e-15
 
 
 class FixedPoint(NamedTuple):
@@ -181,8 +181,7 @@ def _root_between(height: Callable[[float], float], one: tuple[float, float], ot
 
 def _touching(growth: Callable[[float], float], x: float) -> float | None:
     """Return where `growth` comes to zero near x without a change of sign: a fixed point that holds from one side."""
-    middle = _on_lattice(x)
-    lowest = find_minimum(lambda at: abs(growth(at)), middle - _NEARBY, middle + _NEARBY, _TANGENT)
+    lowest = find_minimum(lambda at: abs(growth(at)), x - _NEARBY, x + _NEARBY, _TANGENT)
     return lowest if abs(growth(lowest)) <= _TANGENT**2 else None
 
 
@@ -215,7 +214,8 @@ def correlation_fixed_point(act: Activation, weight: float, bias: float, point: 
         low, high = float(c[last]), float(c[last + 1]) if last + 1 < len(c) else high
         if high < 1:
             at_low, at_high = excess(low), excess(high)
-            low = find_root(excess, low, high, at_low, at_high, _LEAST_EXCESS) if at_low > 0 > at_high else low
+            if at_low > _LEAST_EXCESS and at_high < 0:
+                low = find_root(excess, low, high, at_low, at_high, _LEAST_EXCESS)
             break
     return low, share * cosine_slope(at, q, low)
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from actdiag.arrays import Doubles
 from actdiag.model.stack import Stack
-from actdiag.theory.backpropagation import predict_gradients
+from actdiag.theory.backpropagation import STEP, curves_around, predict_gradients
 from actdiag.theory.coarse import rows_of, spreads_of_rows
 from actdiag.theory.flow import Flow, follow, sample_of_input
-from actdiag.theory.fluctuations import Batch, Spreads, relative_spreads
+from actdiag.theory.fluctuations import Batches, Spreads
 from actdiag.theory.onestep import means_or_zeros
 from actdiag.theory.recipe import Layers, layers_of, why_not
 from actdiag.theory.regions import (
@@ -23,11 +23,8 @@ from actdiag.theory.regions import (
     zero_intervals,
 )
 from actdiag.theory.sampling import InputSample
-from actdiag.theory.tables import Curves, tables
+from actdiag.theory.tables import Curves
 from actdiag.theory.types import Estimate, LayerEstimates, PreActivationEstimates
-
-_STEP = 0.05
-"""Of ln q, over which derivatives are taken."""
 
 _MOST_VARIANCE = 1e4
 """Of a log second moment: where nothing is known any more."""
@@ -70,15 +67,18 @@ def predict_along(
     sd = _spreads(recipe, flow, sample)
     passed = flow.share * (not recipe.fitted)  # of a small change of the log second moment below, in that of q
     drift = _drift(passed, flow.degree, sd)
-    forward = _forward(recipe, flow, sd, drift, pairs=len(sample.cosines) > 0)
-    backward = predict_gradients(recipe, flow, passed, drift, top)
+    around = curves_around(recipe.act, flow.q)
+    forward = _forward(recipe, flow, around, sd, drift, pairs=len(sample.cosines) > 0)
+    backward = predict_gradients(recipe, flow, around, passed, drift, top)
     known = (
         layer._replace(gradient=gradient, chi1=chi1) for layer, (gradient, chi1) in zip(forward, backward, strict=True)
     )
     return (*known, *nothing)
 
 
-def _forward(recipe: Layers, flow: Flow, sd: Spreads[Doubles], drift: Doubles, pairs: bool) -> list[LayerEstimates]:
+def _forward(
+    recipe: Layers, flow: Flow, around: tuple[Curves, Curves], sd: Spreads[Doubles], drift: Doubles, pairs: bool
+) -> list[LayerEstimates]:
     act, q, curves = recipe.act, flow.q, flow.curves
     std, rms, root = _std(curves), np.sqrt(curves.second), np.sqrt(q)
     z_rms = np.sqrt(q + recipe.centre**2)
@@ -87,7 +87,6 @@ def _forward(recipe: Layers, flow: Flow, sd: Spreads[Doubles], drift: Doubles, p
     z_std = root * np.sqrt(drift / 4 + np.square(0.0 if recipe.fitted else sd.z_rms))
     z_mean = sd.z_mean * root
     of_rms = np.sqrt(np.square(root * z_std) + np.square(recipe.centre * z_mean))
-    steps = [tables(act).curves(q * np.exp(side * _STEP)) for side in (-1, 1)]
     zero, saturated = zero_intervals(act, recipe.dtype), saturated_intervals(act)
 
     def joined(own: Doubles, per_log_q: Doubles) -> Doubles:
@@ -95,7 +94,7 @@ def _forward(recipe: Layers, flow: Flow, sd: Spreads[Doubles], drift: Doubles, p
         return spread
 
     def slope(low: Doubles, high: Doubles) -> Doubles:
-        return (high - low) / (2 * _STEP)
+        return (high - low) / (2 * STEP)
 
     def share(chance: Doubles, intervals: Sequence[Interval], own: Doubles) -> list[Estimate]:
         spread = joined(own, chance_slope(intervals, q))
@@ -103,8 +102,8 @@ def _forward(recipe: Layers, flow: Flow, sd: Spreads[Doubles], drift: Doubles, p
 
     nothing = [None] * len(q)
     columns = (
-        _estimates(means_or_zeros(curves.mean, rms), joined(sd.mean * rms, slope(steps[0].mean, steps[1].mean))),
-        _estimates(std, joined(sd.std * rms, slope(_std(steps[0]), _std(steps[1])))),
+        _estimates(means_or_zeros(curves.mean, rms), joined(sd.mean * rms, slope(around[0].mean, around[1].mean))),
+        _estimates(std, joined(sd.std * rms, slope(_std(around[0]), _std(around[1])))),
         _estimates(rms, joined(sd.rms, flow.degree / 2) * rms),
         share(chance_of_zero(act, recipe.dtype, q), zero, sd.zero_fraction),
         share(chance_within(saturated, q), saturated, sd.saturated_fraction) if saturated else nothing,
@@ -180,13 +179,13 @@ def _spreads(recipe: Layers, flow: Flow, sample: InputSample) -> Spreads[Doubles
     loose = np.round(1 - (1 - np.array(recipe.loose[: len(flow.q)])) * np.square(passed), 2).tolist()
     c = flow.c[:, 1:] if pairs else np.empty((len(flow.q), 0))
     rows = rows_of(act, flow.q, c, recipe.widths[: len(flow.q)], loose)
-    sd = spreads_of_rows(act, recipe.dtype, recipe.batch, rows)
+    first = None
     if pairs:  # those of layer 1 are known one by one
         middle, apart = float(flow.c[0, 0]), float(flow.c[0, 2] - flow.c[0, 1]) / 2
         scatter = float(sample.cosines.std())
         known = middle + (apart / scatter if scatter else 0.0) * (sample.cosines - float(sample.cosines.mean()))
-        batch = Batch(act, flow.q[:1], np.ones(1), known, recipe.widths[0], recipe.batch, loose[0])
-        first = relative_spreads(batch, zero_intervals(act, recipe.dtype), saturated_intervals(act))
-        for column, value in zip(sd, first, strict=True):
-            column[0] = value
-    return sd
+        width = np.array([float(recipe.widths[0])])
+        first = Batches(
+            act, flow.q[:1, np.newaxis], np.ones((1, 1)), known[np.newaxis], width, recipe.batch, np.array(loose[:1])
+        )
+    return spreads_of_rows(act, recipe.dtype, recipe.batch, rows, first)

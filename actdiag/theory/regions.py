@@ -158,4 +158,5 @@ def _many_cdf(x: Doubles) -> Doubles:
 @lru_cache(maxsize=1)
 def _cdf_table() -> tuple[Doubles, Doubles]:
     points = np.linspace(-REACH, REACH, 4001)
-    return points, np.array([_cdf(point) for point in points.tolist()])
+    lower = np.array([_cdf(point) for point in points[:2001].tolist()])
+    return points, np.concatenate([lower, 1 - lower[-2::-1]])

@@ -48,10 +48,15 @@ def find_minimum(function: Callable[[float], float], low: float, high: float, wi
         high: The upper end.
         within: The length of the interval that the search ends with.
     """
+    inner, outer = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    at_inner, at_outer = function(inner), function(outer)
     while high - low > within:
-        inner, outer = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        if function(inner) < function(outer):
-            high = outer
+        if at_inner < at_outer:
+            high, outer, at_outer = outer, inner, at_inner
+            inner = high - _GOLDEN * (high - low)
+            at_inner = function(inner)
         else:
-            low = inner
+            low, inner, at_inner = inner, outer, at_outer
+            outer = low + _GOLDEN * (high - low)
+            at_outer = function(outer)
     return (low + high) / 2

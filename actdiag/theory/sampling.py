@@ -48,13 +48,15 @@ def sample_inputs(activations: Array, squares: Doubles, cosine: float | None) ->
         squares: The sum of squares of each row, shape (batch,).
         cosine: The mean cosine over all pairs of different inputs; None where there is none.
     """
-    if not np.isfinite(squares).all() or ((squares > 0) & (squares < _LEAST_SQUARES)).any():
+    least = float(squares.min())
+    if not (least >= 0 and squares.max() < np.inf) or ((squares > 0) & (squares < _LEAST_SQUARES)).any():
         return None
     batch, width = activations.shape
     seconds, shares = _grouped(squares / width)
     one, other = _pairs(batch)
-    known = (squares[one] > 0) & (squares[other] > 0)
-    one, other = one[known], other[known]
+    if least == 0:
+        known = (squares[one] > 0) & (squares[other] > 0)
+        one, other = one[known], other[known]
     if cosine is None or not len(one):
         none = np.empty(0)
         return InputSample(seconds, shares, none, none, none, 0.0)
@@ -70,14 +72,14 @@ def _grouped(seconds: Doubles) -> tuple[Doubles, Doubles]:
     """Return the mean of each group of second moments, and its share of all."""
     known = seconds[seconds > 0]
     none = len(seconds) - len(known)
-    values, counts = (np.zeros(1), np.array([none])) if none else (np.empty(0), np.empty(0))
+    values, counts = np.zeros(min(none, 1)), np.full(min(none, 1), none)
     if len(known):
         place = np.log(known)
         least, step = place.min(), (place.max() - place.min()) / GROUPS
         group = np.minimum((place - least) / step, GROUPS - 1).astype(int) if step else np.zeros(len(known), int)
-        sizes = np.bincount(group)
-        means = np.bincount(group, weights=known)[sizes > 0] / sizes[sizes > 0]
-        values, counts = np.concatenate([values, means]), np.concatenate([counts, sizes[sizes > 0]])
+        sizes, sums = np.bincount(group), np.bincount(group, weights=known)
+        some = sizes > 0
+        values, counts = np.concatenate([values, sums[some] / sizes[some]]), np.concatenate([counts, sizes[some]])
     return values, counts / len(seconds)
 
 

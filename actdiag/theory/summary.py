@@ -1,13 +1,12 @@
 """What theory says of a stack as a whole: where its signal goes, its phase, and how deep it can be."""
 
-from collections.abc import Iterator
 from math import exp, inf, isfinite, log, nan
 
 import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
-from actdiag.formats import FORMATS, NumberFormat
+from actdiag.formats import FORMATS
 from actdiag.theory.flow import Flow
 from actdiag.theory.gaussian import moments
 from actdiag.theory.meanfield import FixedPoint, correlation_fixed_point, depth_scale, fixed_point
@@ -25,7 +24,7 @@ FARTHEST = 100_000
 
 _LOOKED_AT = 100
 _STEADY = 1e-3
-"""How much a rate may change from one layer to the next, relatively, to be taken as going on."""
+"""How much a rate may change from one layer to the next, relatively, to be taken as constant."""
 
 _STILL = 1e-9
 _OUTERMOST = 4.0
@@ -35,7 +34,7 @@ _LOOKED_INTO = ("float16", "bfloat16", "float32")
 
 
 def extended(recipe: Layers) -> Layers:
-    """Return a stack's recipe, gone on with its typical layer as far as a horizon looks."""
+    """Return a stack's recipe, continued with its typical layer as far as a horizon looks."""
     more = max(_LOOKED_AT - len(recipe.weight), 0)
     weight, bias = _typical(recipe)
     return recipe._replace(
@@ -46,7 +45,7 @@ def extended(recipe: Layers) -> Layers:
 
 
 def _typical(recipe: Layers) -> tuple[float, float]:
-    """Return weight and bias of a layer in the middle of things: the geometric mean over those above the first."""
+    """Return weight and bias of a typical layer: means over those above the first, geometric of the weights."""
     inner = slice(1, None) if len(recipe.weight) > 1 else slice(None)
     with np.errstate(divide="ignore"):
         return float(np.exp(np.mean(np.log(recipe.weight[inner])))), float(np.mean(recipe.bias[inner]))
@@ -110,50 +109,47 @@ def _horizon(recipe: Layers, flow: Flow) -> Horizon:
         back = np.array(recipe.back[: len(flow.q)]) * flow.fit
         growth = np.cumsum(np.log(flow.curves.slope * np.append(back[1:], back[-1:])) / 2)
         apart = np.log(1 - flow.cosines[:, 0])
-    return Horizon(
-        signal=_first(_beyond(rms - rms[:1], log(FOLD))),
-        gradient=_first(_beyond(growth, log(FOLD))),
-        inputs=_first(_ahead(log(ALIKE) - apart)),
-        **{name: _first(_outside(rms, FORMATS[name])) for name in _LOOKED_INTO},
-    )
+    limits = [FORMATS[name] for name in _LOOKED_INTO]
+    rises = [rms - rms[:1], growth, -apart] + [rms] * len(limits)
+    most = [log(FOLD), log(FOLD), -log(ALIKE), *(log(each.most / _OUTERMOST) for each in limits)]
+    least = [-log(FOLD), -log(FOLD), -inf, *(log(each.rounds_to_zero / _OUTERMOST) for each in limits)]
+    excess = np.concatenate([np.array(rises) - np.array([most]).T, np.array([least]).T - np.array(rises)])
+    found = _first_above_zero(excess)
+    either = [min((layer for layer in pair if layer is not None), default=None) for pair in zip(*found, strict=True)]
+    return Horizon(*either)
 
 
-def _outside(rms: Doubles, within: NumberFormat) -> Iterator[int | None]:
-    yield from _ahead(log(within.rounds_to_zero / _OUTERMOST) - rms)
-    yield from _ahead(rms - log(within.most / _OUTERMOST))
+def _first_above_zero(excess: Doubles) -> tuple[list[int | None], list[int | None]]:
+    """Return for each row of `excess`, shape (2 rows, layers), the first layer at which it is above zero."""
+    if not excess.size:
+        return [None] * (len(excess) // 2), [None] * (len(excess) // 2)
+    over = excess > 0
+    first = np.where(over.any(axis=1), over.argmax(axis=1) + 1, 0).tolist()
+    ends = excess[:, -3:].tolist()
+    found = [layer or _extrapolated(end, excess.shape[1]) for layer, end in zip(first, ends, strict=True)]
+    return found[: len(found) // 2], found[len(found) // 2 :]
 
 
-def _beyond(change: Doubles, limit: float) -> Iterator[int | None]:
-    yield from _ahead(change - limit)
-    yield from _ahead(-change - limit)
-
-
-def _first(found: Iterator[int | None]) -> int | None:
-    return min((layer for layer in found if layer is not None), default=None)
-
-
-def _ahead(excess: Doubles) -> Iterator[int | None]:
-    """Yield the first layer at which `excess` is above zero: found, or reckoned where it goes on as it ends.
+def _extrapolated(end: list[float], last: int) -> int | None:
+    """Return the layer at which what the last layers show comes above zero, if it goes on as it ends.
 
     It does so evenly, as where a fixed point is left or approached exponentially, or evenly in the logarithm of depth,
     as at a critical point.
+
+    Args:
+        end: The values of the last three layers.
+        last: The number of the last layer.
     """
-    over = np.flatnonzero(excess > 0)
-    if len(over):
-        yield int(over[0]) + 1
-        return
-    last = len(excess)
-    if last < _LOOKED_AT or not np.isfinite(excess[-3:]).all():
-        return
-    before, rate = np.diff(excess[-3:]).tolist()
-    missing, power, power_before = -float(excess[-1]), rate * (last - 0.5), before * (last - 1.5)
+    if last < _LOOKED_AT or not all(map(isfinite, end)):
+        return None
+    before, rate = end[1] - end[0], end[2] - end[1]
+    missing, power, power_before = -end[2], rate * (last - 0.5), before * (last - 1.5)
     if rate <= _STILL:
-        return
+        return None
     if abs(rate - before) <= _STEADY * rate:
         layer = last + missing / rate
     elif abs(power - power_before) <= _STEADY * power:
         layer = last * exp(min(missing / power, log(FARTHEST)))
     else:
-        return
-    if layer <= FARTHEST:
-        yield int(layer) + 1
+        return None
+    return int(layer) + 1 if layer <= FARTHEST else None

@@ -6,7 +6,7 @@ run itself. What is published comes from the quadrature; tables are held to it b
 
 from collections.abc import Callable
 from functools import lru_cache, partial
-from math import exp, floor, inf, log, sqrt
+from math import exp, floor, inf, log, pi, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array, Doubles, cut
-from actdiag.theory.gaussian import moments, moments_over, rule
+from actdiag.theory.gaussian import Moments, moments, moments_over, rule
 
 Flags = NDArray[np.bool_]
 
@@ -196,7 +196,7 @@ class Tables:
         within = (at > _LEAST_Q) & (at < _MOST_Q)
         found = np.empty((len(q), len(Curves._fields)))
         if self.sides is not None:
-            found[:] = moments(self.act, 1.0)
+            found[:] = _homogeneous_moments(*self.sides)
         elif within.any():
             found[within] = _unpacked(self._moments.at(at[within]))
         for row in np.flatnonzero(~within):
@@ -284,6 +284,12 @@ def homogeneous_sides(act: Activation) -> tuple[float, float] | None:
             return None
         sides.append(float(slopes[0]))
     return sides[0], sides[1]
+
+
+def _homogeneous_moments(below: float, above: float) -> Moments:
+    """Return the moments at q = 1 of an activation with these slopes below and above zero."""
+    squares, fourths = (above**2 + below**2) / 2, (above**4 + below**4) / 2
+    return Moments((above - below) / sqrt(2 * pi), squares, 3 * fourths, squares, fourths, squares)
 
 
 @np.errstate(all="ignore")
