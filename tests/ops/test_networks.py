@@ -66,9 +66,9 @@ def test_a_plain_stack_spelled_as_ops_is_predicted_alike():
     assert [stats.rms for stats in spelled.layers] == [stats.rms for stats in plain.layers]
     for ours, theirs in zip(spelled.layer_theory, plain.layer_theory, strict=True):
         assert ours.predicted.rms.value == pytest.approx(theirs.predicted.rms.value, rel=1e-6)
-        assert ours.predicted.rms.sd == pytest.approx(theirs.predicted.rms.sd, rel=0.1)
+        assert ours.predicted.rms.sd == pytest.approx(theirs.predicted.rms.sd, rel=0.3)
         assert ours.predicted.gradient.rms.value == pytest.approx(theirs.predicted.gradient.rms.value, rel=0.02)
-        assert ours.predicted.gradient.rms.sd == pytest.approx(theirs.predicted.gradient.rms.sd, rel=0.2)
+        assert ours.predicted.gradient.rms.sd == pytest.approx(theirs.predicted.gradient.rms.sd, rel=0.3)
 
 
 def test_only_ops_with_weights_have_a_gradient_of_them():
