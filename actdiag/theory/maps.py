@@ -78,7 +78,7 @@ def expectations(act: Activation, mean: float) -> Expectations:
     return Expectations(tables(shifted_activation(act, mean)))
 
 
-class Reached(NamedTuple):
+class PredictedValue(NamedTuple):
     """A value as theory has it in one run.
 
     Attributes:
@@ -123,7 +123,7 @@ def predict_nodes(
     cosine = sample.cosine if len(sample.cosines) else nan
     start = Signal(second, input_mean, cosine, stack.data is None and stack.input == "normal", 0)
     scatter = float(sample.cosines.std()) if len(sample.cosines) else 0.0
-    values = {0: Reached(start, np.zeros(stack.depth), 0.0, scatter)}
+    values = {0: PredictedValue(start, np.zeros(stack.depth), 0.0, scatter)}
     forward: list[LayerEstimates] = []
     note = ""
     for number, node in enumerate(stack.nodes, 1):
@@ -154,8 +154,8 @@ def weights_of(stack: Stack, number: int, node: Node) -> Weights | None:
 
 
 def _forward(
-    stack: Stack, number: int, node: Node, incoming: Sequence[Reached]
-) -> tuple[Reached, Reached, LayerEstimates] | str:
+    stack: Stack, number: int, node: Node, incoming: Sequence[PredictedValue]
+) -> tuple[PredictedValue, PredictedValue, LayerEstimates] | str:
     """Return the pre-activations and the activations of a node, and what is predicted there."""
     act, own = node.site.act, number - 1
     known = Known(weights_of(stack, number, node), expectations)
@@ -196,10 +196,10 @@ def _forward(
     inherited = float(np.linalg.norm(degree * sources)) / 2
     estimates = _estimates(stack, node, z, a, sd, inherited, min(cosine_sd, 1.0), in_z)
     scatter_z = scatter_a if act is None else scatter
-    return Reached(z, in_z, cosine_sd, scatter_z), Reached(a, in_a, cosine_sd, scatter_a), estimates
+    return PredictedValue(z, in_z, cosine_sd, scatter_z), PredictedValue(a, in_a, cosine_sd, scatter_a), estimates
 
 
-def _carried(node: Node, incoming: Sequence[Reached], known: Known, z: Signal) -> tuple[Doubles, float, float]:
+def _carried(node: Node, incoming: Sequence[PredictedValue], known: Known, z: Signal) -> tuple[Doubles, float, float]:
     """Return how z deviates because the values that the node reads do, and how its cosines scatter over pairs."""
     factor = known.weights.forward if known.weights is not None else 1.0
     carried = [factor * one.signal.second for one in incoming]
@@ -213,7 +213,7 @@ def _carried(node: Node, incoming: Sequence[Reached], known: Known, z: Signal) -
     return np.array(sources, dtype=float), float(cosine_sd), float(scatter)
 
 
-def _cross_noise(incoming: Sequence[Reached], z: Signal, width: int, batch: int) -> float:
+def _cross_noise(incoming: Sequence[PredictedValue], z: Signal, width: int, batch: int) -> float:
     """Return how far the product of two independent values, averaged over units and batch, moves ln of their sum."""
     if len(incoming) < 2 or not z.second:
         return 0.0
@@ -308,7 +308,7 @@ def _estimates(
     )
 
 
-def _gradients(stack: Stack, values: dict[int, Reached], top: float | None) -> list[GradientEstimates | str]:
+def _gradients(stack: Stack, values: dict[int, PredictedValue], top: float | None) -> list[GradientEstimates | str]:
     """Return the gradients of nodes 1 to L; in words why not, where no map applies."""
     depth, nodes = stack.depth, stack.nodes
     alike = 0.0 if top is None else 1.0
@@ -374,7 +374,7 @@ def _added(
 
 
 def _through(
-    stack: Stack, number: int, z: Reached, incoming: tuple[float, Doubles] | str, alike: float
+    stack: Stack, number: int, z: PredictedValue, incoming: tuple[float, Doubles] | str, alike: float
 ) -> tuple[float, Doubles] | str:
     """Return the gradient at the pre-activations of a node from that at its activations."""
     act, depth = stack.nodes[number - 1].site.act, stack.depth
