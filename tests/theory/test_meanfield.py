@@ -248,3 +248,13 @@ def test_the_phase_is_critical_where_chi1_is_shown_as_1(chi1):
     point = FixedPoint(1.0, chi1, 0.5)
     assert (point.phase == "critical") == (f"{chi1:.3g}" == "1")
     assert point.phase in {"critical", "ordered" if chi1 < 1 else "chaotic"}
+
+
+@pytest.mark.parametrize("start", [2.1, 2.163, 2.164, 2.2, 2.5])
+def test_the_fixed_point_is_the_nearest_whatever_the_start(start):
+    """Under its half-stable weights and biases gelu has another fixed point below, at which a signal that grows ends."""
+    weight, bias = 1.4082110131**2, 0.4158393810**2
+    point = point_of("gelu", weight, bias, start)
+    assert point.q == point_of("gelu", weight, bias, 2.3).q == pytest.approx(3.03498, abs=1e-4)
+    assert point.chi1 < 0.995
+    assert point.stable == "stable"
