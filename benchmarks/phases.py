@@ -56,10 +56,10 @@ PHASES: dict[str, tuple[str, ...]] = {
         "actdiag.experiments.run._Run.report",
     ),
     "theory": (
-        "actdiag.theory.beside.Beside.see_input",
-        "actdiag.theory.beside.Beside.compare",
-        "actdiag.theory.beside.Beside.compare_gradient",
-        "actdiag.theory.beside.Beside.report",
+        "actdiag.theory.comparison.TheoryComparison.record_input",
+        "actdiag.theory.comparison.TheoryComparison.record_layer",
+        "actdiag.theory.comparison.TheoryComparison.record_gradient",
+        "actdiag.theory.comparison.TheoryComparison.report",
     ),
 }
 """The functions of each phase, named where they are defined. Besides these, an activation's own count as `activate`."""

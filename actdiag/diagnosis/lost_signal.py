@@ -14,20 +14,21 @@ def is_lost(measurements: Measurements) -> bool:
 
 
 def zero_layers(measurements: Measurements) -> tuple[int, ...]:
-    """Return the layers whose activations are all exactly zero."""
-    return tuple(stats.layer for stats in measurements.layers if stats.rms == 0)
+    """Return the layers whose activations are all exactly zero, those in a branch of a residual left out."""
+    return tuple(place.number for place in measurements.places() if place.stats.rms == 0 and not place.site.in_branch)
 
 
 def dead_layers(measurements: Measurements) -> tuple[int, ...]:
-    """Return the layers whose units are all dead and have the same activation for every input.
+    """Return the layers whose units are all dead and have the same activation for every input, branches left out.
 
     Saturated units whose activations differ between inputs still tell inputs apart. Where every pre-activation is zero
     the signal was lost in a layer below.
     """
     return tuple(
-        stats.layer
-        for stats in measurements.layers
+        place.number
+        for place, stats in zip(measurements.places(), measurements.layers, strict=True)
         if stats.dead_fraction == 1
+        and not place.site.in_branch
         and stats.pre_activation.rms
         and (stats.unit_std is None or stats.unit_std <= _CONSTANT * (stats.rms or 0.0))
     )

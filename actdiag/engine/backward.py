@@ -117,7 +117,8 @@ class _Gradients:
         self._first_readers = first_readers(stack.nodes)
         columns = widest(stack, self._first_readers)
         self._buffers = Buffers(stack, columns)
-        self._inputs = Rotation(stack, columns, 3)
+        most_read = max((len(node.reads) for node in stack.nodes if node.op.needs_inputs), default=1)
+        self._inputs = Rotation(stack, columns, 3 * most_read)
         self._d_z = Rotation(stack, max(node.site.columns for node in stack.nodes), 3)
 
     def run(
@@ -133,7 +134,7 @@ class _Gradients:
         node = self._stack.nodes[number - 1]
         act, op = node.site.act, node.op
         z, d_a, d_more = self._tape.pre_activations.pop(number), self._at.pop(number), self._at.pop(-number, None)
-        inputs, remade = (None, None) if weights is None else self._read(node.reads[0])
+        found = [self._read(value) if op.needs_inputs else (None, None) for value in node.reads]
         for value in node.reads:
             if self._first_readers[value] == number:
                 self._tape.values.pop(value, None)
@@ -142,15 +143,16 @@ class _Gradients:
         targets = [(which, *self._target(value, number)) for which, value in enumerate(node.reads) if value]
 
         def block(rows: slice) -> Result:
-            if remade is not None and inputs is not None:
-                apply(remade.act, remade.z[rows], inputs[rows])
+            for array, remade in found:
+                if remade is not None and array is not None:
+                    apply(remade.act, remade.z[rows], array[rows])
             if act is None:
                 d_z[rows] = d_a[rows]
             else:
                 pull_back(act, z[rows], d_a[rows], d_z[rows])
             if d_more is not None:
                 d_z[rows] += d_more[rows]
-            read = [None if inputs is None else inputs[rows]] * len(node.reads)
+            read = [None if array is None else array[rows] for array, _ in found]
             for which, target, is_new in targets:
                 d_value = target[rows] if is_new else scratch("d_value", target[rows].shape, target.dtype)
                 op.backward(which, d_z[rows], read, parameters, d_value)
@@ -158,7 +160,7 @@ class _Gradients:
                     target[rows] += d_value
             return visit(number, z[rows], d_a[rows], d_z[rows])
 
-        return BackwardLayer(number, op, inputs, weights, z, d_z, []), block
+        return BackwardLayer(number, op, None if weights is None else found[0][0], weights, z, d_z, []), block
 
     def _read(self, value: int) -> "tuple[Array, _Remade | None]":
         """Return a value that the tape has, or where it goes and what it is made of again."""

@@ -89,7 +89,7 @@ class ForwardMeasure:
         self._sites = sites
         self._axis = axis
         dtype = sites[0].format.name
-        bounds = bounds_of(sites[0].act)
+        bounds = bounds_of(sites)
         edges = bounded_axis(bounds, axis.bins, dtype) if axis.range is None else spaced(*axis.range, axis.bins)
         self._thresholds = None if edges is None else thresholds(edges, dtype)
 
@@ -134,7 +134,7 @@ class ForwardMeasure:
         site = self._sites[number - 1]
         if self._thresholds is None:  # layer 1 sets the axis
             copies = [block.entries for block in blocks if isinstance(block.entries, np.ndarray)]
-            self._thresholds = thresholds(axis_edges(copies, bounds_of(site.act), self._axis.bins), site.format.name)
+            self._thresholds = thresholds(axis_edges(copies, bounds_of(self._sites), self._axis.bins), site.format.name)
         tally = self._thresholds.tally  # some blocks of layer 2 may have been visited before there was an axis
         entries = [block.entries for block in blocks]
         counts = merge_counts([tally(part) if isinstance(part, np.ndarray) else part for part in entries])
@@ -176,9 +176,10 @@ def _any_of(flags: Sequence[Flags]) -> Flags:
     return flags[0] if len(flags) == 1 else np.logical_or.reduce(flags)
 
 
-def bounds_of(act: Activation | None) -> tuple[float, float]:
-    """Return the closed hull of the activations."""
-    return (-inf, inf) if act is None else act.bounds
+def bounds_of(sites: Sequence[Site]) -> tuple[float, float]:
+    """Return the closed hull of the activations of all sites."""
+    bounds = {(-inf, inf) if site.act is None else site.act.bounds for site in sites}
+    return min(low for low, _ in bounds), max(high for _, high in bounds)
 
 
 def active_units(act: Activation, z: Array, finite: bool = False) -> Flags:

@@ -49,6 +49,7 @@ class _Draft:
     columns: int
     fan_in: int
     reads: tuple[_Value, ...]
+    in_branch: bool
     act: Activation | None = None
 
 
@@ -64,7 +65,15 @@ class _Layout:
 
     def append(self, op: Op, units: int, *, path: str, reads: Sequence[_Value] = (), fan_in: int | None = None) -> None:
         self.drafts.append(
-            _Draft(op, path, units, units, self.units if fan_in is None else fan_in, tuple(reads) or (self.value,))
+            _Draft(
+                op=op,
+                path=path,
+                units=units,
+                columns=units,
+                fan_in=self.units if fan_in is None else fan_in,
+                reads=tuple(reads) or (self.value,),
+                in_branch=bool(self._prefix),
+            )
         )
         self.units, self.value = units, _Value(len(self.drafts), activated=False)
 
@@ -128,6 +137,7 @@ def lay_out(
             fan_in=draft.fan_in,
             batch=batch,
             format=number_format,
+            in_branch=draft.in_branch,
         )
         reads = tuple(_number(value, drafts) for value in draft.reads)
         nodes.append(Node(site, draft.op, reads, draws if draft.op.draws else None))

@@ -20,6 +20,7 @@ class Site:
         batch: The inputs.
         format: The number format of the arithmetic.
         axis: The axis of the arrays that units lie on.
+        in_branch: Whether it is within a residual, so that the signal has a way past it.
     """
 
     path: str
@@ -31,3 +32,4 @@ class Site:
     batch: int
     format: NumberFormat
     axis: int = -1
+    in_branch: bool = False

@@ -27,6 +27,7 @@ class Dense(Op):
 
     kind: ClassVar[str] = "dense"
     draws: ClassVar[bool] = True
+    needs_inputs: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the width.

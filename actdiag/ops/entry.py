@@ -132,6 +132,7 @@ class Op(ABC):
     Attributes:
         kind: What it is called.
         draws: Whether it has weights that an initializer draws.
+        needs_inputs: Whether its gradients need the values that it reads.
         needs_batch: Whether an output depends on other inputs than its own, so that the whole batch must be there.
     """
 
@@ -139,6 +140,7 @@ class Op(ABC):
 
     kind: ClassVar[str]
     draws: ClassVar[bool] = False
+    needs_inputs: ClassVar[bool] = False
     needs_batch: ClassVar[bool] = False
 
     @abstractmethod
@@ -157,7 +159,7 @@ class Op(ABC):
         Args:
             which: The position of that value among those read.
             d_out: dL/doutput, shape (rows, units).
-            inputs: The values read; those that `needs_inputs` does not ask for are None.
+            inputs: The values read; each None where the op does not need them.
             parameters: What the op has drawn.
             out: Where the gradient goes, shaped like the value.
         """
@@ -177,6 +179,14 @@ class Op(ABC):
     def parameter_gradients(self, inputs: Array, d_out: Array) -> list[Array]:
         """Return dL/dw and dL/db over a batch."""
         raise NotImplementedError
+
+    def gradient_factor(self, which: int) -> float:
+        """Return what an op without weights multiplies the second moment of the gradient with, on the way to a value.
+
+        Args:
+            which: The position of that value among those read.
+        """
+        return 1.0
 
     def predict(self, incoming: Sequence[Signal], known: Known) -> Signal | str:
         """Return the moments of the output from those of the values read; in words why not, where none apply."""

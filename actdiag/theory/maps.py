@@ -84,12 +84,14 @@ class Reached(NamedTuple):
     Attributes:
         signal: Its moments.
         sources: How the logarithm of its second moment deviates, shape (nodes,).
-        cosine_sd: How far its cosine deviates.
+        cosine_sd: How far its mean cosine deviates.
+        scatter: The sd of the cosine over pairs of inputs.
     """
 
     signal: Signal
     sources: Doubles
     cosine_sd: float
+    scatter: float
 
 
 class Prediction(NamedTuple):
@@ -105,7 +107,9 @@ class Prediction(NamedTuple):
 
 
 @np.errstate(all="ignore")
-def predict_nodes(stack: Stack, sample: InputSample, input_mean: float, top: float | None = None) -> Prediction:
+def predict_nodes(
+    stack: Stack, sample: InputSample, input_mean: float, top: float | None = None, *, backward: bool = True
+) -> Prediction:
     """Return what theory predicts of every node of a network, running free from the input.
 
     Args:
@@ -113,11 +117,13 @@ def predict_nodes(stack: Stack, sample: InputSample, input_mean: float, top: flo
         sample: The second moments and cosines of its inputs.
         input_mean: The mean of their entries.
         top: The rms of dL/dz of the last node; None for the `random` loss, of which it is known.
+        backward: Whether gradients are predicted too.
     """
     second = float(np.dot(sample.shares, sample.seconds))
     cosine = sample.cosine if len(sample.cosines) else nan
     start = Signal(second, input_mean, cosine, stack.data is None and stack.input == "normal", 0)
-    values = {0: Reached(start, np.zeros(stack.depth), 0.0)}
+    scatter = float(sample.cosines.std()) if len(sample.cosines) else 0.0
+    values = {0: Reached(start, np.zeros(stack.depth), 0.0, scatter)}
     forward: list[LayerEstimates] = []
     note = ""
     for number, node in enumerate(stack.nodes, 1):
@@ -128,7 +134,7 @@ def predict_nodes(stack: Stack, sample: InputSample, input_mean: float, top: flo
             break
         values[-number], values[number], estimates = found
         forward.append(estimates)
-    if len(forward) == stack.depth:
+    if backward and len(forward) == stack.depth:
         gradients = _gradients(stack, values, top)
         note = note or next((one for one in gradients if isinstance(one, str)), "")
         forward = [
@@ -169,11 +175,11 @@ def _forward(
         return "the signal grows beyond all numbers"
     q = max(z.second - z.mean**2, 0.0)
     shifted = shifted_activation(act or LINEAR, z.mean)
-    sd = _spreads(stack, node, shifted, q, z)
-    sources, cosine_sd = _carried(node, incoming, known, z)
+    sources, cosine_sd, scatter = _carried(node, incoming, known, z)
+    sd = _spreads(stack, node, shifted, q, z, scatter)
     if node.draw is None:
         sources[own] += _cross_noise(incoming, z, node.site.units, stack.batch)
-    degree = _degree(shifted, q) if act else 1.0
+    degree, scatter_a = _degree(shifted, q) if act else 1.0, scatter
     in_z, in_a = sources.copy(), degree * sources
     if node.draw is not None:
         in_z[own] += 2 * sd.z_rms
@@ -182,16 +188,19 @@ def _forward(
         in_a[own] += 2 * sd.rms
     if act is not None:
         slope = _cosine_slope(act, q, z)
-        cosine_sd = sqrt((slope * cosine_sd) ** 2 + sd.cosine**2)
+        cosine_sd, scatter_a = sqrt((slope * cosine_sd) ** 2 + sd.cosine**2), slope * scatter
     elif node.draw is not None:
         cosine_sd = sqrt(cosine_sd**2 + sd.cosine**2)
+    if node.draw is not None and a.cosine == a.cosine:  # what a layer of so many units adds to the cosines of pairs
+        scatter_a = sqrt(scatter_a**2 + (1 - min(a.cosine**2, 1.0)) ** 2 / node.site.units)
     inherited = float(np.linalg.norm(degree * sources)) / 2
     estimates = _estimates(stack, node, z, a, sd, inherited, min(cosine_sd, 1.0), in_z)
-    return Reached(z, in_z, cosine_sd), Reached(a, in_a, cosine_sd), estimates
+    scatter_z = scatter_a if act is None else scatter
+    return Reached(z, in_z, cosine_sd, scatter_z), Reached(a, in_a, cosine_sd, scatter_a), estimates
 
 
-def _carried(node: Node, incoming: Sequence[Reached], known: Known, z: Signal) -> tuple[Doubles, float]:
-    """Return how z deviates because the values that the node reads do."""
+def _carried(node: Node, incoming: Sequence[Reached], known: Known, z: Signal) -> tuple[Doubles, float, float]:
+    """Return how z deviates because the values that the node reads do, and how its cosines scatter over pairs."""
     factor = known.weights.forward if known.weights is not None else 1.0
     carried = [factor * one.signal.second for one in incoming]
     if known.weights is None:  # what products of means add deviates with each of the values
@@ -200,7 +209,8 @@ def _carried(node: Node, incoming: Sequence[Reached], known: Known, z: Signal) -
     parts = [part / z.second if z.second else 0.0 for part in carried]
     sources = sum(part * one.sources for part, one in zip(parts, incoming, strict=True))
     cosine_sd = sum(part * one.cosine_sd for part, one in zip(parts, incoming, strict=True))
-    return np.array(sources, dtype=float), float(cosine_sd)
+    scatter = sum(part * one.scatter for part, one in zip(parts, incoming, strict=True))
+    return np.array(sources, dtype=float), float(cosine_sd), float(scatter)
 
 
 def _cross_noise(incoming: Sequence[Reached], z: Signal, width: int, batch: int) -> float:
@@ -208,29 +218,34 @@ def _cross_noise(incoming: Sequence[Reached], z: Signal, width: int, batch: int)
     if len(incoming) < 2 or not z.second:
         return 0.0
     x, y = (one.signal for one in incoming)
-    alike = 0.0 if x.cosine != x.cosine else max(x.cosine * y.cosine, 1 / width)
+    alike = 0.0 if x.cosine != x.cosine else max(x.cosine * y.cosine, incoming[0].scatter ** 2, 1 / width)
     alike = (1 - 1 / batch) * alike + 1 / batch
     return 2 * sqrt(x.second * y.second * alike / width) / z.second
 
 
-def _spreads(stack: Stack, node: Node, shifted: Activation, q: float, z: Signal) -> Spreads[float]:
+def _spreads(stack: Stack, node: Node, shifted: Activation, q: float, z: Signal, scatter: float) -> Spreads[float]:
     c = (z.cosine * z.second - z.mean**2) / q if q > 0 else 1.0
     place = round(log(q) / _COARSE) if q > 0 else -10_000
-    apart = None if c != c else round(log(max(1 - c, 1e-16)) / _COARSE)
+    # Two pairs stand for all, one more and one less alike than the mean by the sd.
+    ends = None if c != c else tuple(_step_apart(c + side * min(scatter, 1 - abs(c))) for side in (-1, 1))
     free = 1.0
     if node.draw is not None and stack.init.family == "orthogonal":
         free = max(1 - node.site.columns / node.site.fan_in, 0.0)
-    return _coarse_spreads(shifted, place, apart, node.site.units, stack.batch, free, stack.dtype)
+    return _coarse_spreads(shifted, place, ends, node.site.units, stack.batch, free, stack.dtype)
 
 
 @lru_cache(maxsize=1024)
 @np.errstate(all="ignore")
 def _coarse_spreads(
-    act: Activation, place: int, apart: int | None, width: int, batch: int, free: float, dtype: str
+    act: Activation, place: int, ends: tuple[int, ...] | None, width: int, batch: int, free: float, dtype: str
 ) -> Spreads[float]:
-    c = np.empty(0) if apart is None else np.array([1 - exp(_COARSE * apart)])
+    c = np.empty(0) if ends is None else 1 - np.exp(_COARSE * np.array(ends))
     given = Batch(act, np.exp([place * _COARSE]), np.ones(1), c, width, batch, free)
     return relative_spreads(given, zero_intervals(act, dtype), saturated_intervals(act))
+
+
+def _step_apart(c: float) -> int:
+    return round(log(max(1 - c, 1e-16)) / _COARSE)
 
 
 def _degree(act: Activation, q: float) -> float:

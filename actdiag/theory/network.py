@@ -43,6 +43,9 @@ class NetworkComparison:
         for number, node in enumerate(stack.nodes, 1):
             for value in set(node.reads):
                 self._all_readers.setdefault(value, []).append(number)
+        self._last_draw = [0]
+        for node in stack.nodes:
+            self._last_draw.append(node.draw or max(self._last_draw[abs(value)] for value in node.reads))
         self._samples: dict[int, InputSample | None] = {}
         self._input: InputSample | None = None
         self._input_mean = 0.0
@@ -107,9 +110,9 @@ class NetworkComparison:
         return LayerEstimates(rms=Estimate(rms, sd) if node.site.act is None else None, pre_activation=of_z)
 
     def _has_own_weights(self, number: int) -> bool:
-        """Return whether the branch of a sum ends in weights, or in an activation right after them."""
-        other = abs(self._stack.nodes[number - 1].reads[1])
-        return bool(other) and self._stack.nodes[other - 1].draw is not None
+        """Return whether the second value that a node reads went through random weights that the first did not."""
+        x, y = (self._last_draw[abs(value)] for value in self._stack.nodes[number - 1].reads)
+        return y > x
 
     def _moments(self, value: int) -> tuple[float, float, float]:
         """Return the second moment, the mean and the cosine that were measured of a value."""
@@ -167,7 +170,8 @@ class NetworkComparison:
             weights = weights_of(self._stack, number, node)
             if weights is None and len(node.reads) > 1 and self._adds_a_mean(node.reads[1]):
                 return None
-            total += gradient.rms**2 * (1.0 if weights is None else weights.backward)
+            factor = node.op.gradient_factor(node.reads.index(value)) if weights is None else weights.backward
+            total += gradient.rms**2 * factor
         return total
 
     def _adds_a_mean(self, value: int) -> bool:
@@ -183,7 +187,7 @@ class NetworkComparison:
         for stats in layers[:-1] if gradient is not None else ():
             self._compare_gradient(stats, layers)
         top = None if gradient is None or self._loss_is_random else gradient.rms
-        predicted = predict_nodes(self._stack, self._input, self._input_mean, top)
+        predicted = predict_nodes(self._stack, self._input, self._input_mean, top, backward=gradient is not None)
         said = disagrees(sorted(self._flagged), len(layers))
         note = f"{_NOTE}; {predicted.note}" if predicted.note else _NOTE
         empty = LayerEstimates()

@@ -27,6 +27,7 @@ def test_every_node_is_a_row(run):
     assert [layer["op"] for layer in document["layers"]] == ["dense", *3 * ["dense", "dense", "residual"]]
     assert [layer["layer"] for layer in document["layers"]] == list(range(1, 11))
     assert Report.from_json(report.to_json()).to_dict() == json.loads(report.to_json())
+    assert Report.from_json(report.to_json()) == report
     assert report.stack.input_width == 40
 
 
@@ -39,6 +40,35 @@ def test_statistics_are_of_the_arrays():
     assert stats.pre_activation.rms == pytest.approx(stats.rms, rel=1e-6)
     assert stats.dead_fraction is None
     assert stats.weight_gradient is None
+
+
+def test_histograms_hold_what_layers_without_an_activation_show():
+    report = actdiag.propagate("relu", "he", arch=[ops.dense(40), ops.activation(), ops.dense()], batch=60)
+    first, last = (stats.histogram for stats in report.layers)
+    assert first.edges == last.edges
+    assert last.edges[0] == -last.edges[-1] < 0
+    assert last.below < 0.02 * 40 * 60
+
+
+def test_a_branch_of_zeros_loses_nothing():
+    """As SkipInit and Fixup start: the signal goes past the branch."""
+    report = actdiag.propagate("relu", "zeros", arch=[ops.residual([ops.dense(), ops.activation()])], input_width=30)
+    assert report.layers[0].rms == 0
+    assert not {"zero_signal", "born_dead"} & {finding.rule for finding in report.findings}
+    plain = actdiag.propagate("relu", "zeros", arch=[ops.dense(), ops.activation()], input_width=30)
+    assert "zero_signal" in {finding.rule for finding in plain.findings}
+
+
+def test_a_plain_stack_spelled_as_ops_is_predicted_alike():
+    options = {"batch": 300, "seed": 4}
+    spelled = actdiag.grad_flow("tanh", "xavier", arch=3 * [ops.dense(50), ops.activation()], **options)
+    plain = actdiag.grad_flow("tanh", "xavier", depth=3, width=50, **options)
+    assert [stats.rms for stats in spelled.layers] == [stats.rms for stats in plain.layers]
+    for ours, theirs in zip(spelled.layer_theory, plain.layer_theory, strict=True):
+        assert ours.predicted.rms.value == pytest.approx(theirs.predicted.rms.value, rel=1e-6)
+        assert ours.predicted.rms.sd == pytest.approx(theirs.predicted.rms.sd, rel=0.3)
+        assert ours.predicted.gradient.rms.value == pytest.approx(theirs.predicted.gradient.rms.value, rel=0.02)
+        assert ours.predicted.gradient.rms.sd == pytest.approx(theirs.predicted.gradient.rms.sd, rel=0.3)
 
 
 def test_only_ops_with_weights_have_a_gradient_of_them():

@@ -156,12 +156,12 @@ def _estimated_through(measurements: Measurements, recipe: Stack) -> dict[int, f
         passed = [] if number == measurements.depth else [at.pop(number, _LEAST_LOG) + 2 * _log(slope)]
         squares = 0.0 if number == measurements.depth else _log_sum([*passed, at.pop(-number, 2 * _LEAST_LOG)])
         found[number] = squares / 2
-        factor = 0.0
+        factors = [_log(node.op.gradient_factor(which)) for which in range(len(node.reads))]
         if node.draw is not None:
             read = _read_by(measurements, recipe, number)
             std = _weight_std(measurements, recipe, number, None if read is None else read.stats)
-            factor = 2 * _log(std) + log(node.site.columns)
-        for value in node.reads:
+            factors = [2 * _log(std) + log(node.site.columns)]
+        for value, factor in zip(node.reads, factors, strict=True):
             at[value] = _log_sum([at[value], squares + factor]) if value in at else squares + factor
     return found
 
