@@ -30,6 +30,9 @@ _STEEP = 1e3
 _NEAR_ROOT = 1e-8
 """A smaller change of ln q is taken from the quadrature, whose rounding is less than what tables may be off by."""
 
+_NEARER = (0.25, 0.5, 0.75, 0.9)
+"""Shares of the way to a root at which a nearer one is looked for."""
+
 _PLACES = 8
 """Places in a unit of ln q that searches share."""
 
@@ -175,8 +178,14 @@ def _on_lattice(x: float) -> float:
 
 
 def _root_between(height: Callable[[float], float], one: tuple[float, float], other: tuple[float, float]) -> float:
-    """Return where `height` is zero between two places, each given with its value there."""
-    return find_root(height, one[0], other[0], one[1], other[1], _SETTLED)
+    """Return where `height` is first zero between two places, each given with its value there."""
+    root = find_root(height, one[0], other[0], one[1], other[1], _SETTLED)
+    for share in _NEARER:
+        place = one[0] + share * (root - one[0])
+        value = height(place)
+        if value <= -_CROSSED:
+            return _root_between(height, one, (place, value))
+    return root
 
 
 def _touching(growth: Callable[[float], float], x: float) -> float | None:
