@@ -253,7 +253,7 @@ def test_the_phase_is_critical_where_chi1_is_shown_as_1(chi1):
 
 @pytest.mark.parametrize("start", [2.1, 2.163, 2.164, 2.2, 2.3, 2.5, 3.0])
 def test_the_fixed_point_is_the_nearest_whatever_the_start(start):
-    """Under its half-stable weights and biases gelu has another fixed point below, at which a signal that grows ends."""
+    """Under its half-stable weights and biases gelu has another fixed point below, which a growing signal reaches."""
     gain, bias_std = automatic(resolve("gelu"), None)
     point = point_of("gelu", gain**2, bias_std**2, start)
     assert point.q == pytest.approx(3.0349814355, abs=1e-8)
