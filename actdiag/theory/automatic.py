@@ -1,4 +1,4 @@
-"""What `auto` stands for: the gain that the activation needs, the biases that go with it, and lecun scaled to it."""
+"""The meaning of `auto`: the recommended gain of the activation with its biases, and lecun scaled to it."""
 
 from dataclasses import replace
 from typing import Any
@@ -24,8 +24,8 @@ def scale_fields(
 ) -> dict[str, Any]:
     """Return the fields of a Stack that say its gain and biases.
 
-    An automatic gain is the one recommended for the activation: under the biases given, where any are given, else with
-    the biases recommended, which stand in for an initializer's own.
+    An automatic gain is the one recommended for the activation: for the given biases, if any, else with the recommended
+    biases, which replace an initializer's own.
 
     Raises:
         InvalidField: The gain is a number and the initializer `auto`, or there is no gain for the activation.

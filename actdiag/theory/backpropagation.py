@@ -30,20 +30,20 @@ def curves_around(act: Activation, q: Doubles) -> tuple[Curves, Curves]:
 def predict_gradients(
     recipe: Layers, flow: Flow, around: tuple[Curves, Curves], passed: Doubles, drift: Doubles, top: float | None
 ) -> list[tuple[GradientEstimates, float | None]]:
-    """Return what theory predicts of dL/dz of each layer of a flow, and chi1; nothing where the flow ends early.
+    """Return what theory predicts of dL/dz of each layer of a flow, and chi1; empty where the flow ends early.
 
     Args:
         recipe: The layers.
         flow: What is predicted of them on the forward pass.
         around: What `curves_around` returns for the flow.
-        passed: What a small change of the log second moment below is multiplied with in that of q, shape (layers,).
+        passed: The factor from a small change of the log second moment below to that of ln q, shape (layers,).
         drift: The variance of ln q of each layer that comes from the layers below it, shape (layers,).
         top: The rms of dL/dz of the last layer; None for the `random` loss, of which it is known.
     """
     depth, slopes = len(flow.q), flow.curves.slope
     if depth < len(recipe.widths) or not np.isfinite(slopes).all():
         return [(GradientEstimates(), None)] * depth
-    # Of the loss "random": dL/da of the last layer is normal with std 1/batch, and of each input by itself.
+    # With the loss "random" dL/da of the last layer is normal with std 1/batch, independent for each input.
     alike = 0.0 if top is None else 1.0
     top = sqrt(float(slopes[-1])) / recipe.batch if top is None else top
     back = np.array(recipe.back) * flow.fit
@@ -71,8 +71,8 @@ def _growth_backward(
 ) -> Doubles:
     """Return ln of the rms of dL/dz of each layer over that of the last.
 
-    A layer multiplies its square by chi1, but for the part that points along the signal, which starts as one direction
-    of many: the weights are not independent of it, and it grows by the square of what a deviation of the signal does.
+    A layer multiplies its square by chi1, but for the part along the signal, one direction of many: the weights are not
+    independent of it, and it grows by the square of the factor of a deviation of the signal.
     """
     of_along, kept, gained = (column.tolist() for column in radial)
     along = gained[-1] / (slopes[-1] or 1.0) / widths[-1]
@@ -86,7 +86,7 @@ def _growth_backward(
             break
         scale += log(back[layer + 1] * squares / width) / 2
         growth[layer] = scale
-        # What is orthogonal to the activations reaches z by what z f' has that they have not.
+        # A part orthogonal to the activations contributes along z by the part of z f' orthogonal to them.
         along = (kept[layer] * radially + max(gained[layer] - kept[layer], 0.0)) / squares
     return growth
 
@@ -94,19 +94,19 @@ def _growth_backward(
 def _variances_through_q(
     flow: Flow, around: tuple[Curves, Curves], passed: Doubles, drift: Doubles
 ) -> tuple[Doubles, Doubles]:
-    """Return the variance that ln rms dL/dz of each layer has because q deviates, and the slopes with it.
+    """Return the variance of ln rms dL/dz of each layer that comes from deviations of q, through the slopes.
 
-    A layer hands the deviation of ln q to the next, times its degree, and the slopes of all layers from there on add
-    up: those of the last layer, which the ratio to it does not have, in the second array only.
+    A layer passes its deviation of ln q on to the next, times its degree, and the effects on the slopes of all these
+    layers add up; the slopes of the last layer, which cancel in the ratio to it, count in the second array only.
     """
-    handed_on = np.append(flow.degree[:-1] * passed[1:], 0.0)
-    fresh = np.append(drift[:1], np.maximum(drift[1:] - np.square(handed_on[:-1]) * drift[:-1], 0))
+    passed_on = np.append(flow.degree[:-1] * passed[1:], 0.0)
+    fresh = np.append(drift[:1], np.maximum(drift[1:] - np.square(passed_on[:-1]) * drift[:-1], 0))
     rise = np.log(around[1].slope) - np.log(around[0].slope)
     effects = np.clip(np.nan_to_num(rise / (4 * STEP)), -_MOST_VARIANCE, _MOST_VARIANCE)
     without, every = np.zeros_like(drift), np.zeros_like(drift)
     if not effects.any():
         return without, every
-    columns = [column.tolist() for column in (effects, handed_on, drift, fresh)]
+    columns = [column.tolist() for column in (effects, passed_on, drift, fresh)]
     for variance, top in ((without, 0.0), (every, 1.0)):
         above, later = 0.0, 0.0
         for layer in range(len(drift) - 1, -1, -1):

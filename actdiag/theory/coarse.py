@@ -1,4 +1,4 @@
-"""Spreads of layers of one second moment, computed once for all that are nearly alike: in coarse steps of q and c."""
+"""Spreads of layers with one second moment, computed once for all layers in the same coarse step of q and c."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -27,13 +27,13 @@ _LEAST_APART = 1e-16
 _MOST_KEPT = 20_000
 
 Row = tuple[int, tuple[int, ...], int, float]
-"""Steps of ln q; of ln(1 - c) of the pairs that stand for all, none without pairs; the width; `Batch.loose`."""
+"""Steps of ln q; of ln(1 - c) of the pairs that represent all, none without pairs; the width; `Batch.loose`."""
 
 Kept = TypeVar("Kept")
 
 
 class SlopeSpreads(NamedTuple):
-    """Of several layers: the relative sd of the rms of dL/dz, shape (layers,), and what the signal's direction does."""
+    """The relative sd of the rms of dL/dz of several layers, shape (layers,), and their `Radial`."""
 
     own: Doubles
     radial: Radial[Doubles]
@@ -45,7 +45,7 @@ def rows_of(act: Activation, q: Doubles, c: Doubles, widths: Sequence[int], loos
     Args:
         act: An elementwise activation.
         q: Their second moments, shape (layers,).
-        c: The correlations of the pairs that stand for all, shape (layers, pairs).
+        c: The correlations of the pairs that represent all, shape (layers, pairs).
         widths: Their units.
         loose: `Batch.loose` of each.
     """
@@ -67,7 +67,7 @@ def spreads_of_rows(
         dtype: The number format of the stack.
         batch: The number of inputs.
         rows: The row of each layer.
-        first: The pre-activations of the first layer, where these are known better than by its row.
+        first: The pre-activations of the first layer, where they are known more exactly than by its row.
     """
     if tables(act).sides is not None:  # then they are the same at every q
         rows = [(0, *row[1:]) for row in rows]
@@ -87,7 +87,7 @@ def spreads_of_rows(
 
 
 def slope_spreads_of_rows(act: Activation, batch: int, alike: float, rows: Sequence[Row]) -> SlopeSpreads:
-    """Return what becomes of gradients in the layers of some rows; `alike` as in `spreads_of_slopes`."""
+    """Return the spreads of gradients in the layers of some rows; `alike` as in `spreads_of_slopes`."""
     if tables(act).sides is not None:
         rows = [(0, *row[1:]) for row in rows]
     known = _known_slopes(act, batch, alike)

@@ -1,4 +1,4 @@
-"""Theory beside a run: samples of the activations are recorded as it goes, and compared many layers at a time."""
+"""Comparison of a run with theory: activations are sampled during the run and compared many layers at a time."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -24,7 +24,7 @@ from actdiag.theory.summary import extended, summarize
 from actdiag.theory.types import LayerEstimates, LayerTheory, StackTheory
 
 IN_A_ROW = 3
-"""A run disagrees with theory if so many consecutive layers are flagged, or a share of all layers."""
+"""A run disagrees with theory if this many consecutive layers are flagged, or a share of all layers."""
 
 _SHARE = 0.05
 _AT_ONCE = 64
@@ -32,7 +32,7 @@ _AT_ONCE = 64
 
 
 class _ForGradients(NamedTuple):
-    """What the backward pass needs of a layer: a part of its PreActivationTheory, which has it with other layers."""
+    """A layer in the backward pass: its place in a PreActivationTheory of several layers."""
 
     z: PreActivationTheory
     place: int
@@ -47,7 +47,7 @@ class _GradientRecord(NamedTuple):
 
 
 class TheoryComparison:
-    """What theory says of a run: record the input, then each layer in order, then gradients from the last, `report`."""
+    """What theory says of a run: record the input, each layer in order, gradients from the last, then `report`."""
 
     def __init__(self, stack: Stack, loss_is_random: bool = True) -> None:
         self._stack = stack
@@ -77,7 +77,7 @@ class TheoryComparison:
                 self._reason = "an input is too large for its squares"
 
     def record_layer(self, stats: LayerStats, activations: Array, squares: Doubles, backward: bool) -> None:
-        """Record a layer, to be compared with what the sample of the layer below lets expect.
+        """Record a layer, to be compared with the expectation from the layer below.
 
         Args:
             stats: What was measured of the layer.
@@ -96,7 +96,7 @@ class TheoryComparison:
         self._below = sample_inputs(activations, squares, stats.cosine) if sampled else None
 
     def record_gradient(self, stats: LayerStats, above: LayerStats, along: float) -> None:
-        """Record the gradient of a layer, to be compared with what that of the layer above lets expect.
+        """Record the gradient of a layer, to be compared with the expectation from the layer above.
 
         Args:
             stats: What was measured of the layer.
@@ -171,7 +171,7 @@ class TheoryComparison:
 
 
 def disagrees(numbers: Sequence[int], depth: int) -> bool:
-    """Return whether a run with these layers flagged, in ascending order, does not behave as theory says it must."""
+    """Return whether a run with these layers flagged, in ascending order, disagrees with theory."""
     run = longest = 0
     for at, number in enumerate(numbers):
         run = run + 1 if at and numbers[at - 1] == number - 1 else 1
@@ -192,7 +192,7 @@ def _shortened(z: PreActivationTheory) -> PreActivationTheory:
 
 
 def _together(parts: Sequence[_ForGradients]) -> PreActivationTheory:
-    """Return the pre-activations of layers that were kept with different others."""
+    """Return layers from several PreActivationTheory as one."""
     groups = max(part.z.q.shape[1] for part in parts)
 
     def filled(rows: list[Doubles], fill: bool) -> Doubles:

@@ -1,4 +1,4 @@
-"""Critical points: where the gradient's second moment keeps, and whether the signal stays there.
+"""Critical points: where the gradient's second moment is preserved, and whether the signal stays there.
 
 Sources: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232; Hayou et al. 2019,
 arXiv:1902.06853; Roberts, Yaida & Hanin 2022, arXiv:2106.10165.
@@ -17,30 +17,30 @@ from actdiag.theory.roots import find_root
 from actdiag.theory.tables import homogeneous_sides
 
 _PER_DECADE, _FIRST_DECADE, _LAST_DECADE = 3, -8, 8
-"""Where second moments are tried, 10^(n/3): the same ones in every search, so that each is integrated once."""
+"""Second moments are tried at 10^(n/3), the same in every search, so that each is integrated once."""
 
 _SMALLEST_BEND = 1e-4
-"""Without biases a root is looked for from this q on: below, the limit q = 0 says all."""
+"""Without biases the search for roots starts at this q; below it the limit q = 0 applies."""
 
 _ROUNDING = 1e-12
-"""A smaller share is what the quadrature leaves of nothing."""
+"""A smaller share is rounding of the quadrature."""
 
 _MARGIN = 1e-9
 """A factor this near to 1 counts as 1."""
 
 
 class CriticalPoint(NamedTuple):
-    """Weights and biases under which the second moment of the gradient keeps: chi1 = 1.
+    """Weights and biases under which the second moment of the gradient is preserved: chi1 = 1.
 
     Attributes:
         sigma_w: sqrt(fan_in) times the std of a weight.
         sigma_b: The std of a bias.
         q: The second moment of the pre-activations there; None where every one is a fixed point.
-        chi1: The factor of the gradient's second moment a layer: 1.
-        chiq: The factor of a small deviation from q a layer.
-        stable: Whether deviations from q do not grow, chiq < 1. Marginal points count where nothing grows: under an
-            activation that is linear on both sides of 0, where chiq is 1 at every q, and at a limit q to 0 to which
-            the signal falls ever more slowly. A half-stable point, which may be left on one side, does not.
+        chi1: The factor by which a layer multiplies the gradient's second moment: 1.
+        chiq: The factor by which a layer multiplies a small deviation from q.
+        stable: Whether deviations from q do not grow, chiq < 1. Marginal points count as stable where nothing grows:
+            under an activation that is linear on both sides of 0, where chiq is 1 at every q, and in a limit q to 0
+            that the signal approaches ever more slowly. A half-stable point, unstable on one side, does not count.
     """
 
     sigma_w: float
@@ -52,7 +52,7 @@ class CriticalPoint(NamedTuple):
 
 
 def chiq_of(act: Activation, sigma_w: float, q: float) -> float:
-    """Return the derivative of the second moment's map at q."""
+    """Return the derivative of the map of second moments at q."""
     return sigma_w**2 * moments(act, q).mixed / q
 
 
@@ -62,9 +62,9 @@ def next_q(act: Activation, sigma_w: float, sigma_b: float, q: float) -> float:
 
 
 def critical_points(act: Activation, sigma_b: float) -> list[CriticalPoint]:
-    """Return every critical point under that std of the biases, by increasing q.
+    """Return every critical point for a std of the biases, by increasing q.
 
-    Along chi1 = 1, sigma_w^2 is 1/E f'^2 and sigma_b^2 is q - E f^2 / E f'^2: q is what is looked for.
+    Along chi1 = 1, sigma_w^2 is 1/E f'^2 and sigma_b^2 is q - E f^2 / E f'^2: the search is over q.
     """
     sides = homogeneous_sides(act)
     if sides is not None:
@@ -77,9 +77,9 @@ def critical_points(act: Activation, sigma_b: float) -> list[CriticalPoint]:
 
 
 def half_stable_point(act: Activation) -> CriticalPoint | None:
-    """Return the critical point where chiq falls through 1 as well; None where there is none.
+    """Return the critical point where chiq passes through 1 from above as well; None where there is none.
 
-    Source: Roberts, Yaida & Hanin 2022, arXiv:2106.10165, ch. 5: of GELU and its kind.
+    Source: Roberts, Yaida & Hanin 2022, arXiv:2106.10165, ch. 5, on GELU and similar activations.
     """
     if homogeneous_sides(act) is not None:
         return None
@@ -97,7 +97,7 @@ def half_stable_point(act: Activation) -> CriticalPoint | None:
 
 
 def after_layers(act: Activation, sigma_w: float, sigma_b: float, q: float, layers: int) -> float:
-    """Return the second moment that many layers up."""
+    """Return the second moment after a number of layers."""
     for _ in range(layers):
         if not 0 < q < inf:
             break
@@ -109,11 +109,11 @@ def _limits(act: Activation) -> list[CriticalPoint]:
     """Return the critical point in the limit q to 0, if there is one: f(0) = 0, and a slope there."""
     assert act.derivative is not None
     slope = moments(act, 0.0).slope
-    beside = act.value(np.array([-1e-300, 0.0, 1e-300]))
-    if not 0 < slope < inf or np.abs(beside).max() > 1e-200:
+    around_zero = act.value(np.array([-1e-300, 0.0, 1e-300]))
+    if not 0 < slope < inf or np.abs(around_zero).max() > 1e-200:
         return []
     sigma_w = slope**-0.5
-    # At the limit chiq is 1; what happens near it is decided by the first q where it is not.
+    # In the limit chiq is 1; the first q where it is not decides what happens nearby.
     deviations = (chiq_of(act, sigma_w, 10.0**decade) - 1 for decade in range(-6, 3))
     first = next((deviation for deviation in deviations if abs(deviation) > _MARGIN), 0.0)
     return [CriticalPoint(sigma_w, 0.0, 0.0, 1.0, 1.0, first <= 0)]
@@ -134,7 +134,7 @@ def _excess(act: Activation, q: float, variance: float) -> float:
 
 
 def tried_from(act: Activation, least: float) -> list[float]:
-    """Return the second moments to try from `least` on, up to where biases hold most of q for good."""
+    """Return the second moments to try from `least` on, up to where biases are most of q from there on."""
     grid = (10 ** (step / _PER_DECADE) for step in range(_PER_DECADE * _FIRST_DECADE, _PER_DECADE * _LAST_DECADE + 1))
     chosen = []
     for q in grid:
@@ -148,11 +148,11 @@ def tried_from(act: Activation, least: float) -> list[float]:
 
 
 def roots_of(function: Callable[[float], float], tried: list[float], blur: float = 0.0) -> list[float]:
-    """Return where a function of q changes sign between neighbours of those tried; what is within `blur` has none."""
+    """Return where a function of q changes sign between neighbours of those tried; values within `blur` count as 0."""
     values = [(q, function(q)) for q in tried]
-    told = [(q, value) for q, value in values if isfinite(value) and abs(value) > blur]
+    known = [(q, value) for q, value in values if isfinite(value) and abs(value) > blur]
     return [
         exp(find_root(lambda log_q: function(exp(log_q)), log(low), log(high), before, after))
-        for (low, before), (high, after) in pairwise(told)
+        for (low, before), (high, after) in pairwise(known)
         if before * after < 0
     ]

@@ -1,4 +1,4 @@
-"""The second moments and correlations of the layers of a stack that follow from those of its input."""
+"""Second moments and correlations of the layers of a stack, from those of its input."""
 
 from math import isfinite, sqrt
 from typing import NamedTuple
@@ -17,7 +17,7 @@ _AT_ONCE = 128
 
 
 def sample_of_input(stack: Stack) -> InputSample | None:
-    """Return the sample of a stack's input, which is drawn for that."""
+    """Return the sample of a stack's input, which this function draws."""
     inputs = stack.inputs()
     found = directions(inputs)
     return sample_inputs(inputs, squares_of([found]), mean_cosine([found]))
@@ -58,10 +58,10 @@ class Flow(NamedTuple):
 
 
 def follow(recipe: Layers, sample: InputSample) -> Flow:
-    """Return the second moments and correlations that follow from those of the input.
+    """Return the second moments and correlations of all layers, from those of the input.
 
-    Each layer applies the moment map of dense and activation: q' = weight E f^2 + bias, and the cosine map with the
-    part of q' that is not the biases'.
+    Each layer applies the moment map of dense and activation: q' = weight E f^2 + bias, and the cosine map, mixed
+    with the biases' share of q'.
     """
     second_of = tables(recipe.act).second
     below = float(np.dot(sample.shares, sample.seconds))
@@ -120,7 +120,7 @@ def _correlations(
 
 
 def _scattered(cosines: tuple[float, ...], width: int) -> tuple[float, ...]:
-    """Return the cosines with the outer ones moved apart by what a layer of so many units scatters those of pairs."""
+    """Return the cosines, the outer ones moved apart by the scatter that a layer of this width adds."""
     middle, apart = cosines[0], (cosines[2] - cosines[1]) / 2
     return _around(middle, sqrt(apart**2 + (1 - middle**2) ** 2 / width))
 

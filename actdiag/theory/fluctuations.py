@@ -1,4 +1,4 @@
-"""How far the statistics of a layer deviate from their expectation: finite width and batch leave them a spread.
+"""The spread of a layer's statistics about their expectation, which finite width and batch cause.
 
 Given the layer before, the units of a layer are independent draws (their weights are), and inputs are correlated draws
 of each unit. So a statistic that is a mean over units and inputs has the variance
@@ -27,10 +27,10 @@ _POINTS = 321
 _ORDERS = 24
 _DRAWN, _FEWEST_DRAWS, _SEED = 2**17, 128, 0
 _ROUNDING = 1e-7
-"""A smaller share of the rms is what rounding leaves of a std."""
+"""A std under this share of the rms is rounding."""
 
 _BEYOND = 1.25
-"""How much farther than the farthest draw a run may be."""
+"""Factor by which a run may exceed the farthest draw."""
 
 _SHARED_POINTS, _OWN_POINTS = 97, 41
 _ENTRIES_AT_ONCE = 2**16
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
         width: The number of units.
         batch: The number of inputs.
         loose: The share of the variance of an input's second moment that the weights leave free: 1 where they are
-            independent, 0 where they are orthogonal and keep every length.
+            independent, 0 where they are orthogonal and preserve every length.
     """
 
     act: Activation
@@ -66,8 +66,8 @@ class Batches(NamedTuple):
     Attributes:
         act: The activation.
         q: Second moments of groups of inputs, shape (layers, groups).
-        shares: The share of the inputs in each group; 0 fills up layers with fewer groups.
-        c: Correlations between pairs of inputs, shape (layers, pairs); NaN fills up layers with fewer pairs.
+        shares: The share of the inputs in each group; padded with 0.
+        c: Correlations between pairs of inputs, shape (layers, pairs); padded with NaN.
         width: The number of units, shape (layers,).
         batch: The number of inputs.
         loose: As in `Batch`, shape (layers,).
@@ -94,7 +94,7 @@ class Batches(NamedTuple):
         )
 
     def one(self, layer: int) -> Batch:
-        """Return one of the layers, without what fills it up."""
+        """Return one of the layers, without padding."""
         c = self.c[layer]
         width, loose = int(self.width[layer]), float(self.loose[layer])
         return Batch(self.act, self.q[layer], self.shares[layer], c[~np.isnan(c)], width, self.batch, loose)
@@ -107,7 +107,7 @@ def together(parts: Sequence[Batches]) -> Batches:
     return parts[0]._replace(
         q=np.concatenate([part.q for part in parts]),
         shares=np.concatenate([part.shares for part in parts]),
-        c=np.concatenate([part.c[:, :1] for part in parts]),  # which tells whether there are pairs
+        c=np.concatenate([part.c[:, :1] for part in parts]),  # to tell whether there are pairs
         width=np.concatenate([part.width for part in parts]),
         loose=np.concatenate([part.loose for part in parts]),
         powers=np.concatenate([mean_powers(part.c) for part in parts]),
@@ -301,7 +301,7 @@ def _within(given: Batches, roots: Doubles, intervals: Sequence[Interval]) -> Do
     edges = np.array([edge for interval in intervals for edge in interval])
     least = float(roots[roots > 0].min(initial=np.inf))
     if (np.searchsorted(z, edges / least) == np.searchsorted(z, edges / float(roots.max()))).all():
-        still = np.vecdot(given.shares, roots == 0)[:, np.newaxis]  # else the same points are inside at every q
+        still = np.vecdot(given.shares, roots == 0)[:, np.newaxis]  # the same points are inside at every other q
         both: Doubles = (1 - still) * _inside(least * z, intervals) + still * _inside(np.zeros(1), intervals)
         return both
     share: Doubles = (given.shares[:, np.newaxis] @ _inside(roots[..., np.newaxis] * z, intervals))[:, 0]
@@ -347,10 +347,10 @@ def _row(sd: Spreads[Doubles], layer: int) -> Spreads[float]:
 
 
 def heavy_tailed(given: Batch, sd: Spreads[float], rms: float) -> Spreads[float]:
-    """Return the spreads where a few entries carry the second moment, so that its tails reach far beyond its sd.
+    """Return the spreads where a few entries carry the second moment, whose distribution then has heavy tails.
 
-    The mean square over the units is drawn many times for one input of each draw, and a fourth of the farthest draw
-    stands for its sd; a batch is taken to narrow it as it narrows the sd.
+    The mean square over the units is drawn many times, for one input each, and its sd is replaced by a fourth of the
+    largest deviation; a batch is taken to narrow it as it narrows the sd.
 
     Args:
         given: The pre-activations.
@@ -380,8 +380,8 @@ def _drawn(width: int) -> tuple[Doubles, Doubles]:
 def _spreads_of_cosine(given: Batches, powers: Doubles) -> Doubles:
     """Return the sd of the mean cosine between inputs, shape (layers,).
 
-    What two inputs have in common of a unit is y; a unit adds M^2 - cosine * Q to the sum, M the mean of its normalized
-    activations over the inputs and Q that of their squares.
+    The part of a unit's pre-activation that all inputs share is y; the unit adds M^2 - cosine * Q to the sum, M the
+    mean of its normalized activations over the inputs and Q that of their squares.
     """
     (y, outer), (z, inner) = normal_grid(_SHARED_POINTS), normal_grid(_OWN_POINTS)
     parts = []
@@ -416,7 +416,7 @@ def spreads_of_slopes(given: Batches, alike: float = 1.0) -> Doubles:
 
     Args:
         given: The pre-activations.
-        alike: The mean squared cosine between dL/dz of different inputs; 1 overrates the spread where it is not known.
+        alike: The mean squared cosine between dL/dz of different inputs; 1, where it is not known, overestimates.
     """
     _, weights = normal_grid(_POINTS)
     powers, parts = mean_powers(given.c), []
@@ -460,12 +460,12 @@ def _averaged(shares: Doubles, values: Doubles) -> Doubles:
 
 
 class Radial(NamedTuple, Generic[Number]):
-    """What becomes of the square of a gradient at the activations in its derivative at the pre-activations.
+    """Factors from the square of a gradient at the activations to that at the pre-activations.
 
     Attributes:
-        along: E f^2 f'^2 / E f^2: of a gradient that points along the activations.
-        kept: E[f f' u]^2 / (q E f^2): of that, what points along the pre-activations.
-        gained: E u^2 f'^2 / q: of one unit of a gradient in any direction, what does.
+        along: E f^2 f'^2 / E f^2, for a gradient that points along the activations.
+        kept: E[f f' u]^2 / (q E f^2), the part of it that points along the pre-activations.
+        gained: E u^2 f'^2 / q, that part for a gradient of one unit in any direction.
     """
 
     along: Number
@@ -475,7 +475,7 @@ class Radial(NamedTuple, Generic[Number]):
 
 @np.errstate(all="ignore")
 def radials(given: Batches) -> Radial[Doubles]:
-    """Return what the direction of the signal does to a gradient in each layer; 0 where f is zero or too large."""
+    """Return these factors for each layer; 0 where f is zero or too large."""
     z, weights = normal_grid(_POINTS)
     parts = []
     for some in _chunks(given):

@@ -1,7 +1,7 @@
-"""The gain that an activation needs: what keeps the signal, what keeps the gradient, and what to take.
+"""The gains of an activation: those that preserve the signal and the gradient, and the recommended one.
 
-A gain is sqrt(fan_in) times the std of a weight, sigma_w of theory. All of it holds in wide layers; its sources are
-those of `critical`.
+A gain is sqrt(fan_in) times the std of a weight, sigma_w of theory. All of it holds for wide layers. Sources: see
+`critical`.
 """
 
 from collections.abc import Callable
@@ -27,17 +27,17 @@ from actdiag.theory.tables import homogeneous_sides
 Fate = Literal["keeps", "settles", "vanishes", "explodes"]
 
 MOST_BIAS = 1e3
-"""The largest std of the biases that a gain is looked for under."""
+"""The largest std of the biases accepted."""
 
 
 class TorchGain(NamedTuple):
-    """What torch.nn.init.calculate_gain says of an activation, and what comes of it in a deep stack.
+    """The gain that torch.nn.init.calculate_gain returns for an activation, and its effect in a deep stack.
 
     Attributes:
-        gain: What it says.
+        gain: The gain.
         fate: Whether the signal keeps any scale, settles at one, vanishes or explodes.
         q: The second moment of the pre-activations where it settles; None where it does not.
-        signal_change: The factor of the signal's rms a layer that it comes to.
+        signal_change: The factor of the signal's rms a layer in the limit.
         gradient_change: That of the gradient's rms; None where it has none.
         chi1: The square of that.
     """
@@ -51,7 +51,7 @@ class TorchGain(NamedTuple):
 
 
 class Gains(NamedTuple):
-    """What theory says of the scale of the weights under one activation.
+    """What theory says about the scale of the weights for one activation.
 
     Attributes:
         name: The activation's.
@@ -60,13 +60,13 @@ class Gains(NamedTuple):
         chi1: The factor of the gradient's second moment a layer at the forward gain.
         chiq: The factor of a small deviation from second moment 1 a layer there.
         gain_reason: Why a gain is None.
-        bias_std: The std of the biases that the critical point was asked for.
-        critical: The critical point under it: the one that a stack reaches, a stable one before others.
+        bias_std: The std of the biases of the critical point.
+        critical: The critical point for it, a stable one where there is one.
         critical_count: How many there are.
         reason: Why there is none.
         half_stable: The critical point at which a deviation of the signal neither grows nor shrinks; None without one.
-        torch: What PyTorch says; None where it says nothing.
-        recommended: What to take.
+        torch: PyTorch's gain; None where it has none.
+        recommended: The recommended gain.
     """
 
     name: str
@@ -85,14 +85,14 @@ class Gains(NamedTuple):
 
 
 def gains(act: Activation, bias_std: float = 0.0) -> Gains:
-    """Return the gains of an elementwise activation, its critical point and what to take.
+    """Return the gains of an elementwise activation, its critical point and the recommended gain.
 
     Args:
         act: The activation.
-        bias_std: The std of the biases to find a critical point under.
+        bias_std: The std of the biases of the critical point.
 
     Raises:
-        InvalidField: The activation is structured, or the std is not one.
+        InvalidField: The activation is structured, or `bias_std` is not a std.
     """
     _check(act, bias_std, "act")
     at_one = moments(act, 1.0)
@@ -139,7 +139,7 @@ def automatic(act: Activation, bias_std: float | None) -> tuple[float, float]:
 
 
 def torch_gain(act: Activation) -> TorchGain | None:
-    """Return what torch.nn.init.calculate_gain says of an activation and what comes of it; None where it says nothing.
+    """Return PyTorch's gain for an activation and its effect; None where PyTorch has none.
 
     The signal starts at the second moment that N(0, 1) inputs give layer 1: the gain squared.
     """
@@ -193,7 +193,7 @@ def _without_gain(second: float, slope: float) -> str:
 
 
 def _without_critical(act: Activation, bias_std: float) -> str:
-    """Return why no weights keep the gradient and hold the signal."""
+    """Return why no weights preserve both gradient and signal."""
     if homogeneous_sides(act) is not None:
         if not moments(act, 1.0).slope:
             return "the slope is 0 almost everywhere"

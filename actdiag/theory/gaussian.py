@@ -1,8 +1,8 @@
 """Gaussian integrals of activations: the only quadrature.
 
-Gauss-Legendre on panels that break where the integrand may bend. Gauss-Hermite is no choice: at a kink it is wrong in
-the third digit, and it cannot see what is steep beside its nodes. Panels that do not resolve the integrand, which the
-last Legendre coefficients show, are halved, so that an oscillating or badly behaved function is followed as well.
+Gauss-Legendre on panels that break where the integrand may have a kink. Gauss-Hermite is not accurate enough: a kink
+makes it wrong in the third digit, and it misses steep parts between its nodes. Panels that do not resolve the
+integrand, by their last Legendre coefficients, are halved, so that oscillating functions are integrated too.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from actdiag.activations import Activation
 from actdiag.arrays import Array, Doubles
 
 REACH, _FAR = 13.0, 38.0
-"""Standard normals are integrated from minus to plus the first: what is beyond weighs 1e-38. The second, where the
-density leaves float64, is the limit for an activation that is zero within the first, or nearly so, or that grows so
-fast that its fourth power does not end there."""
+"""Standard normals are integrated from minus to plus the first: beyond it the weight is 1e-38. The second, where the
+density underflows float64, is the limit for an activation that is (nearly) zero within the first, or that grows so fast
+that its fourth power is not negligible there."""
 
 _NOTHING = 1e-23
-"""A moment under this share of u^2 says that an activation is zero within the reach."""
+"""An activation with moments under this share of u^2 counts as zero within the reach."""
 
 _POINTS = 24
 _TRAILING = 4
@@ -29,25 +29,25 @@ _RESOLVED = 1e-14
 """The share of an integral that the last Legendre coefficients of a panel may hold."""
 
 _JUST_INSIDE, _OF_AN_END = 1e-9, 1e-3
-"""How near to the ends of a panel its series is tried, and what a deviation there counts for: a kink that lies between
-an end and the first node moves the integral by no more."""
+"""How near to the ends of a panel its series is checked, and the weight of a deviation there: a kink between an end and
+the first node changes the integral by no more."""
 
 _GROWS, _OF_THE_LARGEST = 1e-15, 1e-11
-"""A fourth power, weighed, that at the reach is over the second of its largest value there is integrated further, if
-that is over the first of u^4."""
+"""A weighted fourth power is integrated further where at the reach it exceeds the second share of its largest value, if
+that value exceeds the first share of u^4."""
 
 _NOISE = 1e-12
 _MOST_ROUNDS, _MOST_PANELS, _NARROWEST = 60, 2048, 1e-14
 _JUMP, _APART = 1e-9, 1e-15
 _AT_THE_END = 3e-8
-"""A larger share of an integral in the outermost panels says that it goes on beyond the reach."""
+"""An integral with a larger share in the outermost panels is taken to continue beyond the reach."""
 
 
 _ROWS = 128
-"""Outer nodes whose inner integrals are taken at once, so that all their nodes stay in cache."""
+"""Outer nodes whose inner integrals are computed at once, so that all their nodes stay in cache."""
 
-_UNHEARD = 1e-24
-"""Nodes of the outer integral that weigh less are left out."""
+_NEGLIGIBLE_WEIGHT = 1e-24
+"""Nodes of the outer integral with less weight are left out."""
 
 
 class Moments(NamedTuple):
@@ -59,7 +59,7 @@ class Moments(NamedTuple):
         fourth: E f(u)^4.
         slope: E f'(u)^2.
         slope_fourth: E f'(u)^4.
-        mixed: q times the derivative of `second` after q: E f(u) f'(u) u, and what the jumps of f add.
+        mixed: q times the derivative of `second` after q: E f(u) f'(u) u, plus the contribution of the jumps of f.
     """
 
     mean: float
@@ -78,13 +78,13 @@ class Rule(NamedTuple):
 
 
 class _Panel(NamedTuple):
-    """A panel's nodes on [0, 1], their weights, and what tells whether it resolves a function from its values there.
+    """Nodes and weights of a panel on [0, 1], and matrices that check whether values there resolve a function.
 
     Attributes:
         nodes: Shape (points,).
         weights: Shape (points,), adding up to 1.
         trailing: The matrix to the last Legendre coefficients, shape (coefficients, points).
-        ends: The matrix to what the Legendre series has at both ends, shape (2, points).
+        ends: The matrix to the values of the Legendre series at both ends, shape (2, points).
     """
 
     nodes: Doubles
@@ -95,7 +95,7 @@ class _Panel(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _legendre() -> _Panel:
-    # Newton's steps from an approximation of the roots that each converges from (Tricomi 1950), to rounding.
+    # Newton's method from approximations of the roots from which it converges (Tricomi 1950).
     x = -np.cos(np.pi * (4 * np.arange(_POINTS) + 3) / (4 * _POINTS + 2))
     for _ in range(5):
         polynomials, slope = _legendre_polynomials(x)
@@ -123,9 +123,9 @@ def normal_density(z: Array) -> Array:
 
 
 def _bends(kinks: Sequence[float], root_q: float) -> Doubles:
-    """Return where an activation of root_q z may bend sharply, as z: at zero and every kink, and ever nearer to them.
+    """Return z where an activation of root_q z may bend sharply: at zero and every kink, and ever nearer to them.
 
-    The nearest are so near that between them the activation is seen as if q were 1/16.
+    The nearest are so near that between them the activation is resolved as it is at q = 1/16.
     """
     finest = 0.25 / root_q
     halvings = max(int(np.ceil(np.log2(1 / finest))), 0) if finest < 1 else 0
@@ -136,11 +136,11 @@ def _bends(kinks: Sequence[float], root_q: float) -> Doubles:
 
 
 def rule(act: Activation, *q: float) -> Rule:
-    """Return nodes and weights for the expectation of anything made of f and f' over u = sqrt(q) z.
+    """Return nodes and weights for expectations of functions of f and f' over u = sqrt(q) z.
 
     Args:
         act: An elementwise activation.
-        *q: The second moments of the pre-activations, above 0, that the rule is to serve.
+        *q: The second moments of the pre-activations, above 0, that the rule has to resolve.
     """
     return _rule(act, q)
 
@@ -155,7 +155,7 @@ def _rule(act: Activation, q: tuple[float, ...]) -> Rule:
 @lru_cache(maxsize=16)
 @np.errstate(all="ignore")
 def _panels(act: Activation, q: tuple[float, ...]) -> tuple[Doubles, int]:
-    """Return the edges of panels that resolve f^2 and f'^2, and how many it took for one where nothing was known."""
+    """Return the edges of panels that resolve f^2 and f'^2, and into how many an initial panel was cut on average."""
     roots = np.sqrt(np.array(q))
     edges, added, scale = _resolving(act, roots, REACH)
     if (scale < _NOTHING * np.square(REACH * roots)).any() or _grows_beyond(act, roots):
@@ -164,7 +164,7 @@ def _panels(act: Activation, q: tuple[float, ...]) -> tuple[Doubles, int]:
 
 
 def _grows_beyond(act: Activation, roots: Doubles) -> bool:
-    """Return whether f^4 or f'^4, weighed with the density, goes on beyond the reach."""
+    """Return whether f^4 or f'^4, weighted with the density, is not negligible beyond the reach."""
     assert act.derivative is not None
     z = np.arange(-2 * REACH, 2 * REACH + 1) / 2
     u = roots[:, np.newaxis] * z
@@ -175,7 +175,7 @@ def _grows_beyond(act: Activation, roots: Doubles) -> bool:
 
 
 def _resolving(act: Activation, roots: Doubles, reach: float) -> tuple[Doubles, int, Doubles]:
-    """Return what `_panels` does for the roots of q, and E f^2 and E f'^2 as found on the way, shape (2, roots)."""
+    """Return what `_panels` does for the roots of q, and E f^2 and E f'^2, shape (2, roots)."""
     slope = act.derivative
     assert slope is not None
     breaks = [np.arange(-reach, reach + 1), *(kink / roots for kink in act.kinks), _bends(act.kinks, roots.max())]
@@ -200,7 +200,7 @@ def _resolving(act: Activation, roots: Doubles, reach: float) -> tuple[Doubles, 
         beyond = np.abs(squares(np.column_stack([low + inside, high - inside])) - at_nodes @ panel.ends.T).max(axis=3)
         rough = np.maximum(np.abs(at_nodes @ panel.trailing.T).max(axis=3), beyond * _OF_AN_END)
         share = rough * widths / scale[:, :, np.newaxis]
-        # What halving leaves as it was, and is small, is rounding.
+        # A small error that halving does not reduce is rounding.
         unresolved = ((share > _RESOLVED) & ~((rough > before / 4) & (share < _NOISE))).any(axis=(0, 1))
         unresolved &= widths > _NARROWEST * (1 + np.abs(low))
         if not unresolved.any() or len(edges) > _MOST_PANELS:
@@ -264,8 +264,8 @@ def moments_over(act: Activation, *q: float) -> Doubles:
     found = weighed.sum(axis=2)
     sizes = np.abs(weighed, out=weighed)
     outside = sizes[:, :, :_POINTS].sum(axis=2) + sizes[:, :, -_POINTS:].sum(axis=2)
-    goes_on = (outside > _AT_THE_END * sizes.sum(axis=2)) & (found > _NOTHING * np.square(u).max())
-    diverges = ~np.isfinite(found) | goes_on
+    continues = (outside > _AT_THE_END * sizes.sum(axis=2)) & (found > _NOTHING * np.square(u).max())
+    diverges = ~np.isfinite(found) | continues
     diverges |= diverges[1]
     diverges[3:] |= diverges[3]
     found[5] += [_at_jumps(act, one) for one in q]
@@ -276,16 +276,16 @@ def moments_over(act: Activation, *q: float) -> Doubles:
 
 @np.errstate(all="ignore")
 def value_jumps(act: Activation) -> tuple[Doubles, Doubles]:
-    """Return the kinks at which the value of an activation jumps, and by how much its square does there."""
+    """Return the kinks at which the value of an activation jumps, and the jumps of its square."""
     at = np.array(act.kinks, dtype=float)
-    apart = _APART * (1 + np.abs(at))  # so that a shift of the activation does not round one side to the other
+    apart = _APART * (1 + np.abs(at))  # farther than what adding a shift rounds away
     below, above = (np.asarray(act.value(at + side * apart), dtype=float) for side in (-1, 1))
     jumping = np.abs(above - below) > _JUMP * (1 + np.abs(at))
     return at[jumping], (above**2 - below**2)[jumping]
 
 
 def _at_jumps(act: Activation, q: float) -> float:
-    """Return what the jumps of f add to q times the derivative of E f(u)^2 after q."""
+    """Return the contribution of the jumps of f to q times the derivative of E f(u)^2 after q."""
     if not act.kinks:
         return 0.0
     at, rises = value_jumps(act)
@@ -293,7 +293,7 @@ def _at_jumps(act: Activation, q: float) -> float:
 
 
 def _moments_at_zero(act: Activation) -> Moments:
-    """Return the limits for q to 0: f(0), and its one-sided slopes, each taken by half of the inputs."""
+    """Return the limits for q to 0, of f(0) and of its one-sided slopes with weight 1/2 each."""
     assert act.derivative is not None
     value = float(act.value(np.zeros(1))[0])
     slopes = act.derivative(np.array([-1e-300, 1e-300]))
@@ -307,8 +307,8 @@ def pair_moment(act: Activation, q: float, c: float, *, slopes: bool = False, ot
         act: An elementwise activation.
         q: The second moment of u1, above 0.
         c: The correlation, from -1 to 1.
-        slopes: Whether to take f' for f.
-        other_q: The second moment of u2, where it is another.
+        slopes: Whether to use f' in place of f.
+        other_q: The second moment of u2; by default that of u1.
     """
     return _pair_moment(act, float(q), min(max(float(c), -1.0), 1.0), slopes, float(other_q or q))
 
@@ -341,7 +341,7 @@ def _pair_moment(act: Activation, q: float, c: float, slopes: bool, other_q: flo
 
 
 def _outer_rule(act: Activation, root: float, other_root: float, c: float, s: float) -> Rule:
-    """Return the rule of the outer integral: the inner one smooths what bends within over s, and so it bends there."""
+    """Return the rule of the outer integral, which bends where the inner one, smoothed over s, does."""
     edges, _ = _panels(act, (root**2,))
     if c:
         centres = np.array([0.0, *(kink / other_root for kink in act.kinks)]) / c
@@ -350,5 +350,5 @@ def _outer_rule(act: Activation, root: float, other_root: float, c: float, s: fl
         edges = _within(np.concatenate([edges, blurred], axis=None), max(REACH, float(edges[-1])))
     z = _nodes(edges[:-1], edges[1:])
     weights = (normal_density(z) * _legendre().weights * np.diff(edges)[:, np.newaxis]).ravel()
-    heard = weights > _UNHEARD
-    return Rule(z.ravel()[heard], weights[heard])
+    used = weights > _NEGLIGIBLE_WEIGHT
+    return Rule(z.ravel()[used], weights[used])

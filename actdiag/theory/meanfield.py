@@ -1,4 +1,4 @@
-"""Where a signal goes in an infinitely deep stack: fixed points, phases and depth scales.
+"""The limit of a signal in an infinitely deep stack: fixed points, phases and depth scales.
 
 q' = weight E[f(u)^2] + bias over u ~ N(0, q), weight = fan_in Var(W) and bias = Var(b); c follows the same map for two
 inputs. Sources: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, arXiv:1611.01232; Hayou, Doucet & Rousseau
@@ -19,33 +19,36 @@ from actdiag.theory.tables import tables
 from actdiag.theory.types import Phase, Stability
 
 _LOG_Q = (-100.0, 100.0)
-"""Beyond these a signal is taken to vanish or to diverge."""
+"""Beyond these a signal counts as vanished or diverged."""
 
 _BEHIND = 12.0
 _SETTLED, _CROSSED = 1e-13, 1e-11
 _MARGINAL = 1e-9
-"""Factors this near to 1 are 1: what is left of a gain such as sqrt(2) after rounding."""
+"""Factors this close to 1 are 1 but for rounding, as of a gain of sqrt(2)."""
 
 _STEEP = 1e3
 _NEAR_ROOT = 1e-8
-"""A smaller change of ln q is taken from the quadrature, whose rounding is less than what tables may be off by."""
+"""A smaller change of ln q is computed by quadrature, which is more accurate than tables."""
+
+_NEARER = (0.25, 0.5, 0.75, 0.9)
+"""Fractions of the distance to a root at which a nearer one is looked for."""
 
 _PLACES = 8
-"""Places in a unit of ln q that searches share."""
+"""Places a unit of ln q that searches share."""
 
 _NEARBY, _TANGENT = 2.0, 1e-5
 _GRID, _ROUNDS, _LEAST_EXCESS = 65, 9, 1e-15
 
 
 class FixedPoint(NamedTuple):
-    """Where the second moment of the pre-activations goes, and how it behaves there.
+    """The limit of the second moment of the pre-activations, and its stability.
 
     Attributes:
         q: The second moment; 0 where it vanishes, inf where it diverges, None where every q is a fixed point.
-        chi1: What the second moment of dL/dz is multiplied with in a layer there.
-        chiq: What a small deviation of q is multiplied with in a layer there; NaN where q diverges, but the factor at
-            every q of an activation that is linear on both sides of zero.
-        repeller: A fixed point that q moves away from, on the other side; None where there is none.
+        chi1: The factor by which a layer multiplies the second moment of dL/dz there.
+        chiq: The factor by which a layer multiplies a small deviation of q there; NaN where q diverges, unless the
+            activation is linear on both sides of zero, where it is the same at every q.
+        repeller: The nearest unstable fixed point on the side of `start` opposite to q; None where there is none.
     """
 
     q: float | None
@@ -64,7 +67,7 @@ class FixedPoint(NamedTuple):
     def phase(self) -> Phase | None:
         """Whether inputs align and gradients vanish, neither, or both the other way; None where q diverges.
 
-        It is critical where chi1 is 1 to the three digits that it is shown with.
+        It is critical where chi1 is 1 to three digits, the number shown to users.
         """
         if not isfinite(self.chi1) or self.q == inf:
             return None
@@ -74,7 +77,7 @@ class FixedPoint(NamedTuple):
 
 
 def fixed_point(act: Activation, weight: float, bias: float, start: float) -> FixedPoint:
-    """Return where the second moment goes from `start`.
+    """Return the fixed point that the second moment converges to from `start`.
 
     Args:
         act: An elementwise activation.
@@ -102,7 +105,7 @@ def fixed_point(act: Activation, weight: float, bias: float, start: float) -> Fi
 
 
 def destination(act: Activation, weight: float, bias: float, start: float) -> float:
-    """Return the second moment that layers reach from `start`: a fixed point, 0 or inf.
+    """Return the limit of the second moment from `start`: a fixed point, 0 or inf.
 
     It moves towards the nearest fixed point on the side to which its first step goes.
     """
@@ -119,7 +122,7 @@ def destination(act: Activation, weight: float, bias: float, start: float) -> fl
 
 
 def _growth(act: Activation, weight: float, bias: float) -> Callable[[float], float]:
-    """Return what a layer adds to ln q, as a function of ln q: from tables that are there, but for its roots."""
+    """Return what a layer adds to ln q, as a function of ln q: from existing tables, near its roots by quadrature."""
     at = tables(act)
 
     def growth(x: float) -> float:
@@ -144,49 +147,55 @@ def _homogeneous(factor: float, bias: float) -> FixedPoint:
 
 
 def _crossing(growth: Callable[[float], float], x: float, side: int, limits: tuple[float, float]) -> float | None:
-    """Return the nearest x on one side at which `growth` changes its sign; None where it does not within the limits."""
+    """Return the nearest x on one side at which `growth` changes sign; None without one within the limits."""
     sign = 1 if growth(x) > 0 else -1
 
     def height(at: float) -> float:
         return sign * growth(at)
 
-    walked, step = [(x, height(x))], 0.5
+    visited, step = [(x, height(x))], 0.5
     while True:
-        at = _on_lattice(walked[-1][0] + side * step)
+        at = _on_lattice(visited[-1][0] + side * step)
         if not limits[0] < at < limits[1]:
             return None
-        walked.append((at, height(at)))
-        if walked[-1][1] <= -_CROSSED:
-            inside = walked[-2]
-            if len(walked) == 2 and height(_on_lattice(x)) > 0:
+        visited.append((at, height(at)))
+        if visited[-1][1] <= -_CROSSED:
+            inside = visited[-2]
+            if len(visited) == 2 and height(_on_lattice(x)) > 0:
                 inside = _on_lattice(x), height(_on_lattice(x))
-            return _root_between(height, inside, walked[-1])
-        if len(walked) > 2 and walked[-2][1] < min(walked[-3][1], walked[-1][1]):
-            ends = walked[-3][0], at
+            return _root_between(height, inside, visited[-1])
+        if len(visited) > 2 and visited[-2][1] < min(visited[-3][1], visited[-1][1]):
+            ends = visited[-3][0], at
             lowest = find_minimum(height, min(ends), max(ends), _TANGENT)  # two crossings may lie between two steps
             if height(lowest) <= -_CROSSED:
-                return _root_between(height, walked[-3], (lowest, height(lowest)))
+                return _root_between(height, visited[-3], (lowest, height(lowest)))
         step *= 1.5
 
 
 def _on_lattice(x: float) -> float:
-    """Return the nearest of the places that searches from different starts have in common, and are cached at."""
+    """Return the nearest of the places that all searches use, so that the quadrature's cache serves them."""
     return round(x * _PLACES) / _PLACES
 
 
 def _root_between(height: Callable[[float], float], one: tuple[float, float], other: tuple[float, float]) -> float:
-    """Return where `height` is zero between two places, each given with its value there."""
-    return find_root(height, one[0], other[0], one[1], other[1], _SETTLED)
+    """Return where `height` is first zero between two places, each given with its value there."""
+    root = find_root(height, one[0], other[0], one[1], other[1], _SETTLED)
+    for share in _NEARER:
+        place = one[0] + share * (root - one[0])
+        value = height(place)
+        if value <= -_CROSSED:
+            return _root_between(height, one, (place, value))
+    return root
 
 
 def _touching(growth: Callable[[float], float], x: float) -> float | None:
-    """Return where `growth` comes to zero near x without a change of sign: a fixed point that holds from one side."""
+    """Return where `growth` touches zero near x without a change of sign: a fixed point stable from one side."""
     lowest = find_minimum(lambda at: abs(growth(at)), x - _NEARBY, x + _NEARBY, _TANGENT)
     return lowest if abs(growth(lowest)) <= _TANGENT**2 else None
 
 
 def correlation_fixed_point(act: Activation, weight: float, bias: float, point: FixedPoint) -> tuple[float, float]:
-    """Return the correlation c* that two inputs go to at a fixed point of q, and what a deviation is multiplied with.
+    """Return the limit c* of the correlation of two inputs at a fixed point of q, and the factor of a deviation.
 
     1 where chi1 is at most 1; else the largest one under 1.
     """
@@ -194,7 +203,7 @@ def correlation_fixed_point(act: Activation, weight: float, bias: float, point: 
     assert q is not None
     if point.chi1 <= 1 + sqrt(_MARGINAL):
         return 1.0, point.chi1
-    if q == 0:  # the signal vanishes into what is linear there
+    if q == 0:  # where the activation is linear
         return 1.0, point.chi1
     at, all_q = tables(act), np.full(_GRID, q)
     share = weight * moments(act, q).second / q
@@ -221,7 +230,7 @@ def correlation_fixed_point(act: Activation, weight: float, bias: float, point: 
 
 
 def depth_scale(factor: float) -> float | None:
-    """Return the layers in which what is multiplied with `factor` a layer falls to 1/e; None where it does not fall."""
+    """Return the number of layers in which a deviation, times `factor` a layer, falls to 1/e; None if it does not."""
     if not 0 < factor < 1 - _MARGINAL:
         return 0.0 if factor == 0 else None
     return -1 / log(factor)

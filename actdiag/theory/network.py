@@ -1,4 +1,4 @@
-"""Theory beside a run of a network of ops: each node from what was measured of the values that it reads."""
+"""Comparison of a run of a network of ops with theory: each node from measurements of the values that it reads."""
 
 from collections.abc import Sequence
 from math import sqrt

@@ -1,8 +1,8 @@
-"""What theory expects of a layer, given what was measured of the layer before it: one step, and what fails it.
+"""What theory expects of a layer, given what was measured of the layer below: one step, and its test.
 
 Given the activations of a layer, the pre-activations of the next are Gaussian with known second moments and
-correlations, whatever came before. So the map applied to what was measured is a test, where a free-running prediction
-drifts away from any one run. Many layers are taken at once.
+correlations, whatever came before. So the map applied to what was measured can be tested, whereas a free-running
+prediction deviates more with every layer. Many layers are computed at once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,13 +35,13 @@ FLAGGED = 4.0
 """A number is flagged that is over this many sd from what is expected."""
 
 _RARE = 1e-3
-"""A smaller share of entries is beyond the grid that spreads are taken on."""
+"""A smaller share of entries is beyond the grid of spreads."""
 
 _FEW_UNITS = 0.1
 """Where the kurtosis of a layer is over this share of its width, a few of its units carry the signal of an input."""
 
 _NO_MEAN = 1e-12
-"""A smaller share of the rms is what rounding leaves of a mean that is 0."""
+"""A mean under this share of the rms is rounding."""
 
 _MOST_KURTOSIS = 1e5
 """Over this share E f^4 / (E f^2)^2 the entries that carry the second moment are too rare for a layer to hold them."""
@@ -63,10 +63,10 @@ class PreActivationTheory(NamedTuple):
         act: The activation, shifted by the mean of the biases.
         centre: That mean.
         q: Second moments of groups of inputs about it, shape (layers, groups).
-        shares: The share of the inputs in each group; 0 fills up layers with fewer groups.
+        shares: The share of the inputs in each group; padded with 0.
         first: Those of one input of each pair, shape (layers, pairs).
         second: Those of the other.
-        c: Correlations of the pairs; NaN fills up layers with fewer pairs.
+        c: Correlations of the pairs; padded with NaN.
         fit: The factor on the variance of the weights that fits them to the batch, 1 where nothing does, shape
             (layers,).
         below: The pairs' cosines in the layer below, shape (layers, pairs).
@@ -89,13 +89,13 @@ class PreActivationTheory(NamedTuple):
     batch: int
 
     def average(self, values: Doubles) -> Doubles:
-        """Return the mean over the inputs of each layer of what is known of each group, shape (layers,)."""
+        """Return the mean over the inputs of each layer of values of each group, shape (layers,)."""
         with np.errstate(invalid="ignore"):
             average: Doubles = np.vecdot(self.shares, values)
         return average
 
     def batches(self) -> Batches:
-        """Return what spreads follow from."""
+        """Return the arguments of spreads."""
         return Batches(self.act, self.q, self.shares, self.c, self.width, self.batch, np.ones(len(self.q)))
 
 
@@ -201,19 +201,19 @@ def _estimates(values: Doubles, spreads: Doubles) -> list[Estimate]:
 
 
 def means_or_zeros(means: Doubles, rms: Doubles) -> Doubles:
-    """Return means of activations; 0 where they are what rounding leaves of nothing, under 1e-12 of the rms."""
+    """Return means of activations; 0 where they are rounding, under 1e-12 of the rms."""
     return np.where(np.abs(means) >= _NO_MEAN * rms, means, 0.0)
 
 
 def _shares(shares: Doubles, sd: Doubles, width: Doubles) -> list[Estimate]:
-    """Return shares of entries with their spread; a rare one strikes a unit for all inputs at once."""
+    """Return shares of entries with their spread; a rare event concerns all inputs of a unit at once."""
     return _estimates(shares, np.where(shares > _RARE, sd, np.sqrt(np.maximum(shares * (1 - shares), 0) / width)))
 
 
 def _cosines(z: PreActivationTheory, sd: Spreads[Doubles]) -> list[Estimate | None]:
-    """Return the mean cosine over all pairs of inputs of each layer, from what becomes of some of them.
+    """Return the mean cosine over all pairs of inputs of each layer, from those of some of them.
 
-    None without pairs, and where so few units carry the signal that the cosine of two inputs is no mean over units.
+    None without pairs, and where so few units carry the signal that the cosine of two inputs is not a mean over units.
     """
     known = ~np.isnan(z.c)
     if not known.any():
@@ -227,7 +227,7 @@ def _cosines(z: PreActivationTheory, sd: Spreads[Doubles]) -> list[Estimate | No
         average: Doubles = np.where(known, values, 0).sum(axis=1) / count
         return average
 
-    # All pairs are known in the layer below: the regression on it carries what these pairs miss (Cochran 1977, ch. 7).
+    # All pairs are known in the layer below: a regression on it corrects for the sample (Cochran 1977, ch. 7).
     of_below, of_above = mean(z.below), mean(above)
     apart, deviations = z.below - of_below[:, np.newaxis], above - of_above[:, np.newaxis]
     scatter = mean(np.square(apart))
@@ -265,7 +265,7 @@ def flagged(within: NumberFormat, estimates: LayerEstimates, stats: LayerStats) 
 
 
 def _compared(estimates: LayerEstimates, stats: LayerStats) -> Iterator[tuple[str, Estimate, float, float]]:
-    """Yield (name, what is expected, what was measured, the size of what rounding may lose a part of)."""
+    """Yield (name, what is expected, what was measured, the size that rounding is relative to)."""
     z, of_z = stats.pre_activation, estimates.pre_activation
     measured = (
         ("mean", estimates.mean, stats.mean, stats.rms),
@@ -290,8 +290,8 @@ def expected_gradients(
     """Return what theory expects of dL/dz of layers, given what was measured of the layer above each.
 
     The weights that carry it back are taken as independent of those that carried the signal forward (Schoenholz et al.
-    2017, arXiv:1611.01232), but for the one direction in which they are known: what points along z above points along a
-    here.
+    2017, arXiv:1611.01232), but for one direction, in which they are known: the part along z above comes from the part
+    along a here.
 
     Args:
         z: The pre-activations of the layers.

@@ -11,16 +11,16 @@ from actdiag.theory.gaussian import value_jumps
 from actdiag.theory.tables import ORDERS, Curves, Tables
 
 _NEAR, _FAR = 0.5, 1.4
-"""Angles that the interpolation towards parallel inputs rests on. At the nearer one cos^128 has become 6e-8."""
+"""Angles between which the cosine of nearly parallel inputs is interpolated. cos(.5)^128 is 6e-8."""
 
 _ANGLES = 12
 _CONVERGED = 1e-11
 _HELD = 1e-6
-"""A cosine may be so far beyond its bounds, which rest on shares and moments that are interpolated themselves."""
+"""Tolerance of the bounds of a cosine, which are computed from interpolated shares and moments."""
 
 _FEW = 16
 _LEFT_OUT = 1e-15
-"""What the powers of a correlation may add up to in the orders that are left out because it is small."""
+"""Largest power of a small correlation in the orders that are left out."""
 
 
 def pair_cosines(tables: Tables, q1: Doubles, q2: Doubles, c: Doubles) -> Doubles:
@@ -28,10 +28,10 @@ def pair_cosines(tables: Tables, q1: Doubles, q2: Doubles, c: Doubles) -> Double
 
     By Mehler's formula it is the sum over n of a_n(q1) a_n(q2) c^n, a_n the shares of the Hermite polynomials. Where
     inputs are so nearly parallel that the sum converges slowly, it is interpolated in the angle, in which it is smooth,
-    between angles where it has converged and angle 0, where the value and the curvature are known moments. Two inputs
-    of one q are exact there; of different q, as near as what both leave out of the sum is alike. Where the cosine has
+    between angles where it has converged and angle 0, where the value and the curvature are known moments. Inputs
+    of one q are exact there, of different q approximate, by the orders left out of both. Where the cosine has
     fallen between angle 0 and those angles, as that of an activation that oscillates within a small part of q, it is
-    held to what the orders left out can add.
+    bounded by what the orders left out can add.
 
     Args:
         tables: Of an elementwise activation.
@@ -74,8 +74,8 @@ def cosine_slope(tables: Tables, q: float, c: float) -> float:
         n = np.arange(1, ORDERS)
         return float(np.dot(n * np.square(tables.hermite(at)[0, 1:]), c ** (n - 1.0)))
     step = min(1e-5, (1 - c) / 2)
-    beside = pair_cosines(tables, np.full(2, q), np.full(2, q), np.array([c - step, c + step]))
-    return float(beside[1] - beside[0]) / (2 * step) if step else float("nan")
+    around = pair_cosines(tables, np.full(2, q), np.full(2, q), np.array([c - step, c + step]))
+    return float(around[1] - around[0]) / (2 * step) if step else float("nan")
 
 
 def _homogeneous_cosines(below: float, above: float, c: Doubles) -> Doubles:
@@ -102,7 +102,7 @@ def _sum_of_powers(products: Doubles, c: Doubles) -> Doubles:
 
 
 def _left_out(one: Doubles, other: Doubles) -> Doubles:
-    """Return what the sum has beyond the orders that are kept at angle 0, where inputs of one q have 1 in all."""
+    """Return the sum over the orders left out at angle 0, where the cosine of inputs of one q is 1."""
     rest: Doubles = np.maximum(1 - np.vecdot(one, one), 0)
     return rest if other is one else np.sqrt(rest * np.maximum(1 - np.vecdot(other, other), 0))
 
@@ -141,7 +141,7 @@ def _about_parallel(
     q2: Doubles,
     known: Curves | None = None,
 ) -> _AboutParallel:
-    """Return what the Hermite shares at q1 and q2 tell of nearly parallel inputs; `known` the curves at q1 = q2."""
+    """Return the cosine of nearly parallel inputs from Hermite shares at q1 and q2; `known`: the curves at q1 = q2."""
     nodes, powers, _ = _known_angles()
     products, n = one * other, np.arange(ORDERS)
     at_nodes = products @ powers
@@ -169,8 +169,8 @@ def _towards_parallel(about: _AboutParallel, c: Doubles, summed: Doubles) -> Dou
     shares_of_nodes = barycentric / (angle[:, np.newaxis] - nodes)
     interpolated = np.vecdot(shares_of_nodes, about.smooth) / shares_of_nodes.sum(axis=1)
     found: Doubles = here + angle**about.order * interpolated
-    # Left out of the sum is that of squares, `rest` in all, times c^n: at most rest c^ORDERS, and by Jensen's
-    # inequality at least rest c^m, m their mean order. Of different q their sign is not known.
+    # The orders left out add squares, `rest` in total, times c^n: at most rest c^ORDERS, and by Jensen's inequality at
+    # least rest c^m, m their mean order. For different q they are products, whose sign is not known.
     most = about.rest * c**ORDERS
     least = np.where(about.signed, -most, about.rest * c**about.mean_order)
     found = np.where(found > summed + most + _HELD, summed + most, found)
@@ -250,7 +250,7 @@ _COSINE_NEAR = float(np.cos(_NEAR))
 
 @np.errstate(all="ignore")
 def _at_angle_zero(tables: Tables, q1: Doubles, q2: Doubles) -> Doubles:
-    """Return the cosine of inputs that differ in length alone, integrated between the kinks of both."""
+    """Return the cosine of inputs that differ only in length, integrated between the kinks of both."""
     x, legendre = np.polynomial.legendre.leggauss(_PARALLEL_POINTS)
     roots = np.sqrt(np.array([q1, q2]))
     evenly = np.broadcast_to(np.arange(-_PARALLEL_REACH, _PARALLEL_REACH + 1, 2), (len(q1), _PARALLEL_REACH + 1))

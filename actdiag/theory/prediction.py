@@ -27,14 +27,14 @@ from actdiag.theory.tables import Curves
 from actdiag.theory.types import Estimate, LayerEstimates, PreActivationEstimates
 
 _MOST_VARIANCE = 1e4
-"""Of a log second moment: where nothing is known any more."""
+"""Largest variance of a log second moment."""
 
 _MOST_OF_A_SHARE = 0.5
 _SAME = 1e-12
 
 
 def predict(stack: Stack, seen: InputSample | None = None, top: float | None = None) -> tuple[LayerEstimates, ...]:
-    """Return what theory predicts of every layer, running free from the input.
+    """Return what theory predicts of every layer from the input alone.
 
     Args:
         stack: The stack.
@@ -65,7 +65,7 @@ def predict_along(
     if not len(flow.q):
         return nothing
     sd = _spreads(recipe, flow, sample)
-    passed = flow.share * (not recipe.fitted)  # of a small change of the log second moment below, in that of q
+    passed = flow.share * (not recipe.fitted)  # the part of a small change of the log second moment below in that of q
     drift = _drift(passed, flow.degree, sd)
     around = curves_around(recipe.act, flow.q)
     forward = _forward(recipe, flow, around, sd, drift, pairs=len(sample.cosines) > 0)
@@ -82,7 +82,7 @@ def _forward(
     act, q, curves = recipe.act, flow.q, flow.curves
     std, rms, root = _std(curves), np.sqrt(curves.second), np.sqrt(q)
     z_rms = np.sqrt(q + recipe.centre**2)
-    wander = np.sqrt(drift)  # of ln q from run to run, which carries what follows from q along
+    sd_of_log_q = np.sqrt(drift)  # from run to run, which everything that depends on q inherits
     # Given the layer below, the deviation of a contains that of z.
     z_std = root * np.sqrt(drift / 4 + np.square(0.0 if recipe.fitted else sd.z_rms))
     z_mean = sd.z_mean * root
@@ -90,7 +90,7 @@ def _forward(
     zero, saturated = zero_intervals(act, recipe.dtype), saturated_intervals(act)
 
     def joined(own: Doubles, per_log_q: Doubles) -> Doubles:
-        spread: Doubles = np.sqrt(np.square(own) + np.square(per_log_q * wander))
+        spread: Doubles = np.sqrt(np.square(own) + np.square(per_log_q * sd_of_log_q))
         return spread
 
     def slope(low: Doubles, high: Doubles) -> Doubles:
@@ -140,9 +140,9 @@ def _std(curves: Curves) -> Doubles:
 def _drift(passed: Doubles, degree: Doubles, sd: Spreads[Doubles]) -> Doubles:
     """Return the variance of ln q of each layer that comes from the layers below it, from run to run.
 
-    A layer of n units adds K/n to that of the second moment of its activations, K the kurtosis that a batch leaves, and
-    hands on what it got, times the square of its local degree (Hanin & Nica 2019, arXiv:1812.05994; Roberts, Yaida &
-    Hanin 2022, arXiv:2106.10165).
+    A layer of n units adds K/n to that of the second moment of its activations, K the kurtosis within a batch, and
+    passes on that of the layer below times the square of its local degree (Hanin & Nica 2019, arXiv:1812.05994;
+    Roberts, Yaida & Hanin 2022, arXiv:2106.10165).
     """
     drift = np.empty_like(passed)
     below = 0.0
@@ -160,7 +160,7 @@ def _dead(recipe: Layers, flow: Flow) -> list[Estimate]:
 
 
 def _cosines(flow: Flow, own: Doubles) -> list[Estimate]:
-    """Return the mean cosines; their deviation is handed on times the slope between the two that are followed."""
+    """Return the mean cosines; a deviation is passed on times the slope between the outer two pairs."""
     apart = flow.c[:, 2] - flow.c[:, 1]
     gained = (flow.cosines[:, 2] - flow.cosines[:, 1]) * flow.share
     slopes = np.divide(gained, apart, out=np.zeros_like(apart), where=apart > _SAME)
@@ -174,7 +174,7 @@ def _cosines(flow: Flow, own: Doubles) -> list[Estimate]:
 def _spreads(recipe: Layers, flow: Flow, sample: InputSample) -> Spreads[Doubles]:
     """Return the spreads of all layers given the layer before, of z and a relative to their rms."""
     act, pairs = recipe.act, len(sample.cosines) > 0
-    # The biases are free even where the weights keep every length.
+    # The biases are free even where the weights preserve every length.
     passed = flow.share * (not recipe.fitted)
     loose = np.round(1 - (1 - np.array(recipe.loose[: len(flow.q)])) * np.square(passed), 2).tolist()
     c = flow.c[:, 1:] if pairs else np.empty((len(flow.q), 0))

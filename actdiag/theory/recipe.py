@@ -1,4 +1,4 @@
-"""A stack as theory sees it: its recipe layer by layer."""
+"""The recipe of a stack for theory: the moments of weights and biases, layer by layer."""
 
 from typing import NamedTuple
 
@@ -15,9 +15,9 @@ class Layers(NamedTuple):
     Attributes:
         act: The activation, shifted by the mean of the biases.
         centre: That mean.
-        loose: Of each layer, what `Batch` has it to be.
+        loose: `Batch.loose` of each layer.
         fitted: Whether the weights are fitted to the batch.
-        weight: sigma_w^2 = fan_in Var(W) of each layer, before that.
+        weight: sigma_w^2 = fan_in Var(W) of each layer, before any fit.
         back: fan_out Var(W) of each layer.
         bias: sigma_b^2 of each layer.
         widths: The units.
@@ -52,7 +52,7 @@ def layers_of(stack: Stack) -> Layers:
     """Return a stack's recipe."""
     numbers = range(1, stack.depth + 1)
     each = [(stack.fan_in(number), stack.columns(number)) for number in numbers]
-    first = dict(zip(reversed(each), reversed(numbers), strict=True))  # a layer of each shape
+    first = dict(zip(each, numbers, strict=True))  # a layer of each shape
     std = {shape: stack.weight_std(number) for shape, number in first.items()}
     bias = {shape: stack.bias_spread(number) for shape, number in first.items()}
     centre = bias[each[0]][0]

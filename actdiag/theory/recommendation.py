@@ -1,4 +1,4 @@
-"""One gain to take, with its reason: also where none is good."""
+"""The recommended gain of an activation with its reason, also where no gain is good."""
 
 from math import inf, isfinite, log, sqrt
 from typing import NamedTuple
@@ -14,26 +14,26 @@ from actdiag.theory.regions import chance_within, saturated_intervals
 from actdiag.theory.tables import homogeneous_sides
 
 MOST_SATURATED = 1 / 3
-"""The share of saturated units from which a critical point is no good place to train from."""
+"""The share of saturated units from which a critical point is not good to train from."""
 
 _LAYERS, _STRAY = 30, 2.0
-"""A stack holds a point if, that many layers up, its second moment is on the way there or this factor beyond it."""
+"""A stack stays at a point if after this many layers its second moment is at most this factor beyond it."""
 
 _RETURNS = 0.9
-"""Where no gain is good, deviations of the signal are to shrink to this share a layer at least."""
+"""Where no gain is good, the factor of a deviation of the signal a layer may be this at most."""
 
 _LEAST_Q, _MOST_Q = 1e-2, 1e2
 _ROUNDING = 1e-9
 
 
 class Recommendation(NamedTuple):
-    """What to take.
+    """The recommended weights and biases.
 
     Attributes:
         gain: sqrt(fan_in) times the std of a weight.
         bias_std: The std of a bias.
         reason: Why, in words.
-        good: Whether the gain keeps signal and gradient of a deep stack.
+        good: Whether the gain preserves signal and gradient of a deep stack.
     """
 
     gain: float
@@ -45,17 +45,17 @@ class Recommendation(NamedTuple):
 def recommend(
     act: Activation, bias_std: float, critical: CriticalPoint | None, half_stable: CriticalPoint | None
 ) -> Recommendation:
-    """Return the gain to take.
+    """Return the recommended gain.
 
-    Where the activation is linear on both sides of 0, it is the gain that keeps both; else the critical point under the
-    asked biases, if a stack that starts from N(0, 1) inputs stays there; else the half-stable point. Else none is good,
-    and the least bad is a gain under which the signal holds while the gradient changes as little as can be.
+    For an activation that is linear on both sides of 0 it is the gain that preserves signal and gradient; else the
+    critical point for the biases, if a stack with N(0, 1) inputs stays there; else the half-stable point. Else no gain
+    is good, and the least bad one preserves the signal with the smallest possible change of the gradient.
 
     Args:
         act: An elementwise activation.
-        bias_std: The std of the biases asked for.
+        bias_std: The std of the biases.
         critical: The critical point under it.
-        half_stable: The half-stable point; None where there is none, or where the biases are to stay as asked.
+        half_stable: The half-stable point; None where there is none, or where the biases are fixed.
     """
     sides = homogeneous_sides(act)
     if sides is not None and 0 < sides[0] ** 2 + sides[1] ** 2 < inf:
@@ -76,7 +76,7 @@ def _linear_on_both_sides(act: Activation, sides: tuple[float, float], bias_std:
 
 
 def _holds(act: Activation, point: CriticalPoint) -> bool:
-    """Return whether the second moment of a stack with N(0, 1) inputs stays between where it starts and the point."""
+    """Return whether the second moment of a stack with N(0, 1) inputs stays between its start and the point."""
     assert point.q is not None
     start = point.sigma_w**2 + point.sigma_b**2
     end = after_layers(act, point.sigma_w, point.sigma_b, start, _LAYERS)
@@ -151,7 +151,7 @@ def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None)
 
 
 def _least_bad_stable(act: Activation, bias_std: float) -> tuple[float, float] | None:
-    """Return (gain, q): of those that a stack settles at, the fixed point where the gradient changes least."""
+    """Return (gain, q) of the stable fixed point where the gradient changes least."""
 
     def gain_at(q: float) -> float:
         second = moments(act, q).second

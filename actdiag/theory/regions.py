@@ -1,4 +1,4 @@
-"""Where an activation is exactly zero or counts as saturated, and how likely a pre-activation is to be there."""
+"""Intervals where an activation is exactly zero or counts as saturated, and the probability of being there."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -15,18 +15,18 @@ Interval = tuple[float, float]
 
 _SMALLEST, _LARGEST = 1e-30, 1e9
 _POINT = 1e-20
-"""A narrower interval is a point to every pre-activation that is not as small itself."""
+"""A narrower interval counts as a point."""
 
 
 @lru_cache(maxsize=64)
 @np.errstate(all="ignore")
 def zero_intervals(act: Activation, dtype: str) -> tuple[Interval, ...]:
-    """Return where the value of an activation, computed in `dtype`, is exactly zero, single points left out."""
+    """Return where the value of an activation, computed in `dtype`, is exactly zero, without single points."""
     near, far = np.geomspace(_SMALLEST, 1e-2, 281), np.geomspace(20, _LARGEST, 241)
     away = np.concatenate([near, np.arange(1, 2561) / 128, far])
     kinks = np.array(act.kinks, dtype=float)
-    beside = [kinks, np.nextafter(kinks, inf), np.nextafter(kinks, -inf)]
-    x = np.sort(np.concatenate([-away, [0.0], away, *beside]))
+    next_to_kinks = [kinks, np.nextafter(kinks, inf), np.nextafter(kinks, -inf)]
+    x = np.sort(np.concatenate([-away, [0.0], away, *next_to_kinks]))
     zero = _is_zero(act, x, dtype)
     starts = np.flatnonzero(zero & ~np.r_[False, zero[:-1]])
     ends = np.flatnonzero(zero & ~np.r_[zero[1:], False])
@@ -50,7 +50,7 @@ def _edge(act: Activation, dtype: str, inside: float, outside: float) -> float:
 
 
 def saturated_intervals(act: Activation) -> tuple[Interval, ...]:
-    """Return where pre-activations count as saturated."""
+    """Return the intervals where pre-activations count as saturated."""
     known = traits(act)
     below = () if known.saturated_below is None else ((-inf, known.saturated_below),)
     above = () if known.saturated_above is None else ((known.saturated_above, inf),)
@@ -62,14 +62,14 @@ def chance_within(intervals: Sequence[Interval], q: Doubles) -> Doubles:
     total = np.zeros(q.shape)
     std = np.sqrt(q)
     for low, high in intervals:
-        if low > 0:  # the upper tail keeps its digits as the lower one
+        if low > 0:  # the lower tail is accurate to the last digit
             low, high = -high, -low
         total += np.where(std > 0, _cdf_over(high, std) - _cdf_over(low, std), float(low <= 0 <= high))
     return total
 
 
 def _cdf_over(edge: float, std: Doubles) -> Doubles:
-    """Return the normal distribution function at edge / std, of the shape of std; of std 0 it has no meaning."""
+    """Return the normal distribution function at edge / std, of the shape of std; meaningless at std 0."""
     if edge in (-inf, 0, inf):
         return np.full(std.shape, 0.5 + 0.5 * np.sign(edge))
     values = [_cdf(edge / one) if one else 0.0 for one in std.ravel().tolist()]
@@ -79,7 +79,7 @@ def _cdf_over(edge: float, std: Doubles) -> Doubles:
 def chance_of_zero(act: Activation, dtype: str, q: Doubles) -> Doubles:
     """Return the chance that an activation of u ~ N(0, q), computed in `dtype`, is exactly zero, of the shape of q.
 
-    Where q is 0, so is u, and the activation is zero if f(0) is, also where no other point is.
+    At q = 0 it is 1 if f(0) is zero, even where f is zero at no other point.
     """
     chance = chance_within(zero_intervals(act, dtype), q)
     chance[q == 0] = float(_is_zero(act, np.zeros(1), dtype)[0])
@@ -108,7 +108,7 @@ def expected_dead_fraction(act: Activation, q: float, c: float, batch: int) -> f
 
 
 def expected_dead_fractions(act: Activation, q: Doubles, c: Doubles, batch: int) -> Doubles:
-    """Return the share of units that are dead on all of `batch` inputs by chance, shape (layers,).
+    """Return the expected share of units that are dead on all of `batch` inputs, shape (layers,).
 
     A unit's pre-activations over the batch share a part y ~ N(0, 1) and differ in the rest: it is dead when all of
     them fall where the activation is flat.
@@ -117,7 +117,7 @@ def expected_dead_fractions(act: Activation, q: Doubles, c: Doubles, batch: int)
         act: An elementwise activation.
         q: Second moments of the pre-activations, shape (layers,).
         c: Their correlation between inputs, taken as the same for all pairs, shape (layers,).
-        batch: How many inputs.
+        batch: The number of inputs.
     """
     edges = traits(act)
     below, above = edges.dead_below, edges.dead_above

@@ -1,4 +1,4 @@
-"""Samples of activations that theory predicts the next layer from: second moments, and cosines of some pairs."""
+"""Samples of activations from which theory predicts the next layer: second moments, and cosines of some pairs."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -61,7 +61,7 @@ def sample_inputs(activations: Array, squares: Doubles, cosine: float | None) ->
         none = np.empty(0)
         return InputSample(seconds, shares, none, none, none, 0.0)
     products = np.empty(len(one))
-    rows = max(_ENTRIES_AT_ONCE // width, 1)  # a few at a time, so that no fresh memory has to be mapped for them
+    rows = max(_ENTRIES_AT_ONCE // width, 1)  # a few at a time, so that memory is reused
     for some in cut(len(one), rows):
         products[some] = np.vecdot(activations[one[some]].astype(float), activations[other[some]].astype(float))
     cosines = np.clip(products / np.sqrt(squares[one]) / np.sqrt(squares[other]), -1, 1)
@@ -85,7 +85,7 @@ def _grouped(seconds: Doubles) -> tuple[Doubles, Doubles]:
 
 @lru_cache(maxsize=8)
 def _pairs(batch: int) -> tuple[Counts, Counts]:
-    """Return the indices of different pairs of inputs, far from each other in the order they came in."""
+    """Return the indices of different pairs of inputs, far apart in the batch."""
     one: list[int] = []
     other: list[int] = []
     for distance in range(batch // 2, 0, -1):

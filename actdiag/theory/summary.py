@@ -1,4 +1,4 @@
-"""What theory says of a stack as a whole: where its signal goes, its phase, and how deep it can be."""
+"""What theory says of a stack as a whole: the limit of its signal, its phase, and how deep it can be."""
 
 from math import exp, inf, isfinite, log, nan
 
@@ -14,13 +14,13 @@ from actdiag.theory.recipe import Layers
 from actdiag.theory.types import Horizon, StackTheory
 
 FOLD = 1000.0
-"""A signal or a gradient that has changed this many times has left what training can take."""
+"""A signal or a gradient that has changed by this factor is beyond what can be trained."""
 
 ALIKE = 1e-3
-"""Inputs whose 1 - cosine is under this cannot be told apart."""
+"""Inputs whose 1 - cosine is under this cannot be distinguished."""
 
 FARTHEST = 100_000
-"""Layers that a horizon looks ahead."""
+"""Largest horizon, in layers."""
 
 _LOOKED_AT = 100
 _STEADY = 1e-3
@@ -34,7 +34,7 @@ _LOOKED_INTO = ("float16", "bfloat16", "float32")
 
 
 def extended(recipe: Layers) -> Layers:
-    """Return a stack's recipe, continued with its typical layer as far as a horizon looks."""
+    """Return a stack's recipe, continued with its typical layer to the layers that horizons are computed from."""
     more = max(_LOOKED_AT - len(recipe.weight), 0)
     weight, bias = _typical(recipe)
     return recipe._replace(
@@ -52,7 +52,7 @@ def _typical(recipe: Layers) -> tuple[float, float]:
 
 
 def summarize(recipe: Layers, flow: Flow) -> StackTheory:
-    """Return what theory says of a stack, `flow` following its extended recipe."""
+    """Return what theory says of a stack, given the flow of its extended recipe."""
     act = recipe.act
     weight, bias = _typical(recipe)
     if recipe.fitted:
@@ -86,7 +86,7 @@ def summarize(recipe: Layers, flow: Flow) -> StackTheory:
 
 
 def _fitted_point(act: Activation, bias: float) -> tuple[float, FixedPoint]:
-    """Return the weight that brings z to a std of 1, and the fixed point that this makes of q = 1."""
+    """Return the weight that brings z to a std of 1, and the fixed point q = 1 that follows."""
     known = moments(act, 1.0)
     weight = max(1 - bias, 0.0) / known.second
     return weight, FixedPoint(1.0, weight * known.slope, 0.0)
@@ -131,9 +131,9 @@ def _first_above_zero(excess: Doubles) -> tuple[list[int | None], list[int | Non
 
 
 def _extrapolated(end: list[float], last: int) -> int | None:
-    """Return the layer at which what the last layers show comes above zero, if it goes on as it ends.
+    """Return the layer at which a quantity exceeds zero, extrapolated from the last layers.
 
-    It does so evenly, as where a fixed point is left or approached exponentially, or evenly in the logarithm of depth,
+    It grows evenly, as where a fixed point is left or approached exponentially, or evenly in the logarithm of depth,
     as at a critical point.
 
     Args:

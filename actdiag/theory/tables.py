@@ -1,7 +1,7 @@
-"""The Gaussian integrals of one activation as functions of q, tabulated where they are asked for.
+"""The Gaussian integrals of one activation as functions of q, tabulated on demand.
 
-A stack asks for them at every layer, and for many inputs at each, which a quadrature would take longer for than the
-run itself. What is published comes from the quadrature; tables are held to it by tests.
+They are needed at every layer, and for many inputs at each: quadrature would take longer than the run itself. Tests
+hold tables to the quadrature.
 """
 
 from collections.abc import Callable
@@ -19,20 +19,20 @@ from actdiag.theory.gaussian import Moments, moments, moments_over, rule
 Flags = NDArray[np.bool_]
 
 ORDERS = 128
-"""Hermite coefficients that are kept of an activation."""
+"""Number of Hermite coefficients of an activation."""
 
 _NODES = 14
 """Chebyshev nodes in a panel."""
 
 _NEAR, _WIDE = 4, 4
-"""Beyond the first |ln q|, panels are as wide as the second where that resolves their curves."""
+"""Beyond the first |ln q| panels have the second width where that resolves all curves."""
 
 _WIDTHS = (1.0, 0.5, 0.25)
-"""The widths of other panels: the first that resolves all curves, or the last."""
+"""Widths of other panels, in the order in which they are tried."""
 
 _WIDE_RESOLVED, _RESOLVED, _SHARES_RESOLVED = 1e-12, 1e-9, 1e-7
-"""What the last coefficients of a resolved series may hold: of a wide panel; of the others; of the cosine at .85, where
-the sum over Hermite orders has just converged, in those of the shares."""
+"""Largest last coefficients of a resolved series: on a wide panel; on the others; for Hermite shares, their sum at a
+correlation of .85, where the sum over orders has just converged."""
 
 _AT_ONCE = 128
 _LEAST_Q, _MOST_Q = 1e-299, 1e299
@@ -70,13 +70,13 @@ class _Series(NamedTuple):
 
 
 class _Panels:
-    """Curves over ln q, as Chebyshev series on panels that are made where they are asked for.
+    """Curves over ln q, as Chebyshev series on panels that are made on demand.
 
     A panel is a pair: the ln q where it starts, and its width.
 
     Args:
         columns: The curves at several q, by quadrature, as an array of shape (q, columns).
-        resolved: The last coefficients of each column and the sizes of the columns, to whether a series resolves them.
+        resolved: (last coefficients of each column, sizes of the columns) to whether the series resolves each.
     """
 
     def __init__(self, columns: Callable[..., Doubles], resolved: Callable[[Doubles, Doubles], Flags]) -> None:
@@ -97,7 +97,7 @@ class _Panels:
             values = np.empty((np.count_nonzero(chosen), len(resolved)))
             if resolved.any():
                 basis = _chebyshev_polynomials(2 * (place[chosen] - start) / width - 1)
-                for some in cut(len(values), _AT_ONCE):  # so small that BLAS leaves them to one thread
+                for some in cut(len(values), _AT_ONCE):  # so small that BLAS uses one thread
                     np.matmul(basis[:, some].T, series, out=values[some])
             if not resolved.all():
                 values[:, ~resolved] = self._columns(*q[chosen].tolist())[:, :columns][:, ~resolved]
@@ -159,12 +159,12 @@ def _chebyshev_polynomials(x: Doubles) -> Doubles:
 
 
 def _resolves_each(last: Doubles, sizes: Doubles) -> Flags:
-    """Return whether each column is resolved by itself."""
+    """Return whether each column is resolved."""
     return last <= _RESOLVED * sizes
 
 
 def _resolves_cosines(last: Doubles, sizes: Doubles) -> Flags:
-    """Return whether Hermite shares are resolved, as far as the cosine that they add up to goes."""
+    """Return whether Hermite shares are resolved well enough for the cosine that they add up to."""
     off = float(last @ _CONVERGING ** np.arange(len(last)))
     return np.full(len(last), off <= _SHARES_RESOLVED)
 
@@ -174,9 +174,9 @@ class Tables:
 
     Attributes:
         act: The activation.
-        sides: Its slopes below and above zero where it is linear on both sides, which scale leaves alone; else None.
+        sides: Its slopes below and above zero where it is linear on both sides; None for others.
         linear_below: Under this q it is linear on both sides of zero, to rounding; 0 where it never is.
-        far: Whether over FAR_Q it is to rounding linear (1.0) or level (0.0) on both sides of zero; None of others.
+        far: 1.0 if above FAR_Q it is linear on both sides of zero, to rounding, 0.0 if constant; None otherwise.
     """
 
     def __init__(self, act: Activation) -> None:
@@ -204,19 +204,19 @@ class Tables:
         scale = np.divide(q, at, out=np.ones_like(q), where=within)
         mean, second, fourth, slope, slope_fourth, mixed = found.T
         with np.errstate(all="ignore"):
-            # What is level far out has a slope near zero alone, where fewer and fewer inputs are.
+            # The slope of a saturating activation is near zero only, where there are fewer and fewer inputs.
             fewer = np.where((scale > 1) & (self.far == 0), scale**-0.5, 1.0)
             scale = np.where(fewer < 1, 1.0, scale)
             grown = mean * np.sqrt(scale), second * scale, fourth * scale**2
             return Curves(*grown, slope * fewer, slope_fourth * fewer, mixed * scale * fewer)
 
     def _known(self, q: Doubles) -> Doubles:
-        """Return each q, or the nearest one beyond which the activation but scales."""
+        """Return each q, clipped to the range outside of which the activation only scales."""
         known: Doubles = np.clip(q, self.linear_below, np.inf if self.far is None else FAR_Q)
         return np.where((q > 0) & (q < np.inf), known, q)
 
     def second(self, q: float) -> float:
-        """Return E f(u)^2 at one q: what `curves` does, for a recursion that needs nothing else."""
+        """Return E f(u)^2 at one q, as `curves` does, for a recursion that needs nothing else."""
         if self.sides is not None:
             return (self.sides[0] ** 2 + self.sides[1] ** 2) / 2 * q
         if not 0 < q < inf:
@@ -271,7 +271,7 @@ def tables(act: Activation) -> Tables:
 
 @np.errstate(all="ignore")
 def homogeneous_sides(act: Activation) -> tuple[float, float] | None:
-    """Return the slopes below and above zero of an activation that is linear on both sides of it; None of others."""
+    """Return the slopes below and above zero of an activation that is linear on both sides; None for others."""
     assert act.derivative is not None
     if any(kink != 0 for kink in act.kinks):
         return None
@@ -294,7 +294,7 @@ def _homogeneous_moments(below: float, above: float) -> Moments:
 
 @np.errstate(all="ignore")
 def linear_at_zero(act: Activation) -> bool:
-    """Return whether an activation is 0 at 0 and linear on both sides of it, with a slope on one of them at least."""
+    """Return whether an activation is 0 at 0 and linear on both sides near 0, with a slope on at least one."""
     assert act.derivative is not None
     x = np.array([-1.0, 1.0]) * sqrt(_LINEAR_Q)
     slopes = act.derivative(x)
@@ -305,7 +305,7 @@ def linear_at_zero(act: Activation) -> bool:
 
 @np.errstate(all="ignore")
 def degree_far_out(act: Activation) -> float | None:
-    """Return 1 for an activation that is linear on both sides far from zero, 0 for a level one, None for others."""
+    """Return 1 for an activation that is linear on both sides far from zero, 0 for a constant one, None for others."""
     assert act.derivative is not None
     if any(abs(kink) > _ROUNDING * sqrt(FAR_Q) for kink in act.kinks):
         return None
@@ -337,7 +337,7 @@ def _shares(act: Activation, *q: float) -> Doubles:
     weighed = f * (weights / np.sqrt(np.square(f) @ weights)[:, np.newaxis])
     polynomials = hermite_polynomials(z, ORDERS)
     shares = np.zeros((len(q), ORDERS))
-    for some in cut(len(z), _AT_ONCE):  # products so small that BLAS leaves them to one thread
+    for some in cut(len(z), _AT_ONCE):  # products so small that BLAS uses one thread
         shares += weighed[:, some] @ polynomials[:, some].T
     return shares
 
@@ -355,7 +355,7 @@ def hermite_polynomials(z: Doubles, orders: int) -> Doubles:
 
 @np.errstate(all="ignore")
 def _packed(columns: Doubles) -> Doubles:
-    """Return moments, shape (q, moments), as curves that are smooth in ln q and of order one: logs, and shares."""
+    """Return moments, shape (q, moments), as curves that are smooth in ln q and of order one: logarithms and shares."""
     mean, second, fourth, slope, slope_fourth, mixed = columns.T
     logs = [np.log(column) for column in (second, fourth, slope_fourth, slope)]
     of_nothing, beyond = second == 0, second == np.inf
@@ -365,7 +365,7 @@ def _packed(columns: Doubles) -> Doubles:
 
 @np.errstate(all="ignore")
 def _unpacked(packed: Doubles) -> Doubles:
-    """Return what `_packed` was given."""
+    """Return the argument of `_packed`."""
     second, fourth, slope_fourth, slope = np.exp(packed[:, 2:]).T
     mean, mixed = packed[:, 0] * np.sqrt(second), packed[:, 1] * second
     return np.column_stack([mean, second, fourth, slope, slope_fourth, mixed])

@@ -1,4 +1,4 @@
-"""What theory says of a stack: numbers with the spread that finite width leaves them, and the phase it is in."""
+"""What theory says of a stack: predicted numbers with their spread at finite width, and the phase."""
 
 from typing import Literal, NamedTuple
 
@@ -11,7 +11,7 @@ class Estimate(NamedTuple):
 
     Attributes:
         value: What is predicted.
-        sd: How far a run of the stack's width and batch strays from it; None where that is not known.
+        sd: The standard deviation of runs of the stack's width and batch; None where it is not known.
     """
 
     value: float
@@ -67,7 +67,7 @@ class LayerTheory(NamedTuple):
     """What theory says of one measured layer.
 
     Attributes:
-        predicted: From the recipe alone, as it runs free from the input; never a test, for it drifts from any one run.
+        predicted: From the recipe alone, from the input on; not a test, since deviations of a run accumulate.
         expected: From what was measured of the layer before (of dL/dz: the layer after), one step of theory; kept where
             something is flagged, empty elsewhere.
         flagged: The names of the measured numbers that are over 4 sd from what was expected, dotted where nested
@@ -115,7 +115,7 @@ class StackTheory(NamedTuple):
         xi_q: Depth scale of q, in layers; None where deviations do not decay.
         xi_c: Depth scale of c, in layers; likewise.
         horizon: Layers until something is lost.
-        disagrees: Whether the run as a whole does not behave as theory says it must.
+        disagrees: Whether the run as a whole disagrees with theory.
     """
 
     applies: bool

@@ -143,3 +143,55 @@ def test_heavy_tails_reach_farther_than_their_sd():
     assert heavy.std >= sd.std
     assert heavy.mean >= sd.mean
     assert heavy[:2] == sd[:2]
+
+
+# K = E f^4 / (E f^2)^2 - 1 at q = 1: the mean square of one input's activations has a relative variance of K/n
+KURTOSES = {"relu": 5, "tanh": 0.627291, "gelu": 6.215614, "selu": 1.503140, "sigmoid": 0.528900, "silu": 6.261746}
+
+
+def one_input(act, width, q=1.0):
+    return Batch(resolve(act), np.array([q]), np.ones(1), np.empty(0), width, 1)
+
+
+@pytest.mark.parametrize("width", [10, 50, 100])
+@pytest.mark.parametrize("act", KURTOSES)
+def test_spreads_of_one_input_are_the_law(act, width):
+    found = spreads(one_input(act, width), (), ())
+    rms = sqrt(moments(resolve(act), 1.0).second)
+    assert (2 * found.rms / rms) ** 2 == pytest.approx(KURTOSES[act] / width, rel=1e-5)
+    assert found.kurtosis == pytest.approx(KURTOSES[act], rel=1e-5)
+    assert found.cosine == 0
+
+
+def test_spreads_of_pre_activations_of_one_input():
+    found = spreads(one_input("tanh", 50, q=4.0), (), ())
+    assert found.z_mean == pytest.approx(2 / sqrt(50), rel=1e-9)
+    assert found.z_rms == pytest.approx(2 / sqrt(2 * 50), rel=1e-9)  # chi squared: 2/n of q
+
+
+@pytest.mark.parametrize("c", [0.0, 0.5, 1.0])
+def test_what_inputs_share_no_batch_averages_away(c):
+    """Var of the mean of z is q ((1 - 1/B) c + 1/B) / n."""
+    q, width, batch = 2.0, 40, 25
+    given = Batch(resolve("tanh"), np.array([q]), np.ones(1), np.full(10, c), width, batch)
+    variance = q * ((1 - 1 / batch) * c + 1 / batch) / width
+    assert spreads(given, (), ()).z_mean == pytest.approx(sqrt(variance), rel=1e-9)
+    squares = 2 * q * q * ((1 - 1 / batch) * c * c + 1 / batch) / width
+    assert spreads(given, (), ()).z_rms == pytest.approx(sqrt(squares) / (2 * sqrt(q)), rel=1e-9)
+
+
+def test_spreads_of_zero_fractions():
+    """A share p within: p (1 - p) / n for one input."""
+    found = spreads(one_input("relu", 80), [(-np.inf, 0.0)], [(-0.5, 0.5)])
+    assert found.zero_fraction == pytest.approx(0.5 / sqrt(80), rel=1e-3)
+    within = 0.38292492  # Phi(.5) - Phi(-.5)
+    assert found.saturated_fraction == pytest.approx(sqrt(within * (1 - within) / 80), rel=1e-2)
+    assert spreads(one_input("relu", 80), (), ()).zero_fraction == 0
+
+
+def test_spreads_of_slopes():
+    """ReLU passes half of a Gaussian: 2/n times chi squared again, 5/n of the second moment."""
+    assert (2 * spread_of_slopes(one_input("relu", 60))) ** 2 == pytest.approx(
+        5 / 60, rel=0.03
+    )  # the grid's width at the step
+    assert (2 * spread_of_slopes(one_input("identity", 60))) ** 2 == pytest.approx(2 / 60, rel=1e-6)

@@ -15,11 +15,9 @@ from actdiag.engine.workers import Workers
 from actdiag.initializers import resolve as initializer
 from actdiag.measure.forward import Axis, ForwardMeasure
 from actdiag.measure.moments import directions, mean_cosine
-from actdiag.theory.fluctuations import Batch, spread_of_slopes, spreads
-from actdiag.theory.gaussian import moments
 from actdiag.theory.onestep import expected, flagged, pre_activations
 from actdiag.theory.recipe import layers_of
-from actdiag.theory.sampling import GROUPS, PAIRS, sample_inputs
+from actdiag.theory.sampling import sample_inputs
 
 SEEDS = 40
 STATISTICS = [
@@ -258,61 +256,6 @@ def test_what_theory_expects_is_never_nan(act):
             assert estimate is None or np.isfinite(estimate).all(), name
 
 
-# What is taken of a layer
-
-
-def unit_rows(batch, width=8):
-    return np.random.default_rng(batch).standard_normal((batch, width)).astype("f4")
-
-
-@pytest.mark.parametrize("batch", [1, 2, 3, 4, 5, 8, 22, 23, 24, 64, 1000, 1001])
-def test_pairs_are_different_and_as_many_as_there_are(batch):
-    a = unit_rows(batch).astype(float)
-    sample = sample_of(a, 0.1 if batch > 1 else None)
-    a /= np.linalg.norm(a, axis=1, keepdims=True)
-    everyone = (a @ a.T)[np.triu_indices(batch, 1)]
-    assert len(sample.cosines) == len(sample.first) == len(sample.second) == min(PAIRS, len(everyone))
-    found = np.sort(sample.cosines)
-    assert np.all(np.diff(found) > 0)  # a pair of random inputs has a cosine of its own
-    nearest = np.abs(np.sort(everyone)[np.searchsorted(np.sort(everyone), found - 1e-12)] - found)
-    assert np.all(nearest < 1e-9)
-
-
-@pytest.mark.parametrize("batch", [1, 2, 31, 1000])
-def test_groups_hold_the_whole(batch):
-    a = unit_rows(batch) * np.geomspace(1e-3, 1e3, batch)[:, np.newaxis]
-    squares = np.square(a.astype(float)).sum(axis=1)
-    sample = sample_inputs(a, squares, 0.0 if batch > 1 else None)
-    assert 1 <= len(sample.seconds) <= min(GROUPS, batch)
-    assert sample.shares.sum() == pytest.approx(1, rel=1e-12)
-    assert sample.shares @ sample.seconds == pytest.approx(squares.mean() / 8, rel=1e-12)
-    assert np.all(np.diff(sample.seconds) > 0)
-    steps_of_log = np.log(1.01 * squares.max() / squares.min()) / GROUPS
-    for second in squares / 8:
-        assert np.abs(np.log(sample.seconds / second)).min() < steps_of_log + 1e-9
-
-
-def test_rows_of_zeros_are_a_group_and_no_pair():
-    a = unit_rows(6)
-    a[[1, 4]] = 0
-    sample = sample_of(a, 0.2)
-    assert sample.seconds[0] == 0
-    assert sample.shares[0] == pytest.approx(2 / 6)
-    assert len(sample.cosines) == 6
-    assert np.all(sample.first > 0)
-    assert np.all(sample.second > 0)
-    a[:] = 0
-    sample = sample_of(a, None)
-    assert (sample.seconds.tolist(), sample.shares.tolist(), sample.cosines.tolist()) == ([0], [1], [])
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_nothing_is_taken_of_what_is_not_finite(value):
-    a = unit_rows(4)
-    a[2, 3] = value
-    assert sample_of(a, 0.1) is None
-
-
 # The law of finite width: one input, ln of the second moment
 
 
@@ -381,55 +324,3 @@ def test_orthogonal_singular_values_are_all_one(fan_in, fan_out):
     weights = initializer("orthogonal").sample(np.random.default_rng(1), fan_in, fan_out, "float64")
     assert weights.shape == (fan_in, fan_out)
     np.testing.assert_allclose(np.linalg.svd(weights, compute_uv=False), 1, rtol=1e-13)
-
-
-# K = E f^4 / (E f^2)^2 - 1 at q = 1: the mean square of one input's activations has a relative variance of K/n
-KURTOSES = {"relu": 5, "tanh": 0.627291, "gelu": 6.215614, "selu": 1.503140, "sigmoid": 0.528900, "silu": 6.261746}
-
-
-def one_input(act, width, q=1.0):
-    return Batch(resolve(act), np.array([q]), np.ones(1), np.empty(0), width, 1)
-
-
-@pytest.mark.parametrize("width", [10, 50, 100])
-@pytest.mark.parametrize("act", KURTOSES)
-def test_spreads_of_one_input_are_the_law(act, width):
-    found = spreads(one_input(act, width), (), ())
-    rms = sqrt(moments(resolve(act), 1.0).second)
-    assert (2 * found.rms / rms) ** 2 == pytest.approx(KURTOSES[act] / width, rel=1e-5)
-    assert found.kurtosis == pytest.approx(KURTOSES[act], rel=1e-5)
-    assert found.cosine == 0
-
-
-def test_spreads_of_pre_activations_of_one_input():
-    found = spreads(one_input("tanh", 50, q=4.0), (), ())
-    assert found.z_mean == pytest.approx(2 / sqrt(50), rel=1e-9)
-    assert found.z_rms == pytest.approx(2 / sqrt(2 * 50), rel=1e-9)  # chi squared: 2/n of q
-
-
-@pytest.mark.parametrize("c", [0.0, 0.5, 1.0])
-def test_what_inputs_share_no_batch_averages_away(c):
-    """Var of the mean of z is q ((1 - 1/B) c + 1/B) / n."""
-    q, width, batch = 2.0, 40, 25
-    given = Batch(resolve("tanh"), np.array([q]), np.ones(1), np.full(10, c), width, batch)
-    variance = q * ((1 - 1 / batch) * c + 1 / batch) / width
-    assert spreads(given, (), ()).z_mean == pytest.approx(sqrt(variance), rel=1e-9)
-    squares = 2 * q * q * ((1 - 1 / batch) * c * c + 1 / batch) / width
-    assert spreads(given, (), ()).z_rms == pytest.approx(sqrt(squares) / (2 * sqrt(q)), rel=1e-9)
-
-
-def test_spreads_of_zero_fractions():
-    """A share p within: p (1 - p) / n for one input."""
-    found = spreads(one_input("relu", 80), [(-np.inf, 0.0)], [(-0.5, 0.5)])
-    assert found.zero_fraction == pytest.approx(0.5 / sqrt(80), rel=1e-3)
-    within = 0.38292492  # Phi(.5) - Phi(-.5)
-    assert found.saturated_fraction == pytest.approx(sqrt(within * (1 - within) / 80), rel=1e-2)
-    assert spreads(one_input("relu", 80), (), ()).zero_fraction == 0
-
-
-def test_spreads_of_slopes():
-    """ReLU passes half of a Gaussian: 2/n times chi squared again, 5/n of the second moment."""
-    assert (2 * spread_of_slopes(one_input("relu", 60))) ** 2 == pytest.approx(
-        5 / 60, rel=0.03
-    )  # the grid's width at the step
-    assert (2 * spread_of_slopes(one_input("identity", 60))) ** 2 == pytest.approx(2 / 60, rel=1e-6)
