@@ -291,9 +291,14 @@ def linear_histogram(counts: EntryCounts) -> Histogram:
 def magnitude_histogram(counts: EntryCounts) -> Histogram:
     """Return the histogram of log10 |x|, one bin a decade, from the lowest decade that has an entry to the highest."""
     first, last = (min(counts.decades), max(counts.decades)) if counts.decades else (0, 0)
-    edges = tuple(float(power) for power in range(first, last + 2))
     inside = tuple(counts.decades.get(power, 0) for power in range(first, last + 1))
-    return Histogram(edges, inside, 0, 0, counts.zero, counts.nan, counts.inf)
+    return Histogram(_powers(first, last + 1), inside, 0, 0, counts.zero, counts.nan, counts.inf)
+
+
+@lru_cache(maxsize=256)
+def _powers(first: int, last: int) -> tuple[float, ...]:
+    """Return the edges from one power of ten to another; deep stacks hold one tuple for all layers."""
+    return tuple(float(power) for power in range(first, last + 1))
 
 
 def bounded_axis(bounds: tuple[float, float], bins: int, dtype: str) -> tuple[float, ...] | None:
