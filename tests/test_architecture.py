@@ -230,13 +230,13 @@ ORDER = {
         catalogue
         explain
         gain
-        judging
-        mending
+        external
+        fixing
         training
         watching
     """,
     "api": """
-        door
+        signatures
         stack
         running
         propagate

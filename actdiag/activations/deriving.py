@@ -41,7 +41,7 @@ def derive(
     # Where f' is a convention's, at a kink that f does not have: relu(x) - relu(-x) at 0.
     exceptions: dict[float, float] = {}
 
-    def mended(x: Array) -> Array:
+    def repaired(x: Array) -> Array:
         with np.errstate(all="ignore"):
             slope = _mended(value, derivative(x), x)
         for point, own in exceptions.items():
@@ -49,17 +49,17 @@ def derive(
         return slope
 
     check_elementwise(name, value, "")
-    check_elementwise(name, mended, "the derivative ")
+    check_elementwise(name, repaired, "the derivative ")
     with np.errstate(all="ignore"):
         x = searching.grid()
         candidates = np.concatenate([searching.roots(switches, x), searching.steps(value, x)])
         _refuse_jumps(name, value, candidates)
-        candidates = np.concatenate([candidates, searching.steps(mended, x)])
-        bends = searching.jumps(mended, candidates, "slope")
+        candidates = np.concatenate([candidates, searching.steps(repaired, x)])
+        bends = searching.jumps(repaired, candidates, "slope")
         kinks = searching.distinct(candidates[bends])
-        apart = searching.distinct(candidates[~bends & searching.misplaced(mended, candidates)])
+        apart = searching.distinct(candidates[~bends & searching.misplaced(repaired, candidates)])
         step = _BESIDE * np.maximum(1, np.abs(apart))
-        beside = (mended(apart - step) + mended(apart + step)) / 2
+        beside = (repaired(apart - step) + repaired(apart + step)) / 2
         exceptions.update(zip(apart.tolist(), beside.tolist(), strict=True))
         if not np.ptp(value(x)):
             raise InvalidField(field="act", problem=f"{name!r}: must depend on x, got a constant")
@@ -68,7 +68,7 @@ def derive(
             formula=formula,
             source=source,
             value=value,
-            derivative=mended,
+            derivative=repaired,
             kinks=tuple(kinks.tolist()),
             bounds=searching.bounds_of(value, x),
             saturates=searching.saturating_sides(value),

@@ -1,4 +1,4 @@
-"""The library's front door: a function for each command, in a module of its own; all of them take options by name."""
+"""The Python interface: a function for each command, in a module of its own; all of them take options by name."""
 
 from actdiag.api.compare import compare
 from actdiag.api.explain import explain

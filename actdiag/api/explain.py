@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from actdiag.api.door import takes
+from actdiag.api.signatures import takes
 from actdiag.diagnosis import Rule, rules_from
 from actdiag.errors import InvalidField, did_you_mean
 from actdiag.options import RuleOptions

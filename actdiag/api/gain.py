@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from actdiag import activations
 from actdiag.activations import Activation
-from actdiag.api.door import takes
+from actdiag.api.signatures import takes
 from actdiag.options import GainOptions
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actdiag.activations import Activation
-from actdiag.api.door import takes
 from actdiag.api.running import make_loss
+from actdiag.api.signatures import takes
 from actdiag.api.stack import build_stack
 from actdiag.arrays import Numbers
 from actdiag.initializers import Initializer

@@ -9,7 +9,7 @@ import numpy as np
 
 from actdiag import activations
 from actdiag.activations import Activation
-from actdiag.api.door import takes
+from actdiag.api.signatures import takes
 from actdiag.arrays import Numbers
 from actdiag.datasets.inputs import flatten_input, load_input, standardized
 from actdiag.datasets.random_inputs import RANDOM_INPUTS

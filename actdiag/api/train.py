@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actdiag.activations import Activation
-from actdiag.api.door import takes
+from actdiag.api.signatures import takes
 from actdiag.api.stack import build_stack, listed, resolve_acts, resolve_inits, with_entries
 from actdiag.errors import InvalidField, check_real
 from actdiag.experiments.run import Progress

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from actdiag import activations
 from actdiag.activations import Activation
-from actdiag.api.door import takes
+from actdiag.api.signatures import takes
 from actdiag.experiments.run import Progress
 from actdiag.options import VerifyOptions
 

@@ -62,7 +62,7 @@ def judgements(said: Sequence[Judgement]) -> Extra:
     """Return the judgements of other tools as a part of the answer."""
 
     def view(width: int, ascii_only: bool) -> "RenderableType":
-        from actdiag.render.terminal.judging import judgements_view
+        from actdiag.render.terminal.external import judgements_view
 
         return judgements_view(said)
 
@@ -80,8 +80,8 @@ def fixed(context: click.Context, report: Report, found: Fix | None) -> Extra:
     command = [] if found is None else command_line(context, found.change.options)
 
     def view(width: int, ascii_only: bool) -> "RenderableType":
-        from actdiag.render.terminal.mending import mended_view
+        from actdiag.render.terminal.fixing import fix_view
 
-        return mended_view(report, found, command, width=width, ascii_only=ascii_only)
+        return fix_view(report, found, command, width=width, ascii_only=ascii_only)
 
     return Extra("fix", fix_to_dict(found, " ".join(command)), view)

@@ -1,4 +1,4 @@
-"""What the frameworks really do when nobody says otherwise, under the frameworks' names."""
+"""What the frameworks do by default, under the names that they use."""
 
 from dataclasses import replace
 

@@ -23,7 +23,7 @@ from actdiag.theory.tables import FAR_Q, tables
 _STEP = 0.1
 """Of ln q and ln(1 - c)."""
 
-_LEAST_APART = 1e-16
+_LEAST_DISTANCE = 1e-16
 _MOST_KEPT = 20_000
 
 Row = tuple[int, tuple[int, ...], int, float]
@@ -53,8 +53,8 @@ def rows_of(act: Activation, q: Doubles, c: Doubles, widths: Sequence[int], loos
     least, most = max(at.linear_below, 1e-300), 1e300 if at.far is None else FAR_Q
     with np.errstate(all="ignore"):
         places = np.nan_to_num(np.rint(np.log(np.clip(q, least, most)) / _STEP)).astype(int).tolist()
-        apart = np.nan_to_num(np.rint(np.log(np.maximum(1 - c, _LEAST_APART)) / _STEP)).astype(int).tolist()
-    return list(zip(places, map(tuple, apart), widths, loose, strict=True))
+        steps = np.nan_to_num(np.rint(np.log(np.maximum(1 - c, _LEAST_DISTANCE)) / _STEP)).astype(int).tolist()
+    return list(zip(places, map(tuple, steps), widths, loose, strict=True))
 
 
 def spreads_of_rows(

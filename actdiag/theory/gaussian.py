@@ -38,7 +38,7 @@ that value exceeds the first share of u^4."""
 
 _NOISE = 1e-12
 _MOST_ROUNDS, _MOST_PANELS, _NARROWEST = 60, 2048, 1e-14
-_JUMP, _APART = 1e-9, 1e-15
+_JUMP, _DISTANCE = 1e-9, 1e-15
 _AT_THE_END = 3e-8
 """An integral with a larger share in the outermost panels is taken to continue beyond the reach."""
 
@@ -278,8 +278,8 @@ def moments_over(act: Activation, *q: float) -> Doubles:
 def value_jumps(act: Activation) -> tuple[Doubles, Doubles]:
     """Return the kinks at which the value of an activation jumps, and the jumps of its square."""
     at = np.array(act.kinks, dtype=float)
-    apart = _APART * (1 + np.abs(at))  # farther than what adding a shift rounds away
-    below, above = (np.asarray(act.value(at + side * apart), dtype=float) for side in (-1, 1))
+    distance = _DISTANCE * (1 + np.abs(at))  # farther than what adding a shift rounds away
+    below, above = (np.asarray(act.value(at + side * distance), dtype=float) for side in (-1, 1))
     jumping = np.abs(above - below) > _JUMP * (1 + np.abs(at))
     return at[jumping], (above**2 - below**2)[jumping]
 

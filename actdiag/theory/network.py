@@ -135,10 +135,10 @@ class NetworkComparison:
         """
         number, stack = stats.layer, self._stack
         act = stack.nodes[number - 1].site.act
-        arriving = self._arriving(number, layers), self._arriving(-number, layers)
-        if None in arriving or (act is not None and number not in self._z):
+        both = self._gradient_at(number, layers), self._gradient_at(-number, layers)
+        if None in both or (act is not None and number not in self._z):
             return
-        at_a, at_z = (value or 0.0 for value in arriving)
+        at_a, at_z = (value or 0.0 for value in both)
         slope, own = 1.0, 0.0
         if act is not None:
             z = self._z[number]
@@ -147,9 +147,8 @@ class NetworkComparison:
         second = slope * at_a + at_z
         if not second:
             return
-        width = stack.widths[
-            number - 1
-        ]  # in so many dimensions even unrelated gradients have a squared cosine of 1/width
+        # In so many dimensions even unrelated gradients have a squared cosine of 1/width.
+        width = stack.widths[number - 1]
         together = 1 / stack.batch + 1 / width if self._loss_is_random else 1.0
         noise = sqrt(2 * together / width)
         relative = sqrt((own * slope * at_a / second) ** 2 + (noise / 2) ** 2)
@@ -159,8 +158,8 @@ class NetworkComparison:
             self._expected[number] = before._replace(gradient=said)
             self._flagged[number] = (*self._flagged.get(number, ()), "gradient.rms")
 
-    def _arriving(self, value: int, layers: Sequence[LayerStats]) -> float | None:
-        """Return the second moment of the gradient that arrives at a value; None where none is to be expected."""
+    def _gradient_at(self, value: int, layers: Sequence[LayerStats]) -> float | None:
+        """Return the expected second moment of the gradient at a value; None where theory expects none."""
         total = 0.0
         for number in self._all_readers.get(value, ()):
             node = self._stack.nodes[number - 1]

@@ -1,4 +1,4 @@
-"""The library's front door: what it takes, what it refuses, and that Reports are what they say."""
+"""The Python interface: what it takes, what it refuses, and that Reports are what they say."""
 
 import concurrent.futures
 import io

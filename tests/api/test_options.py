@@ -9,7 +9,7 @@ import pytest
 
 import actdiag
 from actdiag import InvalidField, api, cli, ops
-from actdiag.api.door import takes
+from actdiag.api.signatures import takes
 from actdiag.arrays import Numbers
 from actdiag.datasets.random_inputs import RANDOM_INPUTS
 from actdiag.datasets.scaling import SCALES

@@ -19,8 +19,8 @@ from actdiag.initializers import resolve as resolve_initializer
 from actdiag.render.figures.parts import VERDICT_COLOURS
 from actdiag.render.terminal import catalogue
 from actdiag.render.terminal.comparison import comparison_view
+from actdiag.render.terminal.fixing import fix_view
 from actdiag.render.terminal.marks import densities_of, sparkline
-from actdiag.render.terminal.mending import mended_view
 from actdiag.render.terminal.summary import report_view
 from actdiag.view.summary import heading, summary
 
@@ -257,8 +257,8 @@ def test_comparisons_state_no_stacks_biases_for_all(inits, said):
 def test_a_fix_tells_probabilities_as_the_verdict_does(probability, text):
     before = replace(builders.report(), verdict=builders.verdict("untrainable"))
     after = replace(builders.report(), verdict=builders.verdict(probability=probability))
-    mended = Fix(Change("gain", {"gain": 1.5}, after.stack), after, 1)
-    lines = shown(mended_view(before, mended, ["actdiag"], width=80), 80).splitlines()
+    fix = Fix(Change("gain", {"gain": 1.5}, after.stack), after, 1)
+    lines = shown(fix_view(before, fix, ["actdiag"], width=80), 80).splitlines()
     assert [line.split()[-2:] for line in lines if line.startswith("probability")] == [["2%", text]]
     assert f"({text} that SGD trains it)" in "\n".join(written(after))
 

@@ -150,5 +150,5 @@ def _verified(checked: Verification, ascii_only: bool) -> RenderableType:
 
 
 def _cells(predicted: float | None, measured: float | None, spread: float | None) -> list[str]:
-    strayed = numerals.MISSING if spread is None else f"x{spread:.2f}"
-    return [numerals.number(predicted), numerals.number(measured), strayed]
+    apart = numerals.MISSING if spread is None else f"x{spread:.2f}"
+    return [numerals.number(predicted), numerals.number(measured), apart]

@@ -23,7 +23,7 @@ _PLAIN_HEAD = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=
 
 
 def table(ascii_only: bool) -> Table:
-    """Return an empty table in the house style: a rule under the head, nothing else."""
+    """Return an empty table as all are drawn: a rule under the head, nothing else."""
     style = _PLAIN_HEAD if ascii_only else box.SIMPLE_HEAD
     return Table(box=style, padding=0, pad_edge=False, show_edge=False, header_style="bold", safe_box=False)
 

@@ -1,4 +1,4 @@
-"""What all functions of the front door do: their help names every option, and an unknown one gets a suggestion."""
+"""Signatures that options are part of: the help names every option, and an unknown one gets a suggestion."""
 
 import functools
 import inspect

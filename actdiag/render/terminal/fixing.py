@@ -1,6 +1,6 @@
-"""The view of a change that mends a stack: what is changed, before and after beside each other, how to run it."""
+"""The view of a fix: the change, what a run found before and after it, and the command that runs it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -11,31 +11,31 @@ from actdiag.render.terminal.marks import STYLES, table
 from actdiag.report import Report
 
 
-def mended_view(
-    before: Report, mended: Fix | None, command: Sequence[str], *, width: int, ascii_only: bool = False
+def fix_view(
+    before: Report, fix: Fix | None, command: Sequence[str], *, width: int, ascii_only: bool = False
 ) -> RenderableType:
-    """Return what mended a stack, or that nothing did.
+    """Return the change that made a stack healthy, or that there is none.
 
     Args:
         before: What a run found of the stack.
-        mended: The change, with what a run found after it; None where no change helped.
+        fix: The change, with what a run found after it; None where no change helped.
         command: The words of the command line that runs the stack with the change, quoted for a shell.
         width: Columns of the terminal.
         ascii_only: Whether to do without characters beyond ASCII.
     """
     if before.verdict.severity == "healthy":
         return Text.assemble(("fix: none needed", "bold"))
-    if mended is None:
+    if fix is None:
         tried = "gain, biases, initializer and activation were tried in turn: no single change makes this stack healthy"
         return Group(Text.assemble(("fix: none", "bold"), "\n  ", tried, "\n  use fewer layers, or wider ones"))
-    options = {name.replace("_", "-"): value for name, value in mended.change.options.items() if value is not None}
+    options = {name.replace("_", "-"): value for name, value in fix.change.options.items() if value is not None}
     changed = ", ".join(f"--{name} {_value(value)}" for name, value in options.items())
-    changes = f"{mended.tried} change{'s' if mended.tried > 1 else ''} tried"
-    heading = Text.assemble((f"fix: {mended.change.what}", "bold"), f" ({changed}; {changes})")
+    changes = f"{fix.tried} change{'s' if fix.tried > 1 else ''} tried"
+    heading = Text.assemble((f"fix: {fix.change.what}", "bold"), f" ({changed}; {changes})")
     view = table(ascii_only)
     for head in ("", "before", "after"):
         view.add_column(head, no_wrap=True, justify="right" if head else "left")
-    for name, *cells in _rows(before, mended.report):
+    for name, *cells in _rows(before, fix.report):
         view.add_row(name, *cells)
     return Group(heading, view, Text(_wrapped(command, width), no_wrap=True, overflow="ignore"))
 
@@ -43,8 +43,7 @@ def mended_view(
 def _rows(before: Report, after: Report) -> list[tuple[str, Text, Text]]:
     """Return what is compared, each number of the run before and of the run after."""
 
-    def pair(name: str, of: object) -> tuple[str, Text, Text]:
-        assert callable(of)
+    def pair(name: str, of: Callable[[Report], str]) -> tuple[str, Text, Text]:
         return name, Text(of(before)), Text(of(after))
 
     def severity(report: Report) -> Text:
