@@ -36,6 +36,9 @@ _SHARED_POINTS, _OWN_POINTS = 97, 41
 _ENTRIES_AT_ONCE = 2**16
 """Entries of an array over layers, groups and points that are worked on at once, so that they stay in cache."""
 
+_AVERAGES = 10
+"""The averages of a layer that are held together, each over all points."""
+
 
 class Batch(NamedTuple):
     """The pre-activations of one layer.
@@ -217,7 +220,8 @@ def spreads_of_layers(given: Batches, zero: Sequence[Interval], saturated: Seque
         saturated: Those that count as saturated.
     """
     powers = mean_powers(given.c) if given.powers is None else given.powers
-    groups = 1 if tables(given.act).sides is not None else given.q.shape[1]
+    # Where f is linear on both sides one group does for all, and the averages take most of the memory.
+    groups = _AVERAGES if tables(given.act).sides is not None else given.q.shape[1]
     parts = [
         _spreads(given.of(some), zero, saturated, powers[some])
         for some in cut(len(given.q), max(_ENTRIES_AT_ONCE // (groups * _POINTS), 1))
