@@ -216,7 +216,7 @@ def ascii_only() -> bool:
 
 def _environment_as_given() -> Mapping[str, str]:
     """Return the environment before Python's own start put LC_CTYPE=C.UTF-8 in place of a C locale (PEP 538)."""
-    if os.environ.get("LC_CTYPE") != "C.UTF-8":
+    if os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") != "C.UTF-8":  # under LC_ALL nothing was put in place
         return os.environ
     try:
         given = Path("/proc/self/environ").read_bytes().split(b"\0")
