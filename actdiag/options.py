@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from actdiag.activations import Activation
     from actdiag.arrays import Numbers
-    from actdiag.datasets.catalogue import Dataset
+    from actdiag.datasets.entry import Dataset
     from actdiag.initializers import Initializer
     from actdiag.ops.entry import Op
 

@@ -294,11 +294,12 @@ def modules_of(root: Path) -> dict[str, Path]:
 FILES = modules_of(ROOT)
 
 
-def imports_of(path: Path) -> Iterator[Import]:
-    """Yield what a file imports at run time: imports for type checkers only are left out."""
+def imports_of(path: Path, for_types: bool = False) -> Iterator[Import]:
+    """Yield what a file imports at run time, and `for_types` also what type checkers alone import."""
 
     def walk(node, function):
-        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+        types_only = isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+        if types_only and not for_types:
             children = node.orelse
         else:
             children = ast.iter_child_nodes(node)
@@ -314,9 +315,9 @@ def imports_of(path: Path) -> Iterator[Import]:
     yield from walk(ast.parse(path.read_text(encoding="utf-8")), None)
 
 
-def inner_imports(path: Path, files: dict[str, Path]) -> Iterator[Import]:
+def inner_imports(path: Path, files: dict[str, Path], for_types: bool = False) -> Iterator[Import]:
     """Yield what a file imports from its own package, each name as the module that defines or holds it."""
-    for name, function in imports_of(path):
+    for name, function in imports_of(path, for_types):
         package, _, inner = name.partition(".")
         if package != "actdiag":
             continue
@@ -369,6 +370,14 @@ def is_above(module: str, name: str, lines: dict[str, list[str]]) -> bool:
 
 def test_imports_come_from_above():
     assert violations(FILES, ORDER) == []
+
+
+def test_imports_for_type_checkers_make_no_circle_either():
+    graph = {
+        name: {module for module, _ in inner_imports(path, FILES, for_types=True)} - {name}
+        for name, path in FILES.items()
+    }
+    assert list(TopologicalSorter(graph).static_order())
 
 
 def test_the_table_of_what_is_below_a_report_names_what_is_there():

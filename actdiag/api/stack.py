@@ -191,7 +191,7 @@ def _read_input(source: str | Path | Numbers, batch: int | None, standardize: bo
             )
         return None, source
     if isinstance(source, str | Path):
-        data, label = load_input(source, batch), str(source)
+        data, label = load_input(source, batch, DEFAULT_ROWS), str(source)
     else:
-        data, label = flatten_input(as_array("input", source), batch, "the array"), "array"
+        data, label = flatten_input(as_array("input", source), batch, "the array", DEFAULT_ROWS), "array"
     return (standardized(data), f"{label}, standardized") if standardize else (data, label)

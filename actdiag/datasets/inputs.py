@@ -7,16 +7,15 @@ import numpy as np
 from actdiag.arrays import Array, Counts, Numbers
 from actdiag.datasets.files import load_array
 from actdiag.errors import InvalidField
-from actdiag.options import DEFAULT_ROWS
 
 
-def load_input(spec: str | Path, rows: int | None) -> Numbers:
-    """Read the first `rows` rows (at most 1000 where None) of FILE.npy or FILE.npz:KEY as (rows, features)."""
-    return flatten_input(load_array("input", str(spec)), rows, str(spec))
+def load_input(spec: str | Path, rows: int | None, most: int | None = None) -> Numbers:
+    """Read the first `rows` rows (all up to `most` where None) of FILE.npy or FILE.npz:KEY as (rows, features)."""
+    return flatten_input(load_array("input", str(spec)), rows, str(spec), most)
 
 
-def flatten_input(array: Numbers, rows: int | None, label: str) -> Numbers:
-    """Return the first `rows` rows (at most 1000 where None) of an array of real numbers as (rows, features).
+def flatten_input(array: Numbers, rows: int | None, label: str, most: int | None = None) -> Numbers:
+    """Return the first `rows` rows (all up to `most` where None) of an array of real numbers as (rows, features).
 
     Raises:
         InvalidField: The array is not real, is empty, has no axes, has fewer rows than asked, or holds NaN or inf.
@@ -24,7 +23,7 @@ def flatten_input(array: Numbers, rows: int | None, label: str) -> Numbers:
     check_rows("input", array, label)
     if rows is not None and rows > len(array):
         raise InvalidField(field="batch", problem=f"must be at most {len(array)}, the rows of {label}, got {rows}")
-    taken = np.array(array[: rows or DEFAULT_ROWS])
+    taken = np.array(array[: rows or most])
     flat = taken.reshape(len(taken), -1)
     check_finite("input", flat, label)
     return flat

@@ -55,7 +55,7 @@ def test_images_are_flattened_row_by_row(saved):
 
 def test_a_thousand_rows_by_default(saved):
     path = saved(np.arange(2500.0).reshape(1250, 2))
-    assert load_input(path, None).shape == (1000, 2)
+    assert load_input(path, None, 1000).shape == (1000, 2)
     assert load_input(path, 1250).shape == (1250, 2)
     assert load_input(path, 1)[0].tolist() == [0, 1]
 
