@@ -123,11 +123,15 @@ ORDER = {
         tables
         pairs
         regions
+        batches
         fluctuations
+        gradient_fluctuations
         sampling
         shifting
         recipe
         onestep
+        nodes
+        gradient_maps
         maps
         flow
         coarse

@@ -9,7 +9,7 @@ from actdiag.activations import Activation
 from actdiag.arrays import Doubles
 from actdiag.theory.coarse import rows_of, slope_spreads_of_rows
 from actdiag.theory.flow import Flow
-from actdiag.theory.fluctuations import Radial
+from actdiag.theory.gradient_fluctuations import Radial
 from actdiag.theory.recipe import Layers
 from actdiag.theory.tables import Curves, tables
 from actdiag.theory.types import Estimate, GradientEstimates

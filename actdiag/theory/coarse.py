@@ -8,15 +8,9 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
-from actdiag.theory.fluctuations import (
-    Batches,
-    Radial,
-    Spreads,
-    radials,
-    relative_spreads_of_layers,
-    spreads_of_slopes,
-    together,
-)
+from actdiag.theory.batches import Batches, together
+from actdiag.theory.fluctuations import Spreads, relative_spreads_of_layers
+from actdiag.theory.gradient_fluctuations import Radial, radials, spreads_of_slopes
 from actdiag.theory.regions import saturated_intervals, zero_intervals
 from actdiag.theory.tables import FAR_Q, tables
 

@@ -14,8 +14,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from actdiag.activations import Activation
 from actdiag.arrays import Doubles, cut
+from actdiag.theory.batches import ORDERS, Batch, Batches, alone, mean_powers
 from actdiag.theory.grids import normal_grid
 from actdiag.theory.regions import Interval
 from actdiag.theory.tables import hermite_polynomials, tables
@@ -23,8 +23,9 @@ from actdiag.theory.tables import hermite_polynomials, tables
 HEAVY = 10.0
 """Above this kurtosis E f^4 / (E f^2)^2 - 1 spreads are simulated, for they are far from normal."""
 
-_POINTS = 321
-_ORDERS = 24
+POINTS = 321
+"""Of the normal grid."""
+
 _DRAWN, _FEWEST_DRAWS, _SEED = 2**17, 128, 0
 _ROUNDING = 1e-7
 """A std under this share of the rms is rounding."""
@@ -33,93 +34,11 @@ _BEYOND = 1.25
 """Factor by which a run may exceed the farthest draw."""
 
 _SHARED_POINTS, _OWN_POINTS = 97, 41
-_ENTRIES_AT_ONCE = 2**16
+ENTRIES_AT_ONCE = 2**16
 """Entries of an array over layers, groups and points that are worked on at once, so that they stay in cache."""
 
 _AVERAGES = 10
 """The averages of a layer that are held together, each over all points."""
-
-
-class Batch(NamedTuple):
-    """The pre-activations of one layer.
-
-    Attributes:
-        act: The activation.
-        q: Second moments of groups of inputs, shape (groups,).
-        shares: The share of the inputs in each group.
-        c: Correlations between pairs of inputs, shape (pairs,).
-        width: The number of units.
-        batch: The number of inputs.
-        loose: The share of the variance of an input's second moment that the weights leave free: 1 where they are
-            independent, 0 where they are orthogonal and preserve every length.
-    """
-
-    act: Activation
-    q: Doubles
-    shares: Doubles
-    c: Doubles
-    width: int
-    batch: int
-    loose: float = 1.0
-
-
-class Batches(NamedTuple):
-    """The pre-activations of several layers.
-
-    Attributes:
-        act: The activation.
-        q: Second moments of groups of inputs, shape (layers, groups).
-        shares: The share of the inputs in each group; padded with 0.
-        c: Correlations between pairs of inputs, shape (layers, pairs); padded with NaN.
-        width: The number of units, shape (layers,).
-        batch: The number of inputs.
-        loose: As in `Batch`, shape (layers,).
-        powers: What `mean_powers` returns for c, where that is known.
-    """
-
-    act: Activation
-    q: Doubles
-    shares: Doubles
-    c: Doubles
-    width: Doubles
-    batch: int
-    loose: Doubles
-    powers: Doubles | None = None
-
-    def of(self, layers: slice) -> "Batches":
-        """Return some of the layers."""
-        return self._replace(
-            q=self.q[layers],
-            shares=self.shares[layers],
-            c=self.c[layers],
-            width=self.width[layers],
-            loose=self.loose[layers],
-        )
-
-    def one(self, layer: int) -> Batch:
-        """Return one of the layers, without padding."""
-        c = self.c[layer]
-        width, loose = int(self.width[layer]), float(self.loose[layer])
-        return Batch(self.act, self.q[layer], self.shares[layer], c[~np.isnan(c)], width, self.batch, loose)
-
-
-def together(parts: Sequence[Batches]) -> Batches:
-    """Return the layers of several Batches of one activation, batch and number of groups as one."""
-    if len(parts) == 1:
-        return parts[0]
-    return parts[0]._replace(
-        q=np.concatenate([part.q for part in parts]),
-        shares=np.concatenate([part.shares for part in parts]),
-        c=np.concatenate([part.c[:, :1] for part in parts]),  # to tell whether there are pairs
-        width=np.concatenate([part.width for part in parts]),
-        loose=np.concatenate([part.loose for part in parts]),
-        powers=np.concatenate([mean_powers(part.c) for part in parts]),
-    )
-
-
-def _alone(given: Batch) -> Batches:
-    q, shares, c = (part[np.newaxis] for part in (given.q, given.shares, given.c))
-    return Batches(given.act, q, shares, c, np.array([float(given.width)]), given.batch, np.array([given.loose]))
 
 
 Number = TypeVar("Number", float, Doubles)
@@ -160,23 +79,8 @@ class _Averages(NamedTuple):
 @lru_cache(maxsize=1)
 def _weighted_polynomials() -> Doubles:
     """Return the matrix from values on the grid to Hermite coefficients, shape (points, orders)."""
-    z, weights = normal_grid(_POINTS)
-    return np.ascontiguousarray((hermite_polynomials(z, _ORDERS) * weights).T)
-
-
-def mean_powers(c: Doubles) -> Doubles:
-    """Return the mean k-th power of the correlations c, shape (layers, pairs), at least 0: shape (layers, orders)."""
-    known = ~np.isnan(c)
-    count = np.count_nonzero(known, axis=1)
-    one = np.where(known, c, 0)
-    power, sums = one.copy(), np.ones((len(c), _ORDERS))
-    for order in range(1, _ORDERS):
-        sums[:, order] = power.sum(axis=1)
-        power *= one
-    means: Doubles = np.maximum(sums / np.maximum(count, 1)[:, np.newaxis], 0)
-    means[:, 0] = 1
-    means[count == 0] = 1
-    return means
+    z, weights = normal_grid(POINTS)
+    return np.ascontiguousarray((hermite_polynomials(z, ORDERS) * weights).T)
 
 
 def spread_of_mean(average: Doubles, squares: Doubles, given: Batches, powers: Doubles) -> Doubles:
@@ -190,7 +94,7 @@ def spread_of_mean(average: Doubles, squares: Doubles, given: Batches, powers: D
         given: The pre-activations.
         powers: Mean powers of their correlations, shape (layers, orders).
     """
-    _, weights = normal_grid(_POINTS)
+    _, weights = normal_grid(POINTS)
     centre = np.vecdot(average, weights)
     own = np.maximum(np.vecdot(squares, weights) - centre**2, 0)
     kept = np.square(average @ _weighted_polynomials())
@@ -207,7 +111,7 @@ def spread_of_mean(average: Doubles, squares: Doubles, given: Batches, powers: D
 
 def spreads(given: Batch, zero: Sequence[Interval], saturated: Sequence[Interval]) -> Spreads[float]:
     """Return what `spreads_of_layers` does for one layer."""
-    found = spreads_of_layers(_alone(given), zero, saturated)
+    found = spreads_of_layers(alone(given), zero, saturated)
     return Spreads(*(float(column[0]) for column in found))
 
 
@@ -224,7 +128,7 @@ def spreads_of_layers(given: Batches, zero: Sequence[Interval], saturated: Seque
     groups = _AVERAGES if tables(given.act).sides is not None else given.q.shape[1]
     parts = [
         _spreads(given.of(some), zero, saturated, powers[some])
-        for some in cut(len(given.q), max(_ENTRIES_AT_ONCE // (groups * _POINTS), 1))
+        for some in cut(len(given.q), max(ENTRIES_AT_ONCE // (groups * POINTS), 1))
     ]
     return Spreads(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
@@ -233,7 +137,7 @@ def spreads_of_layers(given: Batches, zero: Sequence[Interval], saturated: Seque
 def _spreads(
     given: Batches, zero: Sequence[Interval], saturated: Sequence[Interval], powers: Doubles
 ) -> Spreads[Doubles]:
-    z, weights = normal_grid(_POINTS)
+    z, weights = normal_grid(POINTS)
     roots = np.sqrt(given.q)
     averages, unit = _averages(given, roots)
     mean, second, fourth = (np.vecdot(part, weights) for part in averages[:3])
@@ -271,7 +175,7 @@ def _spreads(
 
 def _averages(given: Batches, roots: Doubles) -> tuple[_Averages, Doubles]:
     """Return the averages of f in units of its largest value in each layer, and these values, shape (layers,)."""
-    z, weights = normal_grid(_POINTS)
+    z, weights = normal_grid(POINTS)
     if tables(given.act).sides is not None:  # f(sqrt(q) z) = sqrt(q) f(z)
         f = np.asarray(given.act.value(z.copy()), dtype=float)
         unit = float(np.abs(f).max()) * roots.max(axis=1)
@@ -301,7 +205,7 @@ def _averages(given: Batches, roots: Doubles) -> tuple[_Averages, Doubles]:
 
 def _within(given: Batches, roots: Doubles, intervals: Sequence[Interval]) -> Doubles:
     """Return the share of the inputs whose pre-activation is within the intervals, shape (layers, points)."""
-    z, _ = normal_grid(_POINTS)
+    z, _ = normal_grid(POINTS)
     edges = np.array([edge for interval in intervals for edge in interval])
     least = float(roots[roots > 0].min(initial=np.inf))
     if (np.searchsorted(z, edges / least) == np.searchsorted(z, edges / float(roots.max()))).all():
@@ -321,7 +225,7 @@ def _inside(u: Doubles, intervals: Sequence[Interval]) -> Doubles:
 
 def relative_spreads(given: Batch, zero: Sequence[Interval], saturated: Sequence[Interval]) -> Spreads[float]:
     """Return what `relative_spreads_of_layers` does for one layer."""
-    found = relative_spreads_of_layers(_alone(given), zero, saturated)
+    found = relative_spreads_of_layers(alone(given), zero, saturated)
     return Spreads(*(float(column[0]) for column in found))
 
 
@@ -366,8 +270,8 @@ def heavy_tailed(given: Batch, sd: Spreads[float], rms: float) -> Spreads[float]
     with np.errstate(all="ignore"):
         f = given.act.value(np.sqrt(q)[:, np.newaxis] * normals)
         drawn = np.sqrt(np.mean(np.square(f), axis=1))
-    alone = rms * sqrt(sd.kurtosis / given.width) / 2
-    narrowed = min(sd.rms / alone, 1.0) if alone and sd.rms else 1.0
+    of_kurtosis = rms * sqrt(sd.kurtosis / given.width) / 2
+    narrowed = min(sd.rms / of_kurtosis, 1.0) if of_kurtosis and sd.rms else 1.0
     reach = narrowed * _BEYOND * float(np.abs(drawn - rms).max()) / 4
     more = max(reach / sd.rms, 1.0) if sd.rms else 1.0
     return sd._replace(rms=max(reach, sd.rms), std=max(more * sd.std, reach), mean=max(more * sd.mean, reach / 2))
@@ -389,7 +293,7 @@ def _spreads_of_cosine(given: Batches, powers: Doubles) -> Doubles:
     """
     (y, outer), (z, inner) = normal_grid(_SHARED_POINTS), normal_grid(_OWN_POINTS)
     parts = []
-    for some in cut(len(given.q), max(_ENTRIES_AT_ONCE // (len(y) * len(z)), 1)):
+    for some in cut(len(given.q), max(ENTRIES_AT_ONCE // (len(y) * len(z)), 1)):
         shared = np.minimum(powers[some, 1], 1)[:, np.newaxis, np.newaxis]
         root = np.sqrt(np.vecdot(given.shares[some], given.q[some]))[:, np.newaxis, np.newaxis]
         f = given.act.value(root * (np.sqrt(shared) * y[:, np.newaxis] + np.sqrt(1 - shared) * z))
@@ -403,100 +307,5 @@ def _spreads_of_cosine(given: Batches, powers: Doubles) -> Doubles:
     variance = np.vecdot(np.square(sums), outer) - np.square(np.vecdot(sums, outer))
     variance += np.vecdot(4 * squares * own + 2 * np.square(own), outer)
     spread = np.sqrt(np.maximum(variance, 0) / given.width)
-    alone = np.isnan(given.c).all(axis=1) | (scale[:, 0] == 0)
-    return np.where(alone, 0, spread)
-
-
-def spread_of_slopes(given: Batch, alike: float = 1.0) -> float:
-    """Return what `spreads_of_slopes` does for one layer."""
-    return float(spreads_of_slopes(_alone(given), alike)[0])
-
-
-@np.errstate(all="ignore")
-def spreads_of_slopes(given: Batches, alike: float = 1.0) -> Doubles:
-    """Return the relative sd of the rms of dL/dz of each layer, given dL/dz of the layer above, shape (layers,).
-
-    A unit adds f'(z)^2 x^2, x Gaussian.
-
-    Args:
-        given: The pre-activations.
-        alike: The mean squared cosine between dL/dz of different inputs; 1, where it is not known, overestimates.
-    """
-    _, weights = normal_grid(_POINTS)
-    powers, parts = mean_powers(given.c), []
-    for some in _chunks(given):
-        part = given.of(some)
-        slopes = np.square(_slopes(part))
-        average, squares = _averaged(part.shares, slopes), _averaged(part.shares, np.square(slopes))
-        alone = part._replace(width=np.ones(len(part.q)))
-        spread = spread_of_mean(average[:, np.newaxis], squares[:, np.newaxis], alone, powers[some])[:, 0]
-        second = np.vecdot(average, weights)
-        parts.append((second, np.divide(spread, second, out=np.zeros_like(spread), where=second != 0)))
-    second, relative = (np.concatenate(part) for part in zip(*parts, strict=True))
-    # In so many dimensions even unrelated directions have a squared cosine of 1/width.
-    together = (1 - 1 / given.batch) * np.maximum(alike, 1 / given.width) + 1 / given.batch
-    spread = np.sqrt(np.maximum((1 + 2 * together) * (relative**2 + 1) - 1, 0) / given.width) / 2
-    return np.where(second == 0, 0, spread)
-
-
-def _chunks(given: Batches) -> Sequence[slice]:
-    return list(cut(len(given.q), max(_ENTRIES_AT_ONCE // (given.q.shape[1] * _POINTS), 1)))
-
-
-def _slopes(given: Batches) -> Doubles:
-    """Return f' for each layer and group on the grid, shape (layers, groups, points), or one for all."""
-    z, _ = normal_grid(_POINTS)
-    assert given.act.derivative is not None
-    roots = np.sqrt(given.q)[..., np.newaxis]
-    if tables(given.act).sides is not None and (given.q > 0).all():
-        roots = np.ones((1, 1, 1))
-    slopes: Doubles = np.asarray(given.act.derivative(roots * z), dtype=float)
-    return slopes
-
-
-def _averaged(shares: Doubles, values: Doubles) -> Doubles:
-    """Return the average over groups, shape (layers, points), of values of shape (layers or 1, groups or 1, points)."""
-    if values.shape[1] == 1:
-        alone: Doubles = shares.sum(axis=1)[:, np.newaxis] * values[:, 0]
-        return alone
-    average: Doubles = (shares[:, np.newaxis] @ values)[:, 0]
-    return average
-
-
-class Radial(NamedTuple, Generic[Number]):
-    """Factors from the square of a gradient at the activations to that at the pre-activations.
-
-    Attributes:
-        along: E f^2 f'^2 / E f^2, for a gradient that points along the activations.
-        kept: E[f f' u]^2 / (q E f^2), the part of it that points along the pre-activations.
-        gained: E u^2 f'^2 / q, that part for a gradient of one unit in any direction.
-    """
-
-    along: Number
-    kept: Number
-    gained: Number
-
-
-@np.errstate(all="ignore")
-def radials(given: Batches) -> Radial[Doubles]:
-    """Return these factors for each layer; 0 where f is zero or too large."""
-    z, weights = normal_grid(_POINTS)
-    parts = []
-    for some in _chunks(given):
-        part = given.of(some)
-        u = np.sqrt(part.q)[..., np.newaxis] * z
-        f, slopes = np.asarray(part.act.value(u), dtype=float), _slopes(part)
-        unit = np.abs(f).max(axis=(1, 2), keepdims=True)
-        f = f / np.where(unit == 0, 1, unit)
-
-        def mean(values: Doubles, shares: Doubles = part.shares) -> Doubles:
-            average: Doubles = np.vecdot(_averaged(shares, values), weights)
-            return average
-
-        squared = np.square(slopes)
-        second, q = mean(np.square(f)), np.vecdot(part.shares, part.q)
-        found = [mean(np.square(f) * squared) / second, mean(f * slopes * u) ** 2 / (q * second)]
-        found.append(mean(u * u * squared) / q)
-        known = (second != 0) & (q != 0)
-        parts.append([np.where(known & np.isfinite(column), column, 0) for column in found])
-    return Radial(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    without_pairs = np.isnan(given.c).all(axis=1) | (scale[:, 0] == 0)
+    return np.where(without_pairs, 0, spread)

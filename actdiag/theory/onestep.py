@@ -15,15 +15,9 @@ from actdiag.activations import Activation
 from actdiag.arrays import Doubles
 from actdiag.formats import NumberFormat
 from actdiag.measure.statistics import LayerStats
-from actdiag.theory.fluctuations import (
-    HEAVY,
-    Batches,
-    Spreads,
-    heavy_tailed,
-    radials,
-    spreads_of_layers,
-    spreads_of_slopes,
-)
+from actdiag.theory.batches import Batches
+from actdiag.theory.fluctuations import HEAVY, Spreads, heavy_tailed, spreads_of_layers
+from actdiag.theory.gradient_fluctuations import radials, spreads_of_slopes
 from actdiag.theory.pairs import pair_cosines
 from actdiag.theory.recipe import Layers
 from actdiag.theory.regions import chance_of_zero, chance_within, saturated_intervals, zero_intervals

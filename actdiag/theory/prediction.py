@@ -8,9 +8,10 @@ import numpy as np
 from actdiag.arrays import Doubles
 from actdiag.model.stack import Stack
 from actdiag.theory.backpropagation import STEP, curves_around, predict_gradients
+from actdiag.theory.batches import Batches
 from actdiag.theory.coarse import rows_of, spreads_of_rows
 from actdiag.theory.flow import Flow, follow, sample_of_input
-from actdiag.theory.fluctuations import Batches, Spreads
+from actdiag.theory.fluctuations import Spreads
 from actdiag.theory.onestep import means_or_zeros
 from actdiag.theory.recipe import Layers, layers_of, why_not
 from actdiag.theory.regions import (

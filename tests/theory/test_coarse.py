@@ -5,8 +5,10 @@ import pytest
 
 from actdiag.activations import resolve
 from actdiag.theory import coarse
+from actdiag.theory.batches import Batch
 from actdiag.theory.coarse import rows_of, slope_spreads_of_rows, spreads_of_rows
-from actdiag.theory.fluctuations import Batch, relative_spreads, spread_of_slopes
+from actdiag.theory.fluctuations import relative_spreads
+from actdiag.theory.gradient_fluctuations import spread_of_slopes
 from actdiag.theory.regions import saturated_intervals, zero_intervals
 
 

@@ -6,19 +6,10 @@ import numpy as np
 import pytest
 
 from actdiag.activations import resolve
-from actdiag.theory.fluctuations import (
-    Batch,
-    Batches,
-    heavy_tailed,
-    mean_powers,
-    radials,
-    relative_spreads_of_layers,
-    spread_of_slopes,
-    spreads,
-    spreads_of_layers,
-    spreads_of_slopes,
-)
+from actdiag.theory.batches import Batch, Batches, mean_powers
+from actdiag.theory.fluctuations import heavy_tailed, relative_spreads_of_layers, spreads, spreads_of_layers
 from actdiag.theory.gaussian import moments
+from actdiag.theory.gradient_fluctuations import radials, spread_of_slopes, spreads_of_slopes
 from actdiag.theory.regions import saturated_intervals, zero_intervals
 
 ACTS = ["relu", "leaky_relu", "tanh", "gelu", "hardtanh", "sigmoid", "softshrink"]
