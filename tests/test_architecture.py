@@ -110,6 +110,7 @@ ORDER = {
         pooled
         moments
         bins
+        counting
         histograms
         statistics
         forward

@@ -10,17 +10,8 @@ from numpy.typing import NDArray
 from actdiag.activations import Activation, traits
 from actdiag.arrays import Array, Doubles
 from actdiag.engine.workers import Workers
-from actdiag.measure.histograms import (
-    Counting,
-    EntryCounts,
-    axis_edges,
-    bounded_axis,
-    linear_histogram,
-    magnitude_histogram,
-    merge_counts,
-    spaced,
-    thresholds,
-)
+from actdiag.measure.counting import Counting, EntryCounts, merge_counts, thresholds
+from actdiag.measure.histograms import axis_edges, bounded_axis, linear_histogram, magnitude_histogram, spaced
 from actdiag.measure.moments import (
     BlockMoments,
     Directions,
