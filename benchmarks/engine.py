@@ -7,7 +7,8 @@ from importlib import import_module
 
 import click
 
-from actdiag.cli.output import Outputs, show
+from actdiag.cli.files import Outputs
+from actdiag.cli.screen import show
 from actdiag.errors import InvalidField
 from benchmarks import machine, phases
 from benchmarks.rows import ROWS, Row

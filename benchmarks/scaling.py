@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from actdiag.cli.output import Outputs
+from actdiag.cli.files import Outputs
 from actdiag.errors import InvalidField
 from benchmarks import peers, timing
 from benchmarks.memory import MIB

@@ -255,6 +255,8 @@ ORDER = {
         explain
     """,
     "cli": """
+        files
+        screen
         output
         gate
         types
@@ -462,7 +464,7 @@ def test_heavy_libraries_stay_in_their_rooms(name):
         if library == "rich":
             assert own.startswith(("render/terminal/", "cli/")), f"{own} imports rich"
         if library == "matplotlib":
-            assert own.startswith("render/figures/") or (own == "cli/output.py" and function)
+            assert own.startswith("render/figures/") or (own in ("cli/files.py", "cli/output.py") and function)
             assert "pyplot" not in module
         if library in ("scipy", "sklearn", "autograd"):
             assert function, f"{own} imports {library} at the top"

@@ -17,18 +17,18 @@ def activations(act: str | None, png: str | None) -> None:
       actdiag activations gelu --png gelu.png
     """
     from actdiag.activations import resolve
-    from actdiag.cli import output
+    from actdiag.cli import files, screen
     from actdiag.errors import InvalidField
     from actdiag.render.terminal import catalogue
 
     if act is None:
         if png is not None:
             raise InvalidField(field="png", problem="must come with the NAME of an activation, got none")
-        output.show(lambda width, plain: catalogue.activations_view(width=width, ascii_only=plain))
+        screen.show(lambda width, plain: catalogue.activations_view(width=width, ascii_only=plain))
         return
-    entry, outputs = resolve(act), output.Outputs(png)
+    entry, outputs = resolve(act), files.Outputs(png)
     if png is not None:
         from actdiag.render.figures import activation_figure
 
         outputs.write(figure=lambda: activation_figure(entry))
-    output.show(lambda width, plain: catalogue.activation_view(entry, width=width, ascii_only=plain))
+    screen.show(lambda width, plain: catalogue.activation_view(entry, width=width, ascii_only=plain))

@@ -22,10 +22,10 @@ def compare(act: tuple[str, ...], init: tuple[str, ...], **given: Any) -> None:
       actdiag compare --act relu,tanh,sigmoid --init std=0.01,xavier,he --png grid.png
     """
     from actdiag import api
-    from actdiag.cli import gate, output
+    from actdiag.cli import files, gate, output, screen
 
-    outputs, fail_on = output.taken_from(given), gate.taken_from(given)
-    with output.progress() as progress:
+    outputs, fail_on = files.taken_from(given), gate.taken_from(given)
+    with screen.progress() as progress:
         reports = api.compare(options.split_list(act), options.split_list(init), progress=progress, **given)
     with fail_on.after(reports):
         output.answer_all(reports, outputs)

@@ -18,13 +18,13 @@ def explain(rule: str | None, rules: str | None) -> None:
       actdiag explain vanishing_gradient
     """
     from actdiag import api
-    from actdiag.cli import output
+    from actdiag.cli import screen
     from actdiag.diagnosis import rules_from
     from actdiag.render.terminal.explain import rule_view, rules_view
 
     if rule is None:
         applied = rules_from(rules)
-        output.show(lambda width, plain: rules_view(applied, ascii_only=plain))
+        screen.show(lambda width, plain: rules_view(applied, ascii_only=plain))
         return
     explained = api.explain(rule, rules)
-    output.show(lambda width, plain: rule_view(explained))
+    screen.show(lambda width, plain: rule_view(explained))

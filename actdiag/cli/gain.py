@@ -28,18 +28,18 @@ def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, 
     from functools import partial
 
     from actdiag import api
-    from actdiag.cli import output
+    from actdiag.cli import files, screen
     from actdiag.documents.gains import gains_to_dict
     from actdiag.documents.plain import as_json
     from actdiag.experiments.verify import Verification
     from actdiag.render.terminal.gain import gain_view
 
-    outputs = output.Outputs(json=json)
+    outputs = files.Outputs(json=json)
     entries = api.resolve_acts(act)
     found = [api.gain(entry, bias_std) for entry in entries]
     checked: list[Verification | None] = [None] * len(entries)
     if verify:
-        with output.progress() as progress:
+        with screen.progress() as progress:
             for number, entry in enumerate(entries):
 
                 def step(done: int, total: int, number: int = number) -> None:
@@ -52,4 +52,4 @@ def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, 
     for number, (one, check) in enumerate(zip(found, checked, strict=True)):
         if number:
             click.echo()
-        output.show(partial(gain_view, one, check))
+        screen.show(partial(gain_view, one, check))

@@ -18,7 +18,7 @@ def initializers(init: str | None, fan_in: int, fan_out: int) -> None:
       actdiag initializers
       actdiag initializers he_normal --fan-in 100 --fan-out 100
     """
-    from actdiag.cli import output
+    from actdiag.cli import screen
     from actdiag.errors import check_integer
     from actdiag.initializers import resolve
     from actdiag.render.terminal import catalogue
@@ -26,7 +26,7 @@ def initializers(init: str | None, fan_in: int, fan_out: int) -> None:
     check_integer("fan_in", fan_in, 1, _MOST_FANS)
     check_integer("fan_out", fan_out, 1, _MOST_FANS)
     if init is None:
-        output.show(lambda width, plain: catalogue.initializers_view(fan_in, fan_out, width=width, ascii_only=plain))
+        screen.show(lambda width, plain: catalogue.initializers_view(fan_in, fan_out, width=width, ascii_only=plain))
         return
     entry = resolve(init)
-    output.show(lambda width, plain: catalogue.initializer_view(entry, fan_in, fan_out, width=width, ascii_only=plain))
+    screen.show(lambda width, plain: catalogue.initializer_view(entry, fan_in, fan_out, width=width, ascii_only=plain))

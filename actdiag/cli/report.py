@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from actdiag import api
-from actdiag.cli import extras, gate, output
+from actdiag.cli import extras, files, gate, output, screen
 from actdiag.options import JudgeOptions, StackOptions, fields_of
 from actdiag.report import Report
 from actdiag.view.selection import parse_layers
@@ -21,13 +21,13 @@ def answer(verb: Callable[..., Report], given: dict[str, Any]) -> None:
         verb: `propagate` or `grad_flow`.
         given: The options of the command, by name.
     """
-    outputs, fail_on = output.taken_from(given), gate.taken_from(given)
+    outputs, fail_on = files.taken_from(given), gate.taken_from(given)
     judges, fix, layers = extras.judges_from(given.pop("judge")), given.pop("fix"), given.pop("layers")
     shown = None
     if layers is not None:
         shown = parse_layers(layers, len(api.layer_widths(given["depth"], given["width"], given["widths"])))
     added = []
-    with output.progress() as progress:
+    with screen.progress() as progress:
         report = verb(**given, progress=progress)
         if judges:
             asked = {name: value for name, value in given.items() if name in _OF_JUDGE}

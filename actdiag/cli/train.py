@@ -27,9 +27,9 @@ def train(
       actdiag train --data mnist.npz --init he --optimizer adam --lr 0.001,0.0001 --watch
     """
     from actdiag import api
-    from actdiag.cli import output
+    from actdiag.cli import files, output, screen
 
-    outputs = output.taken_from(given, *_files(given["data"]))
+    outputs = files.taken_from(given, *_files(given["data"]))
     asked: dict[str, Any] = {"act": options.split_list(act), "init": options.split_list(init), **given}
     asked["lr"] = [rate for rates in lr for rate in rates]
     if watch:
@@ -38,7 +38,7 @@ def train(
         with watching() as look:
             runs = api.train(**asked, watch=look)
     else:
-        with output.progress("iterations") as progress:
+        with screen.progress("iterations") as progress:
             runs = api.train(**asked, progress=progress)
     output.answer_training(runs, outputs)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
 
 from actdiag.arrays import Array
-from actdiag.cli import output
+from actdiag.cli import screen
 from actdiag.experiments.train import Look, Watch
 from actdiag.experiments.train.snapshot import relative_changes
 from actdiag.numerals import brief
@@ -89,8 +89,8 @@ def watching() -> Iterator[Watch]:
     from rich.console import Console
     from rich.live import Live
 
-    screen, plain, shown = Console(stderr=True), output.ascii_only(), time.monotonic()
-    with Live(console=screen, auto_refresh=False, transient=True) as live:
+    console, plain, shown = Console(stderr=True), screen.ascii_only(), time.monotonic()
+    with Live(console=console, auto_refresh=False, transient=True) as live:
 
         def draw(runs: Sequence[Watched]) -> None:
             nonlocal shown

@@ -612,7 +612,7 @@ def test_watching_draws_on_a_terminal_and_leaves_nothing_behind(files):
 def test_progress_is_counted_in_iterations(monkeypatch, capsys, files):
     from contextlib import contextmanager
 
-    from actdiag.cli import output
+    from actdiag.cli import screen
 
     told = []
 
@@ -621,7 +621,7 @@ def test_progress_is_counted_in_iterations(monkeypatch, capsys, files):
         told.append(of)
         yield lambda done, total: told.append((done, total))
 
-    monkeypatch.setattr(output, "progress", progress)
+    monkeypatch.setattr(screen, "progress", progress)
     succeed(capsys, "train", "--data", "tiny.npz", "--init", "he,xavier", *TINY)
     assert told[0] == "iterations"
     assert told[1:] == [(done, 60) for done in range(1, 61)]

@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from pictures import assert_apart, drawn
 
 from actdiag.activations import ACTIVATIONS, resolve
-from actdiag.cli.output import picture_bytes
+from actdiag.cli.files import picture_bytes
 from actdiag.errors import InvalidField
 from actdiag.initializers import resolve as initializer
 from actdiag.render.figures import activation_figure, comparison_figure, gradient_figure, signal_figure

@@ -8,7 +8,7 @@ import pytest
 import training_runs
 from pictures import assert_apart, drawn
 
-from actdiag.cli.output import picture_bytes
+from actdiag.cli.files import picture_bytes
 from actdiag.errors import InvalidField
 from actdiag.experiments.train import Recipe
 from actdiag.render.figures.training import MOST_RUNS, spread, training_figure
