@@ -16,9 +16,24 @@ class InvalidField(ValueError):
     """
 
     def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field} {problem}")
         self.field = field
-        self.problem = problem
+        self.problem = _as_one_line(problem)
+        super().__init__(f"{field} {self.problem}")
+
+    def __reduce__(self) -> tuple[type["InvalidField"], tuple[str, str]]:
+        """Return what pickle builds it from again, as a pool of processes does."""
+        return type(self), (self.field, self.problem)
+
+
+_LONGEST, _KEPT_AT_THE_END = 600, 60
+
+
+def _as_one_line(problem: str) -> str:
+    """Return a problem on one line, what came shortened in the middle where its text is long: an array, a report."""
+    line = " ".join(part.strip() for part in problem.splitlines())
+    if len(line) <= _LONGEST:
+        return line
+    return f"{line[: _LONGEST - _KEPT_AT_THE_END]} ... {line[-_KEPT_AT_THE_END:]}"
 
 
 def check_integer(field: str, value: object, least: int, most: int) -> int:

@@ -1,6 +1,7 @@
 """What is accepted of a value, and what is said of one that is not."""
 
 import math
+import pickle
 from fractions import Fraction
 
 import numpy as np
@@ -75,6 +76,21 @@ def test_other_values_are_no_real_numbers(value, problem):
 def test_an_open_end_is_refused_itself():
     assert refusal(check_real, 0, 0.0, 1.0, open_below=True) == "must be above 0 and at most 1, got 0"
     assert check_real("size", 5e-324, 0.0, 1.0, open_below=True) == 5e-324
+
+
+def test_what_came_is_kept_to_one_line_of_moderate_length():
+    with pytest.raises(InvalidField) as caught:
+        check_integer("depth", "\n  ".join(["row"] * 1000), 1, 9)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert text.startswith("depth must be a whole number from 1 to 9, got 'row")
+    assert text.endswith("row'")
+    assert len(text) < 700
+
+
+def test_an_error_goes_from_process_to_process():
+    again = pickle.loads(pickle.dumps(InvalidField("depth", "must be at least 1, got 0")))
+    assert (str(again), again.field, again.problem) == ("depth must be at least 1, got 0", "depth", again.problem)
 
 
 def test_a_choice_is_one_of_the_names():

@@ -108,7 +108,7 @@ def residual(branch: Op | Iterable[Op]) -> Residual:
         >>> len(residual([dense(), activation(), dense()]).branch)
         3
     """
-    ops = (branch,) if isinstance(branch, Op) else tuple(branch)
+    ops = tuple(branch) if isinstance(branch, Iterable) else (branch,)
     strange = [op for op in ops if not isinstance(op, Op)]
     if strange or not ops:
         got = repr(strange[0]) if strange else "none"

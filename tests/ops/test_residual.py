@@ -188,6 +188,7 @@ def test_memory_grows_by_what_crosses_a_segment():
     [
         (lambda: [residual([])], "must have a branch of ops within a residual, got none"),
         (lambda: [residual(["dense"])], "must have a branch of ops within a residual, got 'dense'"),
+        (lambda: [residual(3)], "must have a branch of ops within a residual, got 3"),
         (lambda: [dense(0)], "width must be at least 1, got 0"),
         (lambda: [], "must hold at least one op, got none"),
         (lambda: ["dense"], "must be a sequence of ops, got 'dense'"),

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.collections import LineCollection, PolyCollection
 from pictures import assert_apart, drawn
 
+from actdiag import grad_flow, ops
 from actdiag.activations import ACTIVATIONS, resolve
 from actdiag.cli.files import picture_bytes
 from actdiag.errors import InvalidField
@@ -105,6 +106,15 @@ def test_flat_stretches_are_drawn_without_a_warning(name, rms):
     _, predicted = shares(name, tuple(np.linspace(-2, 12, 31)), rms=rms)
     assert np.isfinite(predicted).all()
     assert (predicted >= 0).all()
+
+
+def test_an_op_without_weights_is_not_said_to_have_a_gradient_that_is_zero():
+    block = ops.residual([ops.dense(), ops.activation(), ops.dense()])
+    figure = grad_flow(arch=[ops.dense(12), ops.activation(), block], act="relu", batch=30).figure()
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert figure.get_supxlabel() == ""
+    assert lines["norm of dL/dW"].get_xdata().tolist() == [1, 2, 3]
+    assert lines["rms of dL/dz"].get_xdata().tolist() == [1, 2, 3, 4]
 
 
 def test_predicted_shares_are_none_where_theory_is():

@@ -30,15 +30,18 @@ def gradient_figure(report: Report) -> Figure:
     )
     hidden: list[str] = []
     for label, name, colour, marker, line in curves:
+        holder = name.rpartition(".")[0]  # an op without weights has no dL/dW
+        has = np.array([not holder or words.value_at(stats, holder) is not None for stats in report.layers])
+        at = depth[has]
         # A log axis has no place for zero; what is left out is said under the picture.
-        drawn = _drawable([words.value_at(stats, name) for stats in report.layers])
+        drawn = _drawable([words.value_at(stats, name) for stats in report.layers])[has]
         missing = int(np.isnan(drawn).sum())
-        hidden += [f"{label} at {missing} of {len(depth)} layers"] if missing else []
+        hidden += [f"{label} at {missing} of {len(at)} layers"] if missing else []
         marker = marker if len(depth) <= _MOST_MARKERS else ""
-        axes.plot(depth, drawn, color=colour, marker=marker, linestyle=line, label=label, markersize=5, linewidth=1.8)
+        axes.plot(at, drawn, color=colour, marker=marker, linestyle=line, label=label, markersize=5, linewidth=1.8)
         if report.repeats is not None:
-            spread = _fold(drawn, [words.value_at(stats, name) for stats in report.repeats.sd])
-            axes.vlines(depth, drawn / spread, drawn * spread, color=colour, linewidth=1.2)
+            spread = _fold(drawn, [words.value_at(report.repeats.sd[place], name) for place in np.flatnonzero(has)])
+            axes.vlines(at, drawn / spread, drawn * spread, color=colour, linewidth=1.2)
     key = [f"vertical: 1 sd of {report.repeats.n} runs"] if report.repeats is not None else []
     key += ["bands: 2 sd predicted"] if report.layer_theory else []
     for label, name, colour, dashes in (
