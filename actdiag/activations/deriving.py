@@ -43,7 +43,7 @@ def derive(
 
     def repaired(x: Array) -> Array:
         with np.errstate(all="ignore"):
-            slope = _mended(value, derivative(x), x)
+            slope = _repaired(value, derivative(x), x)
         for point, own in exceptions.items():
             slope = np.where(x == point, x.dtype.type(own), slope)
         return slope
@@ -84,7 +84,7 @@ def _refuse_jumps(name: str, value: Elementwise, candidates: Doubles) -> None:
         raise InvalidField(field="act", problem=f"{name!r}: jumps at x = {at}, an activation must be continuous")
 
 
-def _mended(value: Elementwise, slope: Array, x: Array) -> Array:
+def _repaired(value: Elementwise, slope: Array, x: Array) -> Array:
     """Return the slope with central differences for NaN, where two of them agree."""
     holes = np.isnan(slope) & np.isfinite(x)
     if holes.any():

@@ -27,7 +27,7 @@ class Traits:
         saturated_above: z at or over this is saturated above; None where that side does not count.
         dead_below: At or under this |f'| is at most the dead slope throughout; None where it never settles there.
         dead_above: The same at or over this.
-        awake_over: Over this |f'| is above the dead slope throughout, and at or under it nowhere; None without such a
+        active_over: Over this |f'| is above the dead slope throughout, and at or under it nowhere; None without such a
             point.
         zero_centred: Whether f(-x) = -f(x), so that inputs spread evenly about zero stay so.
         monotonic: Whether f' never changes sign.
@@ -40,7 +40,7 @@ class Traits:
     saturated_above: float | None
     dead_below: float | None
     dead_above: float | None
-    awake_over: float | None
+    active_over: float | None
     zero_centred: bool | None
     monotonic: bool | None
     smooth: bool | None
@@ -69,7 +69,7 @@ def traits(activation: Activation) -> Traits:
         odd = bool(np.all(np.abs(value + mirrored)[near] <= 1e-9 * (1 + np.abs(value[near]))))
         left, right = activation.derivative(np.array([-1e-300, 1e-300]))
         dead_below = _edge(activation, downward, dead)
-        awake_over = dead_below if _awake_only_over(activation, x, dead_below, dead) else None
+        active_over = dead_below if _active_only_over(activation, x, dead_below, dead) else None
     return Traits(
         slope_supremum=supremum,
         slope_at_zero=(float(left), float(right)),
@@ -77,7 +77,7 @@ def traits(activation: Activation) -> Traits:
         saturated_above=_edge(activation, upward, flat) if activation.saturates in ("above", "both") else None,
         dead_below=dead_below,
         dead_above=_edge(activation, upward, dead),
-        awake_over=awake_over,
+        active_over=active_over,
         zero_centred=odd,
         monotonic=not (np.any(slope > 1e-12) and np.any(slope < -1e-12)),
         smooth=not activation.kinks,
@@ -116,7 +116,7 @@ def _refined(activation: Activation, low: float, high: float, sign: int) -> tupl
     return float(points[best]), float(found[best])
 
 
-def _awake_only_over(activation: Activation, x: Array, edge: float | None, dead: float) -> bool:
+def _active_only_over(activation: Activation, x: Array, edge: float | None, dead: float) -> bool:
     """Return whether |f'| is above the dead slope wherever x is over `edge`, and wherever it is not, at or under it."""
     if edge is None:
         return False

@@ -1,4 +1,4 @@
-"""grad_flow: what becomes of the signal and of the gradient."""
+"""grad_flow: what happens to the signal and to the gradient."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

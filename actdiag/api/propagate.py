@@ -1,4 +1,4 @@
-"""propagate: what becomes of the signal."""
+"""propagate: what happens to the signal."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,7 +42,7 @@ def propagate(
     rules: str | Path | Mapping[str, Any] | None = RunOptions.rules,
     progress: Progress | None = None,
 ) -> Report:
-    """Run a stack forward and report what becomes of the signal, layer by layer.
+    """Run a stack forward and report what happens to the signal, layer by layer.
 
     `progress` is called with (layers done, layers in all) after each layer, counted over all repeats.
 

@@ -15,7 +15,7 @@ SCALES = ("standard", "unit", "raw")
 
 
 class Scaling(NamedTuple):
-    """What becomes of an input x: (x / unit - mean) / std."""
+    """How an input x is scaled: (x / unit - mean) / std."""
 
     unit: float = 1.0
     mean: float = 0.0

@@ -28,7 +28,7 @@ aligned."""
 UNDERFLOWED, NEGATIVE, ALIGNED = "everything underflowed", "biases too negative", "inputs have aligned"
 DEAD_FOR_GOOD, TOO_FEW = "these units are dead", "too few inputs"
 
-_BY_CHANCE, _WAKES = 1e-3, 0.5
+_BY_CHANCE, _FALLS_TO = 1e-3, 0.5
 """A layer with a higher probability than the first to be dead by chance is not called born dead where, on more inputs,
 that probability falls under the second share of it."""
 
@@ -127,7 +127,7 @@ def _born_dead(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
         return
     width = measurements.place(layers[0]).stats.width
     here, later = (expected_dead(measurements, layers[0], times) ** width for times in (1, TREND[-1]))
-    if here < _BY_CHANCE or later >= _WAKES * here:
+    if here < _BY_CHANCE or later >= _FALLS_TO * here:
         yield Measured(layers, float(len(layers)))
 
 

@@ -181,7 +181,7 @@ def active_units(act: Activation, z: Array, finite: bool = False) -> Flags:
         z: Pre-activations, shape (rows, width).
         finite: Whether all of `z` is known to be finite.
     """
-    derivative, dead_slope, awake_over = act.derivative, traits(act).dead_slope, traits(act).awake_over
+    derivative, dead_slope, active_over = act.derivative, traits(act).dead_slope, traits(act).active_over
     assert derivative is not None
 
     def any_active(rows: Array) -> Flags:
@@ -189,8 +189,8 @@ def active_units(act: Activation, z: Array, finite: bool = False) -> Flags:
         active: Flags = np.logical_or.reduce(flags | np.isnan(rows), axis=0)
         return active
 
-    if finite and awake_over is not None:
-        return unit_highest(z) > awake_over
+    if finite and active_over is not None:
+        return unit_highest(z) > active_over
     # A few rows activate nearly all units, and only the others need the rest of the rows.
     active = any_active(z[:_ROWS_THAT_ACTIVATE_MOST])
     inactive = np.flatnonzero(~active)

@@ -447,20 +447,20 @@ AWAKE_OVER = {
 
 @pytest.mark.parametrize("spec", ELEMENTWISE)
 def test_known_points_over_which_all_are_awake(spec):
-    found = traits(resolve(spec)).awake_over
+    found = traits(resolve(spec)).active_over
     assert found == (pytest.approx(AWAKE_OVER[spec], rel=1e-9, abs=1e-15) if spec in AWAKE_OVER else None)
 
 
 @pytest.mark.parametrize("spec", AWAKE_OVER)
-def test_units_are_awake_over_that_point_and_nowhere_else(spec):
+def test_units_are_active_over_that_point_and_nowhere_else(spec):
     entry, found = resolve(spec), traits(resolve(spec))
-    rng, size = np.random.default_rng(2), max(1, abs(found.awake_over))
+    rng, size = np.random.default_rng(2), max(1, abs(found.active_over))
     # At the edge f' equals the limit, and its rounding hides what lies closer than 1e-9.
     far = np.concatenate([size * 10 ** rng.uniform(-9, 8, 100_000), rng.uniform(1e-9 * size, 50, 200_000)])
     with np.errstate(over="ignore"):
-        assert np.abs(entry.derivative(found.awake_over + far)).min() > found.dead_slope
-        assert np.abs(entry.derivative(found.awake_over - far)).max() <= found.dead_slope
-        assert abs(entry.derivative(np.array([found.awake_over]))[0]) <= found.dead_slope * (1 + 1e-9)
+        assert np.abs(entry.derivative(found.active_over + far)).min() > found.dead_slope
+        assert np.abs(entry.derivative(found.active_over - far)).max() <= found.dead_slope
+        assert abs(entry.derivative(np.array([found.active_over]))[0]) <= found.dead_slope * (1 + 1e-9)
 
 
 def dead_below_zero(slope):
@@ -475,19 +475,19 @@ def dipping_at(point, to=0.0):
 
 def test_a_slope_that_never_falls_to_the_limit_leaves_all_awake():
     for slope in (dead_below_zero(np.ones_like), dipping_at(2.003, to=1e-4), dipping_at(1000.5, to=2e-6)):
-        assert traits(slope).awake_over == 0
+        assert traits(slope).active_over == 0
 
 
 @pytest.mark.parametrize("point", [0.02, 2.003, math.pi, 19.99, 21.2, 1000.5, 12345678.9])
 def test_a_slope_that_touches_zero_between_points_of_the_grid_leaves_none_awake(point):
     assert traits(dipping_at(point)).dead_below == 0
-    assert traits(dipping_at(point)).awake_over is None
-    assert traits(dipping_at(point, to=5e-7)).awake_over is None
+    assert traits(dipping_at(point)).active_over is None
+    assert traits(dipping_at(point, to=5e-7)).active_over is None
 
 
 @pytest.mark.parametrize("point", [2 + 1 / 128, 5 - 1 / 128, 20.2, 0.005])
 def test_a_slope_that_touches_zero_where_the_grid_is_even_leaves_none_awake(point):
-    assert traits(dipping_at(point)).awake_over is None
+    assert traits(dipping_at(point)).active_over is None
 
 
 @pytest.mark.parametrize(
@@ -503,12 +503,12 @@ def test_a_slope_that_touches_zero_where_the_grid_is_even_leaves_none_awake(poin
     ],
 )
 def test_a_slope_that_falls_to_zero_again_leaves_none_awake(slope):
-    assert traits(dead_below_zero(slope)).awake_over is None
+    assert traits(dead_below_zero(slope)).active_over is None
 
 
 def test_without_a_dead_side_there_is_no_such_point():
     wavy = Activation("x + sin x", lambda x: x + np.sin(x), "", "", derivative=lambda x: 1 + np.cos(x))
-    assert (traits(wavy).dead_below, traits(wavy).awake_over) == (None, None)
+    assert (traits(wavy).dead_below, traits(wavy).active_over) == (None, None)
 
 
 # s(1 - s) = 0.0025, a hundredth of the largest slope, and tanh(x) = 2 s(2x) - 1.

@@ -187,7 +187,7 @@ SLOW = ["tanh", "hardtanh", "relu6", "leaky_relu", "gelu", "hardswish"]
 @pytest.mark.parametrize("act", FAST + SLOW)
 def test_units_are_active_alike_by_the_largest_and_by_every_row(act, dtype):
     entry, found = resolve(act), traits(resolve(act))
-    assert (found.awake_over is not None) == (act in FAST)
+    assert (found.active_over is not None) == (act in FAST)
     edge = found.dead_below or 0.0
     z = units_about(edge, dtype, at_edge=edge in entry.kinks)  # elsewhere the slope is the limit there, or rounded
     lives = np.abs(entry.derivative(z)) > found.dead_slope
@@ -213,7 +213,7 @@ def test_units_are_active_in_blocks_with_nonfinite_rows(act, dtype):
 def test_reports_are_the_same_without_the_short_way_to_dead_units(act, options, monkeypatch):
     options = {"act": act, "depth": 3, "width": 30, "batch": 50, **options}
     short = propagate(**options).to_json()
-    monkeypatch.setattr(measure, "traits", lambda entry: replace(traits(entry), awake_over=None))
+    monkeypatch.setattr(measure, "traits", lambda entry: replace(traits(entry), active_over=None))
     assert propagate(**options).to_json() == short
 
 
