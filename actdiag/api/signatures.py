@@ -4,6 +4,7 @@ import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Collection
+from dataclasses import Field
 from typing import Any, ParamSpec, TypeVar
 
 from actdiag.errors import InvalidField, did_you_mean
@@ -49,11 +50,15 @@ def takes(
 
 def _described(kinds: tuple[type[Any], ...], known: Collection[str]) -> str:
     """Return a paragraph for each option: what it sets, what else it takes from Python, and its default."""
-    lines = []
-    for one in fields_of(*kinds):
-        default = default_text(one)
-        said = [one.metadata["help"], one.metadata["library"], "" if default is None else f"Default: {default}."]
-        text = f"{one.name}: {' '.join(filter(None, said))}"
-        if one.name in known:
-            lines.append(textwrap.fill(text, 116, initial_indent="    ", subsequent_indent="        "))
-    return "\n".join(lines)
+    return "\n".join(_paragraph(one.name, *_said(one)) for one in fields_of(*kinds) if one.name in known)
+
+
+def _said(one: Field[Any]) -> list[str]:
+    default = default_text(one)
+    said = [one.metadata["help"], one.metadata["library"], "" if default is None else f"Default: {default}."]
+    return [part for part in said if part]
+
+
+@functools.lru_cache(maxsize=256)  # most functions share their options
+def _paragraph(name: str, *said: str) -> str:
+    return textwrap.fill(f"{name}: {' '.join(said)}", 116, initial_indent="    ", subsequent_indent="        ")

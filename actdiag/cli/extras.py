@@ -8,14 +8,14 @@ import click
 from click.core import ParameterSource
 
 from actdiag.cli.output import Extra
-from actdiag.documents.extras import fix_to_dict, judgements_to_dict
 from actdiag.errors import check_choice
-from actdiag.experiments.fix import Fix
-from actdiag.external import JUDGES, Judgement
 from actdiag.report import Report
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from actdiag.experiments.fix import Fix
+    from actdiag.external import Judgement
 
 _NOT_REPEATED = frozenset({"fix", "fail_on", "judge", "png", "json", "csv"})
 
@@ -54,12 +54,17 @@ def judges_from(names: str | None) -> tuple[str, ...]:
     Raises:
         InvalidField: There is no such tool.
     """
-    listed = dict.fromkeys(name.strip() for name in names.split(",")) if names is not None else {}
+    if names is None:
+        return ()
+    from actdiag.external import JUDGES
+
+    listed = dict.fromkeys(name.strip() for name in names.split(","))
     return tuple(check_choice("judge", name, JUDGES) for name in listed)
 
 
-def judgements(said: Sequence[Judgement]) -> Extra:
+def judgements(said: "Sequence[Judgement]") -> Extra:
     """Return the judgements of other tools as a part of the answer."""
+    from actdiag.documents.extras import judgements_to_dict
 
     def view(width: int, ascii_only: bool) -> "RenderableType":
         from actdiag.render.terminal.external import judgements_view
@@ -69,7 +74,7 @@ def judgements(said: Sequence[Judgement]) -> Extra:
     return Extra("judgements", judgements_to_dict(said), view)
 
 
-def fixed(context: click.Context, report: Report, found: Fix | None) -> Extra:
+def fixed(context: click.Context, report: Report, found: "Fix | None") -> Extra:
     """Return the fix of a stack as a part of the answer, with the command line that runs it.
 
     Args:
@@ -77,6 +82,8 @@ def fixed(context: click.Context, report: Report, found: Fix | None) -> Extra:
         report: The report of the stack.
         found: Its fix; None where it needs none, or where there is none.
     """
+    from actdiag.documents.extras import fix_to_dict
+
     command = [] if found is None else command_line(context, found.change.options)
 
     def view(width: int, ascii_only: bool) -> "RenderableType":

@@ -618,7 +618,7 @@ def test_other_names_are_refused():
     assert refusal("nowhere/at/all") == f"{ACCEPTED}, got 'nowhere/at/all', which does not exist"
     Path("x.csv").write_text("1,2")
     assert refusal("x.csv") == f"{ACCEPTED}, got 'x.csv'"
-    assert refusal("x" * 5000) == f"{ACCEPTED}, got {'x' * 5000!r}: File name too long"
+    assert refusal("x" * 300) == f"{ACCEPTED}, got {'x' * 300!r}: File name too long"
     for spec in ("", None, 5, IMAGES[0, 0].tolist()):
         assert refusal(spec) == f"{ACCEPTED}, got {spec!r}"
 
