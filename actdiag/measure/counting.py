@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from math import inf, isfinite
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -203,14 +203,14 @@ def _count_decades(x: Array, low: float, high: float) -> tuple[dict[int, int], i
         low: The least of them.
         high: The greatest.
     """
-    limits, lowest = _decade_limits(x.dtype.name), FORMATS[x.dtype.name].decades.start
+    limits, as_floats, lowest, normal = _decades_of(x.dtype)
     magnitudes = x if low >= 0 else np.abs(x, out=scratch("magnitudes", x.shape, x.dtype))
     flags, others = scratch("flags", x.shape, "bool"), scratch("other flags", x.shape, "bool")
     nonzero = x.size
     if low <= 0 <= high:
         nonzero = int(np.count_nonzero(np.not_equal(x, 0, out=others)))
     decades: dict[int, int] = {}
-    counted, at = 0, bisect_right(_limits_as_floats(x.dtype.name), max(high, -low)) - 1
+    counted, at = 0, bisect_right(as_floats, max(high, -low)) - 1
     while nonzero - counted > _FEW * x.size and len(decades) < _MOST_PASSES:
         found = int(np.count_nonzero(np.greater_equal(magnitudes, limits[at], out=flags)))
         decades[lowest + at], counted, at = found - counted, found, at - 1
@@ -220,14 +220,14 @@ def _count_decades(x: Array, low: float, high: float) -> tuple[dict[int, int], i
             flags &= others
         few = magnitudes[flags]
         few.sort()
-        under = few.searchsorted(limits[: at + 2]).tolist()
-        for power, (one, other) in enumerate(pairwise(under), lowest):
+        first = bisect_right(as_floats, float(few[0])) - 1
+        under = few.searchsorted(limits[first : at + 2]).tolist()
+        for power, (one, other) in enumerate(pairwise(under), lowest + first):
             if other > one:
                 decades[power] = other - one
     subnormal = 0
-    normal = FORMATS[x.dtype.name].normal
     if decades and limits[min(decades) - lowest] < normal:
-        subnormal = int(np.count_nonzero(np.less(magnitudes, x.dtype.type(normal), out=flags))) - (x.size - nonzero)
+        subnormal = int(np.count_nonzero(np.less(magnitudes, normal, out=flags))) - (x.size - nonzero)
     return {power: count for power, count in decades.items() if count}, x.size - nonzero, subnormal
 
 
@@ -238,10 +238,19 @@ def _decade_limits(dtype: str) -> Array:
     return np.concatenate([finite, np.array([np.inf], dtype=dtype)])
 
 
+class _Decades(NamedTuple):
+    """Where the decades of a number format end: `_decade_limits`, also as floats; and the smallest normal number."""
+
+    limits: Array
+    as_floats: list[float]
+    lowest: int
+    normal: np.floating[Any]
+
+
 @lru_cache(maxsize=4)
-def _limits_as_floats(dtype: str) -> list[float]:
-    limits: list[float] = _decade_limits(dtype).tolist()
-    return limits
+def _decades_of(dtype: np.dtype[Any]) -> _Decades:
+    limits, known = _decade_limits(dtype.name), FORMATS[dtype.name]
+    return _Decades(limits, limits.tolist(), known.decades.start, dtype.type(known.normal))
 
 
 def _power_of_ten(power: int) -> float:

@@ -1,5 +1,6 @@
 """Second moments and correlations of the layers of a stack, from those of its input."""
 
+from collections.abc import Sequence
 from math import isfinite, sqrt
 from typing import NamedTuple
 
@@ -95,36 +96,41 @@ def _correlations(
     if not len(sample.cosines):
         return c, cosines
     own = min(len(recipe.widths), len(q))
-    now = _around(sample.cosine, float(sample.cosines.std()))
+    around = _around(sample.cosine, float(sample.cosines.std()))
+    middle = around[0]
     for some in cut(len(q), _AT_ONCE):
         maps = CosineMaps(tables(recipe.act), q[some], Curves(*(curve[some] for curve in curves)))
-        in_c, in_cosines = [], []
-        for layer in range(some.start, min(some.stop, len(q))):
-            share, place = shares[layer], layer - some.start
-            if layer == own:
-                now = (now[0],)
-            at = [min(max(share * one + (1 - share), -1.0), 1.0) for one in now]
-            now = tuple(maps(place, one) for one in at)
+        in_c: list[Sequence[float]] = []
+        in_cosines: list[Sequence[float]] = []
+        for layer in range(some.start, min(some.stop, own)):
+            share = shares[layer]
+            at = [min(max(share * one + (1 - share), -1.0), 1.0) for one in around]
+            found = [maps(layer - some.start, one) for one in at]
             if layer == 0:  # the scatter of the input is known, and the mean of the cosines follows from it
-                now = ((now[1] + now[2]) / 2, now[1], now[2])
+                found[0] = (found[1] + found[2]) / 2
             in_c.append(at)
-            in_cosines.append(now)
-            if layer < own:
-                now = _scattered(now, recipe.widths[layer])
-        both = max(min(own - some.start, len(in_c)), 0)
-        for column, found in ((c, in_c), (cosines, in_cosines)):
-            if both:
-                column[some.start : some.start + both] = found[:both]
-            column[some.start + both : some.start + len(found), 0] = [one[0] for one in found[both:]]
+            in_cosines.append(found)
+            around = _scattered(found, recipe.widths[layer])
+            middle = found[0]
+        alone = slice(some.start + len(in_c), some.start + len(shares[some]))
+        if in_c:
+            c[some.start : alone.start], cosines[some.start : alone.start] = in_c, in_cosines
+        of_middle, cosine_of_middle = [], []
+        for layer in range(alone.start, alone.stop):
+            share = shares[layer]
+            of_middle.append(min(max(share * middle + (1 - share), -1.0), 1.0))
+            middle = maps(layer - some.start, of_middle[-1])
+            cosine_of_middle.append(middle)
+        c[alone, 0], cosines[alone, 0] = of_middle, cosine_of_middle
     return c, cosines
 
 
-def _scattered(cosines: tuple[float, ...], width: int) -> tuple[float, ...]:
+def _scattered(cosines: Sequence[float], width: int) -> Sequence[float]:
     """Return the cosines, the outer ones moved apart by the scatter that a layer of this width adds."""
     middle, apart = cosines[0], (cosines[2] - cosines[1]) / 2
     return _around(middle, sqrt(apart**2 + (1 - middle**2) ** 2 / width))
 
 
-def _around(middle: float, apart: float) -> tuple[float, ...]:
+def _around(middle: float, apart: float) -> Sequence[float]:
     apart = min(apart, 1 - abs(middle))
     return middle, middle - apart, middle + apart

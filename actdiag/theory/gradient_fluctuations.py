@@ -7,8 +7,9 @@ import numpy as np
 
 from actdiag.arrays import Doubles, cut
 from actdiag.theory.batches import Batch, Batches, alone, mean_powers
-from actdiag.theory.fluctuations import ENTRIES_AT_ONCE, POINTS, Number, spread_of_mean
+from actdiag.theory.fluctuations import ENTRIES_AT_ONCE, Number
 from actdiag.theory.grids import normal_grid
+from actdiag.theory.mehler import POINTS, spreads_of_means, summands_on_grid
 from actdiag.theory.tables import tables
 
 
@@ -34,7 +35,8 @@ def spreads_of_slopes(given: Batches, alike: float = 1.0) -> Doubles:
         slopes = np.square(_slopes(part))
         average, squares = _averaged(part.shares, slopes), _averaged(part.shares, np.square(slopes))
         one_unit = part._replace(width=np.ones(len(part.q)))
-        spread = spread_of_mean(average[:, np.newaxis], squares[:, np.newaxis], one_unit, powers[some])[:, 0]
+        summands = summands_on_grid(average[:, np.newaxis], squares[:, np.newaxis])
+        spread = spreads_of_means(summands, one_unit, powers[some])[:, 0]
         second = np.vecdot(average, weights)
         parts.append((second, np.divide(spread, second, out=np.zeros_like(spread), where=second != 0)))
     second, relative = (np.concatenate(part) for part in zip(*parts, strict=True))

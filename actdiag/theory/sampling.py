@@ -48,8 +48,10 @@ def sample_inputs(activations: Array, squares: Doubles, cosine: float | None) ->
         squares: The sum of squares of each row, shape (batch,).
         cosine: The mean cosine over all pairs of different inputs; None where there is none.
     """
-    least = float(squares.min())
-    if not (least >= 0 and squares.max() < np.inf) or ((squares > 0) & (squares < _LEAST_SQUARES)).any():
+    least, most = float(squares.min()), float(squares.max())
+    if not (least >= 0 and most < np.inf):
+        return None
+    if least < _LEAST_SQUARES and ((squares > 0) & (squares < _LEAST_SQUARES)).any():
         return None
     batch, width = activations.shape
     seconds, shares = _grouped(squares / width)
@@ -63,23 +65,31 @@ def sample_inputs(activations: Array, squares: Doubles, cosine: float | None) ->
     products = np.empty(len(one))
     rows = max(_ENTRIES_AT_ONCE // width, 1)  # a few at a time, so that memory is reused
     for some in cut(len(one), rows):
-        products[some] = np.vecdot(activations[one[some]].astype(float), activations[other[some]].astype(float))
-    cosines = np.clip(products / np.sqrt(squares[one]) / np.sqrt(squares[other]), -1, 1)
-    return InputSample(seconds, shares, squares[one] / width, squares[other] / width, cosines, cosine)
+        both = (activations.take(rows_of[some], axis=0).astype(float) for rows_of in (one, other))
+        products[some] = np.vecdot(*both)
+    first, second = squares[one], squares[other]
+    cosines = np.clip(products / np.sqrt(first) / np.sqrt(second), -1, 1)
+    return InputSample(seconds, shares, first / width, second / width, cosines, cosine)
 
 
 def _grouped(seconds: Doubles) -> tuple[Doubles, Doubles]:
     """Return the mean of each group of second moments, and its share of all."""
-    known = seconds[seconds > 0]
+    known = seconds if seconds.all() else seconds[seconds > 0]
     none = len(seconds) - len(known)
-    values, counts = np.zeros(min(none, 1)), np.full(min(none, 1), none)
-    if len(known):
-        place = np.log(known)
-        least, step = place.min(), (place.max() - place.min()) / GROUPS
-        group = np.minimum((place - least) / step, GROUPS - 1).astype(int) if step else np.zeros(len(known), int)
-        sizes, sums = np.bincount(group), np.bincount(group, weights=known)
-        some = sizes > 0
-        values, counts = np.concatenate([values, sums[some] / sizes[some]]), np.concatenate([counts, sizes[some]])
+    if not len(known):
+        return np.zeros(1), np.ones(1)
+    place = np.log(known)
+    place -= place.min()
+    step = float(place.max()) / GROUPS
+    if step:
+        place /= step
+    np.minimum(place, GROUPS - 1, out=place)
+    group = place.astype(np.intp)
+    sizes, sums = np.bincount(group), np.bincount(group, weights=known)
+    some = sizes > 0
+    values, counts = sums[some] / sizes[some], sizes[some]
+    if none:
+        values, counts = np.insert(values, 0, 0.0), np.insert(counts, 0, none)
     return values, counts / len(seconds)
 
 
