@@ -195,7 +195,8 @@ def _alike(path: str, base: Any, new: Any, scale: float) -> bool:
     if base == new or not (_is_number(base) and _is_number(new)):
         return bool(base == new) or path.endswith(("summary", "advice"))
     if "measured" not in path and any(part in path for part in _PREDICTED):
-        return isclose(base, new, rel_tol=_PREDICTIONS * 1e3 if path.endswith("sd") else _PREDICTIONS, abs_tol=1e-12)
+        rounding = _PREDICTIONS if path.endswith("cosine.sd") else 1e-12  # of cosines near 1 it is the root of rounding
+        return isclose(base, new, rel_tol=_PREDICTIONS * 1e3 if path.endswith("sd") else _PREDICTIONS, abs_tol=rounding)
     if any(part in path for part in _SHARE_KEYS):
         return bool(abs(base - new) <= _SHARES)
     if "histogram" in path or "magnitude" in path:

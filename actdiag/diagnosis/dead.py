@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 from math import sqrt
 
-from actdiag.activations import traits
+import numpy as np
+
+from actdiag.activations import Activation, traits
 from actdiag.diagnosis.lost_signal import dead_layers
 from actdiag.diagnosis.rule import Found, Measured, Rule, Rules
 from actdiag.diagnosis.words import name_layers
 from actdiag.measure.statistics import LayerStats
 from actdiag.measurements import Measurements, Place
 from actdiag.numerals import brief_percent
-from actdiag.theory.regions import expected_dead_fraction
+from actdiag.theory.regions import expected_dead_fractions
 
 _DEAD = 0.1
 
@@ -50,18 +52,37 @@ def expected_dead(measurements: Measurements, number: int, times: int = 1) -> fl
     Each unit's pre-activations have the measured second moment, and the correlation that follows from the cosine of the
     layer below; the mean of the biases is left out, for the units that it kills are a fault.
     """
-    site, stats = measurements.place(number).site, measurements.place(number).stats
-    rms = stats.pre_activation.rms
-    if not rms or site.act is None:
-        return 0.0
+    chance = _dead_by_chance(measurements, times).get(number)
+    return 0.0 if chance is None else max(chance, _all_weights_of_one_sign(measurements, number, times))
+
+
+def _dead_by_chance(measurements: Measurements, times: int) -> dict[int, float]:
+    """Return what weights of both signs let expect of every layer that has pre-activations, by its number."""
+    key = f"dead by chance on {times} times the inputs"
+    if key not in measurements.derived:
+        alike: dict[tuple[Activation, int], list[tuple[int, float, float]]] = {}
+        for number, site, stats in measurements.places():
+            if stats.pre_activation.rms and site.act is not None:
+                alike.setdefault((site.act, site.batch), []).append((number, *_of_a_unit(measurements, number)))
+        found: dict[int, float] = {}
+        for (act, batch), layers in alike.items():
+            numbers, second_moments, correlations = zip(*layers, strict=True)
+            chances = expected_dead_fractions(act, np.array(second_moments), np.array(correlations), times * batch)
+            found.update(zip(numbers, chances.tolist(), strict=True))
+        measurements.derived[key] = found
+    known: dict[int, float] = measurements.derived[key]
+    return known
+
+
+def _of_a_unit(measurements: Measurements, number: int) -> tuple[float, float]:
+    """Return the second moment of a layer's pre-activations, and their correlation between inputs."""
     below = measurements.below(number)
     cosine = measurements.input.cosine if below is None else below.stats.cosine
+    rms = measurements.place(number).stats.pre_activation.rms or 0.0
     second_moment = min(max(rms, _LEAST_RMS), _MOST_RMS) ** 2
     bias_std = 0.0 if measurements.recipe is None else measurements.recipe.bias_spread(number)[1]
     from_bias = min(bias_std**2, second_moment)
-    correlation = ((second_moment - from_bias) * (cosine or 0.0) + from_bias) / second_moment
-    chance = expected_dead_fraction(site.act, second_moment, correlation, times * site.batch)
-    return max(chance, _all_weights_of_one_sign(measurements, number, times))
+    return second_moment, ((second_moment - from_bias) * (cosine or 0.0) + from_bias) / second_moment
 
 
 def _all_weights_of_one_sign(measurements: Measurements, number: int, times: int) -> float:

@@ -126,8 +126,15 @@ def _log_gradients(measurements: Measurements) -> dict[int, float] | None:
 
 def _estimated(measurements: Measurements, recipe: Stack) -> dict[int, float] | None:
     """Return ln of the rms of dL/dz of each layer over the last layer's, from slopes and weights, the last first."""
-    if recipe.arch is not None:
-        return _estimated_through(measurements, recipe)
+    if "estimated gradients" not in measurements.derived:
+        way = _estimated_layer_by_layer if recipe.arch is None else _estimated_through
+        measurements.derived["estimated gradients"] = way(measurements, recipe)
+    known: dict[int, float] | None = measurements.derived["estimated gradients"]
+    return known
+
+
+def _estimated_layer_by_layer(measurements: Measurements, recipe: Stack) -> dict[int, float] | None:
+    """Return what `_estimated` does for a plain stack."""
     total = 0.0
     found = {measurements.depth: 0.0}
     for number in range(measurements.depth - 1, 0, -1):
