@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from actdiag.api import make_stack
+from actdiag import make_stack
 from actdiag.arrays import Array
 from actdiag.datasets.catalogue import Dataset, load_dataset
 from actdiag.engine.workers import Workers

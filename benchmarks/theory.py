@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from actdiag import make_stack
 from actdiag.activations import resolve
-from actdiag.api import make_stack
 from actdiag.theory.flow import sample_of_input
 from actdiag.theory.gains import gains
 from actdiag.theory.prediction import predict

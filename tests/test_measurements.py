@@ -5,7 +5,7 @@ from dataclasses import replace
 import builders
 import pytest
 
-from actdiag.api import grad_flow, propagate
+from actdiag import grad_flow, propagate
 from actdiag.measure.statistics import InputStats
 
 

@@ -11,7 +11,7 @@ from math import exp, sqrt
 import numpy as np
 import pytest
 
-from actdiag.api import grad_flow, propagate
+from actdiag import grad_flow, propagate
 
 SEEDS = 20
 SMALL_STEP = sqrt(0.5) / 10  # rms from layer to layer of relu, std .01, width 100: .01 sqrt(100 / 2)

@@ -2,26 +2,42 @@
 
 import contextlib
 import errno
+import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import click
 
 from actdiag import __version__
-from actdiag.cli.activations import activations
-from actdiag.cli.compare import compare
-from actdiag.cli.explain import explain
-from actdiag.cli.gain import gain
-from actdiag.cli.grad_flow import grad_flow
-from actdiag.cli.initializers import initializers
-from actdiag.cli.propagate import propagate
-from actdiag.cli.train import train
 from actdiag.errors import InvalidField
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+
+_OBJECTS_BEFORE_COLLECTION = 100_000
+"""What is imported stays: to look for garbage in it again and again takes a twentieth of a start."""
+
+
+class _Commands(Mapping[str, click.Command]):
+    """The commands by name, each a function in a module of its name, which is imported when it is asked for."""
+
+    names = ("activations", "compare", "explain", "gain", "grad-flow", "initializers", "propagate", "train")
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self.names:
+            raise KeyError(name)
+        attribute = name.replace("-", "_")
+        command: click.Command = getattr(import_module(f"{__name__}.{attribute}"), attribute)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 class _Group(click.Group):
@@ -51,6 +67,7 @@ class _Group(click.Group):
 
 @click.group(
     cls=_Group,
+    commands=_Commands(),
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -66,12 +83,9 @@ def actdiag(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (propagate, grad_flow, compare, train, gain, activations, initializers, explain):
-    actdiag.add_command(command)
-
-
 def main() -> None:
     """Run the command line and exit: 0 done, 2 usage, 3 for --fail-on, 130 interrupted; a bug: 1, a traceback."""
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
     sys.exit(run())
 
 

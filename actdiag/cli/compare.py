@@ -21,11 +21,11 @@ def compare(act: tuple[str, ...], init: tuple[str, ...], **given: Any) -> None:
     \b
       actdiag compare --act relu,tanh,sigmoid --init std=0.01,xavier,he --png grid.png
     """
-    from actdiag import api
+    from actdiag.api.compare import compare as of_library
     from actdiag.cli import files, gate, output, screen
 
     outputs, fail_on = files.taken_from(given), gate.taken_from(given)
     with screen.progress() as progress:
-        reports = api.compare(options.split_list(act), options.split_list(init), progress=progress, **given)
+        reports = of_library(options.split_list(act), options.split_list(init), progress=progress, **given)
     with fail_on.after(reports):
         output.answer_all(reports, outputs)

@@ -17,7 +17,7 @@ def explain(rule: str | None, rules: str | None) -> None:
       actdiag explain
       actdiag explain vanishing_gradient
     """
-    from actdiag import api
+    from actdiag.api.explain import explain as of_library
     from actdiag.cli import screen
     from actdiag.diagnosis import rules_from
     from actdiag.render.terminal.explain import rule_view, rules_view
@@ -26,5 +26,5 @@ def explain(rule: str | None, rules: str | None) -> None:
         applied = rules_from(rules)
         screen.show(lambda width, plain: rules_view(applied, ascii_only=plain))
         return
-    explained = api.explain(rule, rules)
+    explained = of_library(rule, rules)
     screen.show(lambda width, plain: rule_view(explained))

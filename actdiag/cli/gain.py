@@ -27,7 +27,9 @@ def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, 
     """
     from functools import partial
 
-    from actdiag import api
+    from actdiag.api.gain import gain as of_library
+    from actdiag.api.stack import resolve_acts
+    from actdiag.api.verify import verify as run_stacks
     from actdiag.cli import files, screen
     from actdiag.documents.gains import gains_to_dict
     from actdiag.documents.plain import as_json
@@ -35,8 +37,8 @@ def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, 
     from actdiag.render.terminal.gain import gain_view
 
     outputs = files.Outputs(json=json)
-    entries = api.resolve_acts(act)
-    found = [api.gain(entry, bias_std) for entry in entries]
+    entries = resolve_acts(act)
+    found = [of_library(entry, bias_std) for entry in entries]
     checked: list[Verification | None] = [None] * len(entries)
     if verify:
         with screen.progress() as progress:
@@ -45,7 +47,7 @@ def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, 
                 def step(done: int, total: int, number: int = number) -> None:
                     progress(number * total + done, len(entries) * total)
 
-                checked[number] = api.verify(entry, bias_std, **given, progress=step)
+                checked[number] = run_stacks(entry, bias_std, **given, progress=step)
     outputs.write(json=lambda: as_json(gains_to_dict(found, checked)))
     if outputs.on_stdout:
         return

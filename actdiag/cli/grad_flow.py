@@ -22,7 +22,7 @@ def grad_flow(**given: Any) -> None:
       actdiag grad-flow --act sigmoid --init xavier --depth 20
       actdiag grad-flow --act relu --init he --loss cross-entropy --json -
     """
-    from actdiag import api
+    from actdiag.api.grad_flow import grad_flow as of_library
     from actdiag.cli.report import answer
 
-    answer(api.grad_flow, given)
+    answer(of_library, given)

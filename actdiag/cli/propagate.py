@@ -23,7 +23,7 @@ def propagate(**given: Any) -> None:
       actdiag propagate --act relu --init std=0.01 --png layers.png
       actdiag propagate --act gelu --init xavier --depth 30 --fix
     """
-    from actdiag import api
+    from actdiag.api.propagate import propagate as of_library
     from actdiag.cli.report import answer
 
-    answer(api.propagate, given)
+    answer(of_library, given)

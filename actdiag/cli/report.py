@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from actdiag import api
+from actdiag.api.stack import layer_widths
 from actdiag.cli import extras, files, gate, output, screen
 from actdiag.options import JudgeOptions, StackOptions, fields_of
 from actdiag.report import Report
@@ -25,15 +25,19 @@ def answer(verb: Callable[..., Report], given: dict[str, Any]) -> None:
     judges, fix, layers = extras.judges_from(given.pop("judge")), given.pop("fix"), given.pop("layers")
     shown = None
     if layers is not None:
-        shown = parse_layers(layers, len(api.layer_widths(given["depth"], given["width"], given["widths"])))
+        shown = parse_layers(layers, len(layer_widths(given["depth"], given["width"], given["widths"])))
     added = []
     with screen.progress() as progress:
         report = verb(**given, progress=progress)
         if judges:
+            from actdiag.api.judge import judge
+
             asked = {name: value for name, value in given.items() if name in _OF_JUDGE}
-            added.append(extras.judgements(api.judge(**asked, judges=judges)))
+            added.append(extras.judgements(judge(**asked, judges=judges)))
         if fix:
-            found = api.fix(**given, backward=report.loss is not None, report=report)
+            from actdiag.api.fix import fix as fix_of
+
+            found = fix_of(**given, backward=report.loss is not None, report=report)
             added.append(extras.fixed(click.get_current_context(), report, found))
     with fail_on.after([report]):
         output.answer(report, outputs, shown, added)

@@ -26,7 +26,7 @@ def train(
       actdiag train --act sigmoid,relu,elu --init auto --data digits --lr auto
       actdiag train --data mnist.npz --init he --optimizer adam --lr 0.001,0.0001 --watch
     """
-    from actdiag import api
+    from actdiag.api.train import train as of_library
     from actdiag.cli import files, output, screen
 
     outputs = files.taken_from(given, *_files(given["data"]))
@@ -36,10 +36,10 @@ def train(
         from actdiag.cli.watching import watching
 
         with watching() as look:
-            runs = api.train(**asked, watch=look)
+            runs = of_library(**asked, watch=look)
     else:
         with screen.progress("iterations") as progress:
-            runs = api.train(**asked, progress=progress)
+            runs = of_library(**asked, progress=progress)
     output.answer_training(runs, outputs)
 
 

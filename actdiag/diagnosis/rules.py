@@ -1,6 +1,5 @@
 """All rules, and their limits from a file."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from math import isnan
@@ -72,6 +71,8 @@ def rules_from(source: str | Path | Mapping[str, Any] | None) -> Rules:
 def _read(source: object) -> Mapping[str, Any]:
     if not isinstance(source, str | Path):
         raise InvalidField(_FIELD, f"must be a TOML file or a mapping, got {source!r}")
+    import tomllib
+
     accepted = f"must be a TOML file with a table for each rule, got {str(source)!r}"
     try:
         return tomllib.loads(Path(source).read_text(encoding="utf-8"))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite, sqrt
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actdiag.arrays import Array
 from actdiag.diagnosis import RULES, Rules, diagnose, rules_from
@@ -25,7 +25,9 @@ from actdiag.options import RunOptions
 from actdiag.repeats import average
 from actdiag.report import Report
 from actdiag.theory.comparison import TheoryComparison
-from actdiag.theory.network import NetworkComparison
+
+if TYPE_CHECKING:  # a plain stack does without
+    from actdiag.theory.network import NetworkComparison
 
 MOST_BINS = 10_000
 MOST_REPEATS = 10_000
@@ -105,6 +107,12 @@ def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, 
         return run.report(command, LossValue(loss.name, classes, value if isfinite(value) else None))
 
 
+def _of_network(stack: Stack, loss_is_random: bool) -> "NetworkComparison":
+    from actdiag.theory.network import NetworkComparison
+
+    return NetworkComparison(stack, loss_is_random)
+
+
 class _Run:
     """A run in progress: what was measured so far, and the predictions of theory."""
 
@@ -114,8 +122,8 @@ class _Run:
         self._steps = steps
         self._theory: TheoryComparison | NetworkComparison | None = None
         if settings.theory:
-            of = TheoryComparison if stack.arch is None else NetworkComparison
-            self._theory = of(stack, loss is None or loss.name == "random")
+            random = loss is None or loss.name == "random"
+            self._theory = TheoryComparison(stack, random) if stack.arch is None else _of_network(stack, random)
         self._layers: list[LayerStats] = []
         self._input = InputStats()
 

@@ -17,7 +17,7 @@ _FOLD, _WIDE = 8, 512
 """Rows that are laid end to end, and the width from which on it does not pay."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BlockMoments:
     """Sums over the finite entries of each unit in a block of rows, in units of 2**exponent.
 
@@ -38,7 +38,7 @@ class BlockMoments:
     nonfinite: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UnitMoments:
     """First and second moments of each unit over all rows, in units of 2**exponent.
 
@@ -161,7 +161,7 @@ def mean_unit_std(moments: UnitMoments) -> float | None:
     return float(np.ldexp(stds.sum() / several, moments.exponent))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SquareSum:
     """A sum of squares of finite entries, in units of 4**exponent.
 
@@ -224,7 +224,7 @@ def column_and_square_sums(x: Array) -> tuple[Doubles, SquareSum]:
     return sums, SquareSum(total, 0, x.size, 0) if known else square_sum(x)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Directions:
     """The sum of some rows' unit vectors, shape (units,), and how many rows have one (finite and not zero).
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import actdiag
-from actdiag.api import make_stack
+from actdiag import make_stack
 from actdiag.cli import run
 from actdiag.diagnosis.advice.scale import rescale
 from actdiag.engine.parameters import draw_weights

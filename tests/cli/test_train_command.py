@@ -374,7 +374,7 @@ def test_options_reach_the_run(capsys, files):
 
 
 def test_defaults_are_the_books(capsys):
-    import actdiag.api
+    from actdiag import train as of_library
     from actdiag.cli import actdiag as group
 
     defaults = {parameter.name: parameter.default for parameter in group.commands["train"].params}
@@ -383,7 +383,7 @@ def test_defaults_are_the_books(capsys):
         "optimizer": "sgd", "iterations": 2000, "batch": 128, "dtype": "float32", "seed": 0, "gain": 1.0,
     }  # fmt: skip
     assert {name: defaults[name] for name in taken} == taken
-    kept = {name: one.default for name, one in inspect.signature(actdiag.api.train).parameters.items()}
+    kept = {name: one.default for name, one in inspect.signature(of_library).parameters.items()}
     assert (kept["lr"], kept["iterations"], kept["batch"], kept["optimizer"]) == (0.01, 2000, 128, "sgd")
 
 

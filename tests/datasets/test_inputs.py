@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from actdiag.api import grad_flow, make_stack, propagate
+from actdiag import grad_flow, make_stack, propagate
 from actdiag.datasets.inputs import checked_labels, flatten_input, load_input, load_labels, standardized
 from actdiag.datasets.random_inputs import random_rows
 from actdiag.engine.workers import Workers

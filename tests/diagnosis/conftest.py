@@ -3,7 +3,7 @@
 import pytest
 from altering import run_of
 
-from actdiag.api import grad_flow
+from actdiag import grad_flow
 
 
 @pytest.fixture(scope="session")

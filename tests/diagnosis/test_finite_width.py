@@ -6,8 +6,8 @@ import builders
 import pytest
 from mpmath import mp
 
+from actdiag import propagate
 from actdiag.activations import resolve
-from actdiag.api import propagate
 from actdiag.diagnosis.finite_width import Response, explained_change, response
 
 RELU = Response(5.0, 5.0, 1.0)

@@ -7,7 +7,7 @@ import pytest
 from altering import altered, between, run_of, with_input, with_loss, with_recipe
 from rule_cases import CASES, found, with_output
 
-from actdiag.api import propagate
+from actdiag import propagate
 from actdiag.diagnosis import RULES, findings, rules_from
 from actdiag.diagnosis.advice import ADVISED
 

@@ -9,8 +9,8 @@ import pytest
 from altering import altered, between, run_of, with_loss, with_recipe
 from rule_cases import CASES, at_rate, found, from_layer, promising
 
+from actdiag import grad_flow, propagate
 from actdiag.activations import resolve
-from actdiag.api import grad_flow, propagate
 from actdiag.diagnosis import RULES, Rule, findings, rules_from
 from actdiag.diagnosis.calibration.trainability import Reason
 from actdiag.diagnosis.findings import SEVERITIES

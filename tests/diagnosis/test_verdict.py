@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from altering import altered, between, run_of
 
+from actdiag import compare, grad_flow, propagate
 from actdiag.activations import resolve
-from actdiag.api import compare, grad_flow, propagate
 from actdiag.diagnosis import RULES, diagnose, outlook, rules_from, verdict
 from actdiag.diagnosis.calibration.trainability import HIGH, LOW, Reason, Trainability
 from actdiag.repeats import average

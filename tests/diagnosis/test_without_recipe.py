@@ -7,7 +7,7 @@ import pytest
 from altering import altered, between, run_of, with_loss
 from rule_cases import CASES, found
 
-from actdiag.api import grad_flow, propagate
+from actdiag import grad_flow, propagate
 from actdiag.diagnosis import RULES, diagnose, findings, not_applicable
 from actdiag.diagnosis.calibration.signals import gradient_rms, signals
 from actdiag.diagnosis.calibration.trainability import HIGH, LOW, trainability

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from actdiag.api import grad_flow, make_stack
+from actdiag import grad_flow, make_stack
 from actdiag.datasets.inputs import checked_labels
 from actdiag.datasets.random_inputs import random_labels
 from actdiag.engine.losses import Loss, loss_and_gradient, readout

@@ -6,7 +6,7 @@ from math import ceil, sqrt
 
 import pytest
 
-from actdiag.api import grad_flow, make_stack, propagate
+from actdiag import grad_flow, make_stack, propagate
 from actdiag.engine import memory
 from actdiag.engine.memory import Plan, available_memory, check_fits, parse_size, plan_backward, readable_size
 from actdiag.errors import InvalidField
@@ -150,7 +150,7 @@ def test_an_unknown_amount_of_memory_refuses_nothing(monkeypatch):
 # A peak is a process's own. The high-water mark of /proc is read because ru_maxrss starts from the parent's size.
 SCRIPT = """
 from pathlib import Path
-from actdiag.api import grad_flow, propagate
+from actdiag import grad_flow, propagate
 {call}
 status = Path("/proc/self/status").read_text()
 print(int(status.split("VmHWM:")[1].split()[0]) * 1024)

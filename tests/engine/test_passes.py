@@ -7,8 +7,8 @@ from threading import Event, Lock, Semaphore
 import numpy as np
 import pytest
 
+from actdiag import grad_flow, make_stack, propagate
 from actdiag.activations import resolve
-from actdiag.api import grad_flow, make_stack, propagate
 from actdiag.datasets.random_inputs import random_labels
 from actdiag.engine import backward as backward_module
 from actdiag.engine.backward import backward, weight_gradients

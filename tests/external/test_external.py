@@ -7,9 +7,9 @@ from math import inf, nan
 import numpy as np
 import pytest
 
+from actdiag import make_stack
 from actdiag.activations import ACTIVATIONS
 from actdiag.activations import resolve as activation
-from actdiag.api import make_stack
 from actdiag.engine.losses import Loss, labels_of, readout
 from actdiag.engine.memory import plan_backward
 from actdiag.engine.parameters import draw_biases, draw_weights

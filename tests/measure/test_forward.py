@@ -6,8 +6,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from actdiag import grad_flow, make_stack, propagate
 from actdiag.activations import resolve, traits
-from actdiag.api import grad_flow, make_stack, propagate
 from actdiag.datasets.random_inputs import random_rows
 from actdiag.engine.forward import forward
 from actdiag.engine.parameters import draw_biases, draw_weights

@@ -5,7 +5,7 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from actdiag.api import make_stack
+from actdiag import make_stack
 from actdiag.engine.backward import BackwardLayer
 from actdiag.engine.blocks import REDUCED
 from actdiag.measure.gradients import BackwardMeasure, radial_share, radial_squares

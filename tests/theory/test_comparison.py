@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from actdiag import grad_flow, make_stack, propagate
 from actdiag.activations import ACTIVATIONS, resolve
-from actdiag.api import grad_flow, make_stack, propagate
 from actdiag.engine import backward, forward, parameters
 from actdiag.initializers import INITIALIZERS
 from actdiag.initializers import resolve as initializer

@@ -7,9 +7,9 @@ from math import log2
 import numpy as np
 import pytest
 
+from actdiag import grad_flow, propagate
 from actdiag.activations import ACTIVATIONS
 from actdiag.activations import resolve as activation
-from actdiag.api import grad_flow, propagate
 from actdiag.initializers import INITIALIZERS
 from actdiag.initializers import resolve as initializer
 

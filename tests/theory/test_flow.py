@@ -5,8 +5,8 @@ from math import log10, sqrt
 import numpy as np
 import pytest
 
+from actdiag import make_stack
 from actdiag.activations import resolve
-from actdiag.api import make_stack
 from actdiag.theory import flow as flow_module
 from actdiag.theory.flow import follow, sample_of_input
 from actdiag.theory.gaussian import moments, pair_moment

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.special import gammaln, polygamma, psi, xlogy
 
+from actdiag import make_stack
 from actdiag.activations import resolve
-from actdiag.api import make_stack
 from actdiag.engine.forward import forward
 from actdiag.engine.workers import Workers
 from actdiag.initializers import resolve as initializer

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actdiag import grad_flow, make_stack
 from actdiag.activations import ACTIVATIONS, resolve
-from actdiag.api import grad_flow, make_stack
 from actdiag.initializers import INITIALIZERS
 from actdiag.initializers import resolve as initializer
 from actdiag.theory.gaussian import moments

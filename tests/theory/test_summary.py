@@ -5,8 +5,8 @@ from math import acos, log, pi, sin, sqrt
 import numpy as np
 import pytest
 
+from actdiag import make_stack, propagate
 from actdiag.activations import resolve
-from actdiag.api import make_stack, propagate
 from actdiag.theory.flow import follow
 from actdiag.theory.gaussian import moments, pair_moment
 from actdiag.theory.recipe import layers_of
