@@ -125,6 +125,7 @@ ORDER = {
         pairs
         regions
         batches
+        mehler
         fluctuations
         gradient_fluctuations
         sampling
@@ -277,7 +278,7 @@ ORDER = {
 
 # The only files that import modules by names known at run time. Those of report.py, the only imports from below, stand
 # in its table.
-BY_NAME = {"__init__.py", "activations/custom.py", "report.py"}
+BY_NAME = {"__init__.py", "activations/custom.py", "cli/__init__.py", "report.py"}
 
 
 class Import(NamedTuple):

@@ -8,7 +8,7 @@ import click
 import pytest
 
 import actdiag
-from actdiag import InvalidField, api, cli, ops
+from actdiag import InvalidField, cli, ops
 from actdiag.api.signatures import takes
 from actdiag.arrays import Numbers
 from actdiag.datasets.random_inputs import RANDOM_INPUTS
@@ -166,4 +166,4 @@ def test_an_option_of_other_functions_may_be_refused_with_its_reason():
 
 def test_options_are_what_functions_take():
     options = StackOptions(act="tanh", init="xavier", depth=2, width=7, batch=20)
-    assert actdiag.make_stack(**vars(options)) == api.make_stack("tanh", "xavier", depth=2, width=7, batch=20)
+    assert actdiag.make_stack(**vars(options)) == actdiag.make_stack("tanh", "xavier", depth=2, width=7, batch=20)

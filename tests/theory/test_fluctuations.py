@@ -1,16 +1,19 @@
 """Spreads against a direct reckoning of their formula and against simulation, of one layer or of many."""
 
 from math import sqrt
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from actdiag.activations import resolve
+from actdiag.theory import fluctuations
 from actdiag.theory.batches import Batch, Batches, mean_powers
 from actdiag.theory.fluctuations import heavy_tailed, relative_spreads_of_layers, spreads, spreads_of_layers
 from actdiag.theory.gaussian import moments
 from actdiag.theory.gradient_fluctuations import radials, spread_of_slopes, spreads_of_slopes
 from actdiag.theory.regions import saturated_intervals, zero_intervals
+from actdiag.theory.tables import tables
 
 ACTS = ["relu", "leaky_relu", "tanh", "gelu", "hardtanh", "sigmoid", "softshrink"]
 
@@ -186,3 +189,15 @@ def test_spreads_of_slopes():
         5 / 60, rel=0.03
     )  # the grid's width at the step
     assert (2 * spread_of_slopes(one_input("identity", 60))) ** 2 == pytest.approx(2 / 60, rel=1e-6)
+
+
+@pytest.mark.parametrize("act", ["relu", "leaky_relu:0.3", "leaky_relu:-1", "identity"])
+@pytest.mark.parametrize("roots", [[1.0], [0.3, 2.0, 5.0], [0.0, 1.0, 4.0], [1e-3, 1e3, 1.0]])
+def test_sums_of_powers_are_the_grid(act, roots, monkeypatch):
+    """Where f(sqrt(q) z) = sqrt(q) f(z) the spreads follow from sums over the inputs: as from f on the grid."""
+    shares = np.arange(1.0, len(roots) + 1)
+    given = Batch(resolve(act), np.square(roots), shares / shares.sum(), np.linspace(0.1, 0.95, 7), 60, 30, 0.7)
+    assert tables(given.act).sides is not None
+    short = spreads(given, *intervals(given.act))
+    monkeypatch.setattr(fluctuations, "tables", lambda act: SimpleNamespace(sides=None))
+    assert spreads(given, *intervals(given.act)) == pytest.approx(short, rel=1e-9, abs=1e-12)

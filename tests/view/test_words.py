@@ -6,7 +6,7 @@ import builders
 import pytest
 import training_runs
 
-from actdiag import api
+import actdiag
 from actdiag.initializers import resolve as initializer
 from actdiag.view import training, words
 
@@ -40,7 +40,7 @@ def test_biases(changes, text):
     ],
 )
 def test_biases_of_several_stacks(inits, options, text):
-    stacks = [api.make_stack("tanh", init, width=20, **options) for init in inits]
+    stacks = [actdiag.make_stack("tanh", init, width=20, **options) for init in inits]
     assert words.common_biases(stacks, mark=" (b)") == text
 
 
@@ -59,7 +59,7 @@ def test_headings_of_training_state_no_stacks_biases_for_all(inits, said):
 
 
 def test_headings_of_training_leave_out_biases_that_are_told_elsewhere():
-    automatic = api.make_stack("tanh", "auto", width=20)
+    automatic = actdiag.make_stack("tanh", "auto", width=20)
     runs = [replace(training_runs.run(), stack=automatic), training_runs.run(init="torch_linear")]
     assert "biases of torch_linear" in training.heading(runs)[1]
     assert "biases" not in training.heading(runs[:1])[1]
