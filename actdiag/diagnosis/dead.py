@@ -1,11 +1,12 @@
 """Rules on dead units: how many depth and batch size explain, and how many they do not."""
 
 from collections.abc import Iterable
-from math import sqrt
+from math import isnan, sqrt
 
 import numpy as np
 
 from actdiag.activations import Activation, traits
+from actdiag.arrays import Doubles
 from actdiag.diagnosis.lost_signal import dead_layers
 from actdiag.diagnosis.rule import Found, Measured, Rule, Rules
 from actdiag.diagnosis.words import name_layers
@@ -52,25 +53,24 @@ def expected_dead(measurements: Measurements, number: int, times: int = 1) -> fl
     Each unit's pre-activations have the measured second moment, and the correlation that follows from the cosine of the
     layer below; the mean of the biases is left out, for the units that it kills are a fault.
     """
-    chance = _dead_by_chance(measurements, times).get(number)
-    return 0.0 if chance is None else max(chance, _all_weights_of_one_sign(measurements, number, times))
+    chance = float(_dead_by_chance(measurements, times)[number - 1])
+    return 0.0 if isnan(chance) else max(chance, _all_weights_of_one_sign(measurements, number, times))
 
 
-def _dead_by_chance(measurements: Measurements, times: int) -> dict[int, float]:
-    """Return what weights of both signs let expect of every layer that has pre-activations, by its number."""
+def _dead_by_chance(measurements: Measurements, times: int) -> Doubles:
+    """Return what weights of both signs let expect of each layer; NaN where it has no pre-activations, or only 0."""
     key = f"dead by chance on {times} times the inputs"
     if key not in measurements.derived:
-        alike: dict[tuple[Activation, int], list[tuple[int, float, float]]] = {}
-        for number, site, stats in measurements.places():
+        chances, second_moments, correlations = np.full((3, measurements.depth), np.nan)
+        alike: dict[tuple[Activation, int], list[int]] = {}
+        for row, (number, site, stats) in enumerate(measurements.places()):
             if stats.pre_activation.rms and site.act is not None:
-                alike.setdefault((site.act, site.batch), []).append((number, *_of_a_unit(measurements, number)))
-        found: dict[int, float] = {}
-        for (act, batch), layers in alike.items():
-            numbers, second_moments, correlations = zip(*layers, strict=True)
-            chances = expected_dead_fractions(act, np.array(second_moments), np.array(correlations), times * batch)
-            found.update(zip(numbers, chances.tolist(), strict=True))
-        measurements.derived[key] = found
-    known: dict[int, float] = measurements.derived[key]
+                alike.setdefault((site.act, site.batch), []).append(row)
+                second_moments[row], correlations[row] = _of_a_unit(measurements, number)
+        for (act, batch), rows in alike.items():
+            chances[rows] = expected_dead_fractions(act, second_moments[rows], correlations[rows], times * batch)
+        measurements.derived[key] = chances
+    known: Doubles = measurements.derived[key]
     return known
 
 
