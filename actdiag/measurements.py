@@ -25,6 +25,28 @@ class Place(NamedTuple):
     stats: LayerStats
 
 
+class Runs(NamedTuple):
+    """How several runs of a network ended that differ in their seed alone.
+
+    Attributes:
+        n: How many there were.
+        died: In how many the signal was lost: to zeros, to NaN or infinity, or in a layer whose units were all dead.
+        untrainable: How many were found untrainable.
+        probability: The mean over the runs of the probability that the network trains, 0 where a rule was certain that
+            it does not; None where that is not known.
+    """
+
+    n: int
+    died: int
+    untrainable: int
+    probability: float | None
+
+    @property
+    def mostly_untrainable(self) -> bool:
+        """Whether more than half of the runs were found untrainable."""
+        return 2 * self.untrainable > self.n
+
+
 @dataclass(frozen=True, slots=True)
 class Measurements:
     """What was measured of a network, and what theory predicts of it.
@@ -43,6 +65,7 @@ class Measurements:
         theory: What theory predicts of the stack; None where it was not asked.
         layer_theory: What it predicts of each layer; empty where it was not asked or does not apply.
         recipe: The stack that was run; None where the network was built elsewhere.
+        runs: How the runs ended that these are the means of; None for a single run.
         derived: Values worked out of the rest before, by name, so that several rules work them out once.
     """
 
@@ -56,6 +79,7 @@ class Measurements:
     theory: StackTheory | None = None
     layer_theory: tuple[LayerTheory, ...] = ()
     recipe: Stack | None = None
+    runs: Runs | None = None
     derived: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

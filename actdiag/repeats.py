@@ -1,21 +1,28 @@
 """Several runs that differ in their seed alone, combined into one Report of their means and their spread."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from math import exp, log, sqrt
 from typing import Any
 
 from actdiag.diagnosis import RULES, Rules, diagnose
+from actdiag.diagnosis.lost_signal import is_lost
 from actdiag.measure.forward import change_per_layer
 from actdiag.measure.histograms import Histogram
 from actdiag.measure.statistics import InputStats, LayerStats
 from actdiag.report import Repeats, Report, runs_that_count
 from actdiag.theory.types import LayerEstimates, LayerTheory
 
-AS_LOGS = frozenset({"std", "rms", "ratio", "norm", "weight_ratio"})
+AS_LOGS = frozenset({"rms", "ratio", "norm", "weight_ratio"})
 """The numbers whose logarithms are averaged: at finite width a second moment is nearly log-normal, so that a few seeds
 carry its arithmetic mean while nearly all lie under it."""
+
+IN_RMS = frozenset({"mean", "std", "unit_std"})
+"""The numbers that are averaged in units of the rms of their run, and multiplied by the mean rms: no mean of them
+exceeds that of what bounds them in every run, as the std bounds unit_std and the rms both."""
+
+_SPREAD_AS_LOGS = AS_LOGS | {"std", "unit_std"}
 
 _NESTED = ("pre_activation", "gradient", "weight_gradient", "bias_gradient")
 _NOT_AVERAGED = (*_NESTED, "layer", "width", "histogram", "magnitude")
@@ -25,11 +32,12 @@ _NO_ENTRIES = Histogram((), (), 0, 0, 0, 0, 0)
 def average(reports: Iterable[Report], rules: Rules = RULES) -> Report:
     """Return the means of several runs of one stack under different seeds, and their spread in `repeats`.
 
-    Means are arithmetic, but for those that `AS_LOGS` names: exp of the mean logarithm. A run that has no value at a
-    layer (None) is left out there, and where logarithms are averaged so is one that has zero; with no value in any run
-    the mean is None, with zeros only it is zero. Histograms are summed. The verdict is that on the means. The
-    predictions of theory are those of the first run; a number is flagged where more than one run and more than 5 % of
-    them flag it.
+    Means are arithmetic, but for those that `AS_LOGS` names, exp of the mean logarithm, and those that `IN_RMS` names,
+    the mean share of the rms times the mean rms. A run that has no value at a layer (None) is left out there, and where
+    logarithms or shares of the rms are averaged so is one whose rms is zero; with no value in any run the mean is None,
+    with zeros only it is zero. Histograms are summed. The verdict is on the means, with the mean probability of the
+    runs, and untrainable where more than half of them are. The predictions of theory are those of the first run; a
+    number is flagged where more than one run and more than 5 % of them flag it.
 
     Args:
         reports: The runs, at least one, their histograms of activations on one axis; one at a time is held.
@@ -41,7 +49,8 @@ def average(reports: Iterable[Report], rules: Rules = RULES) -> Report:
     flags: list[Counter[str]] = [Counter() for _ in layers]
     verdicts: Counter[Any] = Counter()
     cosine, input_rms, loss = _Number(), _Number(), _Number()
-    seeds, disagreeing = [], 0
+    probability = _Number()
+    seeds, died_seeds, disagreeing = [], [], 0
     for report in _chain(first, runs):
         for layer, stats in zip(layers, report.layers, strict=True):
             layer.add(stats)
@@ -51,10 +60,15 @@ def average(reports: Iterable[Report], rules: Rules = RULES) -> Report:
         cosine.add(report.input_cosine)
         input_rms.add(report.input_rms)
         loss.add(report.loss.value if report.loss is not None else None)
+        probability.add(report.verdict.probability)
         seeds.append(report.stack.seed)
+        died_seeds += [report.stack.seed] if is_lost(report.measurements) else []
         disagreeing += report.theory is not None and report.theory.disagrees
     enough = runs_that_count(len(seeds))
     means = tuple(layer.mean() for layer in layers)
+    spread = tuple(layer.spread() for layer in layers)
+    ended = tuple(verdicts.most_common())
+    repeats = Repeats(len(seeds), tuple(seeds), spread, ended, tuple(died_seeds), probability.mean)
     measurements = replace(
         first.measurements,
         layers=means,
@@ -66,9 +80,8 @@ def average(reports: Iterable[Report], rules: Rules = RULES) -> Report:
             LayerTheory(said.predicted, LayerEstimates(), tuple(name for name in flagged if flagged[name] >= enough))
             for said, flagged in zip(first.layer_theory, flags, strict=False)
         ),
+        runs=repeats.ends,
     )
-    spread = tuple(layer.spread() for layer in layers)
-    repeats = Repeats(len(seeds), tuple(seeds), spread, tuple(verdicts.most_common()))
     return Report(first.command, measurements, diagnose(measurements, rules), repeats)
 
 
@@ -125,14 +138,18 @@ class _Layer:
         self._groups = [name for name in _NESTED if getattr(first, name) is not None]
         names = [("", name) for name in _names_of(first)]
         names += [(group, name) for group in self._groups for name in _names_of(getattr(first, group))]
-        self._numbers = {(group, name): _Number(name in AS_LOGS) for group, name in names}
+        self._numbers = {(group, name): _Number(name in _SPREAD_AS_LOGS) for group, name in names}
+        self._shares = {(group, name): _Number() for group, name in names if name in IN_RMS}
         self._histogram: Histogram | None = None
         self._magnitudes: dict[str, Histogram] = {}
 
     def add(self, stats: LayerStats) -> None:
         """Add a run's layer."""
         for (group, name), number in self._numbers.items():
-            number.add(getattr(getattr(stats, group) if group else stats, name))
+            number.add(getattr(_part(stats, group), name))
+        for (group, name), number in self._shares.items():
+            value, rms = getattr(_part(stats, group), name), _part(stats, group).rms
+            number.add(value / rms if value is not None and rms else None)
         self._histogram = (
             stats.histogram if self._histogram is None else add_histograms(self._histogram, stats.histogram)
         )
@@ -146,22 +163,35 @@ class _Layer:
     def mean(self) -> LayerStats:
         """Return the means, with the histograms of all runs summed."""
         assert self._histogram is not None
-        return self._each(lambda number: number.mean, self._histogram, self._magnitudes)
+        means = {key: number.mean for key, number in self._numbers.items()}
+        for (group, name), number in self._shares.items():
+            rms, share = means[group, "rms"], number.mean
+            if rms and share is not None:
+                means[group, name] = share * rms
+        return self._each(means, self._histogram, self._magnitudes)
 
     def spread(self) -> LayerStats:
         """Return the sd of each number, with no histograms."""
-        return self._each(lambda number: number.sd, _NO_ENTRIES, dict.fromkeys(self._magnitudes, _NO_ENTRIES))
+        sds = {key: number.sd for key, number in self._numbers.items()}
+        return self._each(sds, _NO_ENTRIES, dict.fromkeys(self._magnitudes, _NO_ENTRIES))
 
     def _each(
-        self, of: Callable[[_Number], float | None], histogram: Histogram, magnitudes: dict[str, Histogram]
+        self,
+        numbers: Mapping[tuple[str, str], float | None],
+        histogram: Histogram,
+        magnitudes: Mapping[str, Histogram],
     ) -> LayerStats:
         values: dict[str, dict[str, Any]] = {group: {} for group in ("", *self._groups)}
-        for (group, name), number in self._numbers.items():
-            values[group][name] = of(number)
+        for (group, name), number in numbers.items():
+            values[group][name] = number
         for group, magnitude in magnitudes.items():
             values[group]["magnitude"] = magnitude
         nested = {group: replace(getattr(self._first, group), **values[group]) for group in self._groups}
         return replace(self._first, **values[""], **nested, histogram=histogram)
+
+
+def _part(stats: LayerStats, group: str) -> Any:
+    return getattr(stats, group) if group else stats
 
 
 def _names_of(stats: Any) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actdiag.diagnosis.findings import Finding, Outlook, Verdict
 from actdiag.measure.statistics import ChangePerLayer, LayerStats, LossValue
-from actdiag.measurements import Measurements
+from actdiag.measurements import Measurements, Runs
 from actdiag.model.stack import Stack
 from actdiag.theory.types import LayerTheory, StackTheory
 
@@ -28,12 +28,21 @@ class Repeats(NamedTuple):
         sd: Standard deviation over the runs of every measured number (ddof 1; None where under two runs have one); the
             histograms in it are empty.
         verdicts: Number of runs with each severity, most frequent first.
+        died_seeds: The seeds of the runs in which the signal was lost.
+        probability: The mean over the runs of the verdict's probability; None where that is not known.
     """
 
     n: int
     seeds: tuple[int, ...]
     sd: tuple[LayerStats, ...]
     verdicts: tuple[tuple[Outlook, int], ...]
+    died_seeds: tuple[int, ...] = ()
+    probability: float | None = None
+
+    @property
+    def ends(self) -> Runs:
+        """How the runs ended."""
+        return Runs(self.n, len(self.died_seeds), dict(self.verdicts).get("untrainable", 0), self.probability)
 
     @property
     def enough(self) -> int:

@@ -13,7 +13,7 @@ from actdiag.diagnosis import outlook as outlook_module
 from actdiag.diagnosis.calibration import trainability as trainability_module
 from actdiag.diagnosis.calibration.trainability import Trainability
 from actdiag.initializers import resolve as initializer
-from actdiag.measurements import Measurements
+from actdiag.measurements import Measurements, Runs
 
 
 def set_to(**by_layer):
@@ -106,6 +106,10 @@ CASES = {
             set_to(dead_fraction=from_layer(3, 1.0), unit_std=0.0, pre_activation__rms=0.0),
         ),
         (set_to(dead_fraction=None), NO_MOMENTS, set_to(dead_fraction=1.0, unit_std=nan)),
+    ),
+    "died_runs": Case(
+        with_fields(runs=Runs(20, 4, 0, 0.9)), (), 0.2, 0.0,
+        (with_fields(runs=Runs(20, 0, 0, 0.9)), with_fields(runs=Runs(20, 0, 20, 0.0))), (NO_MOMENTS,),
     ),
     "symmetric_units": Case(
         with_stack("constant:0.01"), (1, 2, 3, 4, 5), 5, 0.0,

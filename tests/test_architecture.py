@@ -168,6 +168,7 @@ ORDER = {
         finite_width
         scale
         units
+        repeated
         dead
         inputs
         numerics

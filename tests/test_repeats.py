@@ -28,19 +28,78 @@ def averaged(layers):
     return report.layers[0], report.repeats.sd[0]
 
 
-@pytest.mark.parametrize("name", ["mean", "min", "max", "unit_std", "zero_fraction", "dead_fraction", "cosine"])
+@pytest.mark.parametrize("name", ["min", "max", "zero_fraction", "dead_fraction", "cosine"])
 def test_most_means_are_arithmetic(name):
     mean, sd = averaged([builders.layer(1, **{name: value}) for value in (0.1, 0.2, 0.6)])
     assert getattr(mean, name) == pytest.approx(0.3)
     assert getattr(sd, name) == pytest.approx(np.std([0.1, 0.2, 0.6], ddof=1))
 
 
-@pytest.mark.parametrize("name", ["std", "rms"])
-def test_scales_are_averaged_as_logarithms(name):
-    mean, sd = averaged([builders.layer(1, **{name: value}) for value in (0.01, 1.0, 10.0)])
+def test_scales_are_averaged_as_logarithms():
+    mean, sd = averaged([builders.layer(1, rms=value) for value in (0.01, 1.0, 10.0)])
     logs = np.log([0.01, 1.0, 10.0])
-    assert getattr(mean, name) == pytest.approx(exp(logs.mean()))
-    assert getattr(sd, name) == pytest.approx(exp(logs.mean()) * np.std(logs, ddof=1))
+    assert mean.rms == pytest.approx(exp(logs.mean()))
+    assert sd.rms == pytest.approx(exp(logs.mean()) * np.std(logs, ddof=1))
+
+
+@pytest.mark.parametrize("name", ["mean", "std", "unit_std"])
+def test_what_the_rms_bounds_is_averaged_in_its_units(name):
+    layers = [builders.layer(1, rms=rms, **{name: share * rms}) for rms, share in ((0.01, 0.5), (1.0, 0.9), (9.0, 0.1))]
+    mean, sd = averaged(layers)
+    assert getattr(mean, name) == pytest.approx(0.5 * mean.rms)
+    values = np.array([0.005, 0.9, 0.9])
+    spread = np.std(values, ddof=1) if name == "mean" else exp(np.log(values).mean()) * np.std(np.log(values), ddof=1)
+    assert getattr(sd, name) == pytest.approx(spread)
+
+
+def test_no_mean_exceeds_that_of_what_bounds_it():
+    """std^2 + mean^2 = rms^2 and unit_std <= std in every run, and so it stays, whichever runs died."""
+    report = actdiag.propagate("relu", "he", width=3, depth=12, batch=50, repeats=10)
+    assert report.repeats.died_seeds
+    for layer in report.layers:
+        assert abs(layer.mean) <= layer.rms * (1 + 1e-12)
+        assert layer.unit_std <= layer.std * (1 + 1e-12) <= layer.rms * (1 + 1e-9)
+
+
+def test_runs_that_died_are_counted_and_lower_the_verdict():
+    alone = [actdiag.propagate("relu", "he", width=3, depth=12, seed=seed) for seed in range(8)]
+    report = actdiag.propagate("relu", "he", width=3, depth=12, repeats=8)
+    died = tuple(seed for seed, one in enumerate(alone) if not one.layers[-1].rms)
+    assert 4 < len(died) < 8
+    assert report.repeats.died_seeds == died
+    assert report.verdict.probability == pytest.approx(np.mean([one.verdict.probability for one in alone]))
+    assert report.verdict.severity == "untrainable"
+    finding = next(one for one in report.findings if one.rule == "died_runs")
+    assert finding.severity == "error"
+    assert finding.summary.startswith(f"in {len(died)} of 8 runs the signal is lost")
+
+
+@pytest.mark.parametrize(("lost", "found"), [(0, []), (2, ["info"]), (4, ["warning"])])
+def test_a_few_runs_that_died_are_told_and_do_not_decide(lost, found):
+    well, zero = [builders.layer(1)], [builders.layer(1, rms=0.0, std=0.0, mean=0.0, unit_std=0.0)]
+    reports = [builders.report(zero if seed < lost else well, seed=seed) for seed in range(20)]
+    ended = [replace(one.verdict, probability=float(seed >= lost)) for seed, one in enumerate(reports)]
+    report = average([replace(one, verdict=verdict) for one, verdict in zip(reports, ended, strict=True)])
+    assert report.layers[0].rms == pytest.approx(0.7)
+    assert report.verdict.probability == pytest.approx(1 - lost / 20)
+    assert [one.severity for one in report.findings if one.rule == "died_runs"] == found
+    assert report.verdict.severity != "untrainable"
+
+
+def test_a_rule_is_certain_of_runs_only_where_most_are_untrainable():
+    well, lost = [builders.layer(1)], [builders.layer(1, nonfinite_fraction=0.5)]
+    for bad, severity in ((1, "at-risk"), (3, "untrainable")):
+        reports = []
+        for seed in range(5):
+            ended = ("untrainable", 0.0) if seed < bad else ("healthy", 1.0)
+            report = builders.report(lost if seed < bad else well, seed=seed)
+            reports.append(replace(report, verdict=replace(report.verdict, severity=ended[0], probability=ended[1])))
+        verdict = average(reports).verdict
+        assert verdict.severity == severity
+        assert verdict.probability == pytest.approx(1 - bad / 5)
+        assert {one.severity for one in verdict.findings if one.rule == "nonfinite"} == {
+            "error" if bad == 3 else "warning"
+        }
 
 
 def test_nested_numbers_are_averaged_too():
@@ -53,10 +112,10 @@ def test_nested_numbers_are_averaged_too():
     mean, sd = averaged(layers)
     assert mean.gradient.rms == pytest.approx(1e-4)
     assert mean.pre_activation.rms == pytest.approx(1e-4)
-    assert mean.pre_activation.mean == pytest.approx(5.05e-4)
+    assert mean.pre_activation.mean == pytest.approx(1e-4)  # as much as the rms, in both
     assert sd.gradient.rms == pytest.approx(1e-4 * log(100) / np.sqrt(2))
     assert (mean.weight_gradient.norm, sd.weight_gradient.norm) == (pytest.approx(0.02), 0.0)
-    assert {"rms", "ratio", "norm", "weight_ratio", "std"} == AS_LOGS
+    assert {"rms", "ratio", "norm", "weight_ratio"} == AS_LOGS
 
 
 @pytest.mark.parametrize(
@@ -135,7 +194,8 @@ def test_the_runs_are_those_of_the_seeds(act):
     alone = [actdiag.grad_flow(act, **SMALL, seed=seed) for seed in (5, 6, 7)]
     assert report.repeats.seeds == (5, 6, 7)
     for number, layer in enumerate(report.layers):
-        assert layer.mean == pytest.approx(np.mean([one.layers[number].mean for one in alone]))
+        shares = [one.layers[number].mean / one.layers[number].rms for one in alone]
+        assert layer.mean == pytest.approx(np.mean(shares) * layer.rms)
         assert log(layer.rms) == pytest.approx(np.mean([log(one.layers[number].rms) for one in alone]))
         first = alone[0].layers[number].histogram
         assert layer.histogram.edges == first.edges
@@ -206,7 +266,7 @@ def test_json_and_rows_of_repeats():
     report = builders.repeated(builders.with_gradient())
     document = json.loads(report.to_json())
     repeats = document["repeats"]
-    assert list(repeats) == ["n", "seeds", "sd", "verdicts"]
+    assert list(repeats) == ["n", "seeds", "sd", "verdicts", "died", "died_seeds", "probability"]
     assert repeats["n"] == 20
     assert repeats["seeds"] == list(range(20))
     assert repeats["verdicts"] == {"healthy": 19, "at-risk": 1}

@@ -43,12 +43,12 @@ class Verdict:
     """The outlook for training, and the reasons for it.
 
     Attributes:
-        severity: `untrainable` where a rule is certain or the probability is small, `healthy` where it is large and no
-            rule found more than `info`, else `at-risk`; `unknown` where nothing was found in a network without a
-            recipe, of which no probability is known.
+        severity: `untrainable` where a rule is certain, the probability is small or more than half of several runs are
+            untrainable, `healthy` where it is large and no rule found more than `info`, else `at-risk`; `unknown` where
+            nothing was found in a network without a recipe, of which no probability is known.
         trainable: Whether plain SGD is more likely to train the network than not; None where that is not known.
         probability: The probability that plain SGD trains it at the best learning rate; 0 where a rule is certain that
-            it does not; None where it is not known.
+            it does not; None where it is not known. Of several runs the mean of theirs.
         learning_rate: The recommended learning rate; None where none is known to work.
         learning_rates: The lowest and the highest that should work; likewise.
         estimated: Whether the gradient was estimated because no backward pass was run.

@@ -7,14 +7,15 @@ from typing import Literal
 from actdiag.diagnosis.calibration.trainability import rate_of
 from actdiag.measurements import Measurements
 
-Need = Literal["gradient", "recipe", "steps", "theory"]
-"""`gradient`: a backward pass. `recipe`: the stack, for how its weights and biases are drawn. `steps`: what a training
-step takes, a loss on labels and a learning rate. `theory`: the predictions of theory."""
+Need = Literal["gradient", "recipe", "runs", "steps", "theory"]
+"""`gradient`: a backward pass. `recipe`: the stack, for how its weights and biases are drawn. `runs`: several runs.
+`steps`: what a training step takes, a loss on labels and a learning rate. `theory`: the predictions of theory."""
 
 MISSING: Mapping[Need, str] = MappingProxyType(
     {
         "gradient": "no backward pass was run",
         "recipe": "how weights and biases are drawn is not known",
+        "runs": "there is one run only",
         "steps": "no training step is known: it takes a loss on labels and a learning rate",
         "theory": "theory was not asked",
     }
@@ -28,6 +29,7 @@ def available(measurements: Measurements) -> frozenset[Need]:
     provided: dict[Need, bool] = {
         "gradient": measurements.has_gradient,
         "recipe": measurements.recipe is not None,
+        "runs": measurements.runs is not None,
         "steps": labelled and rate_of(measurements) is not None,
         "theory": measurements.theory is not None,
     }

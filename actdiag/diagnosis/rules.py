@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from actdiag.diagnosis import dead, inputs, numerics, outlook, readout, scale, steps, units
+from actdiag.diagnosis import dead, inputs, numerics, outlook, readout, repeated, scale, steps, units
 from actdiag.diagnosis.findings import SEVERITIES
 from actdiag.diagnosis.rule import Rule, Rules
 from actdiag.errors import InvalidField, did_you_mean
@@ -22,6 +22,7 @@ RULES: Rules = MappingProxyType(
             numerics.NONFINITE,
             numerics.ZERO_SIGNAL,
             dead.BORN_DEAD,
+            repeated.DIED_RUNS,
             units.SYMMETRIC_UNITS,
             scale.VANISHING_GRADIENT,
             scale.EXPLODING_GRADIENT,

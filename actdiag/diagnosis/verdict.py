@@ -19,16 +19,20 @@ def diagnose(measurements: Measurements, rules: Rules = RULES) -> Verdict:
 
     A rule of severity `error` that finds something is certain: no stack trains with it. Otherwise the probability
     decides together with what the other rules found, as the attributes of Verdict say; in a stack that it calls
-    untrainable, the warnings that belong to what lowers it become errors.
+    untrainable, the warnings that belong to what lowers it become errors. Means of several runs are untrainable too
+    where more than half of the runs are, and only there is a rule certain of them: what it finds in the means may be of
+    few runs.
 
     Args:
         measurements: What was measured and predicted.
         rules: The rules to apply.
     """
     found = findings(measurements, rules)
-    promised = trainability(measurements)
-    certain = any(finding.severity == "error" for finding in found)
-    probability = 0.0 if certain else promised.probability
+    promised, runs = trainability(measurements), measurements.runs
+    if runs is not None and not runs.mostly_untrainable:
+        found = [replace(one, severity="warning") if one.severity == "error" else one for one in found]
+    certain = any(finding.severity == "error" for finding in found) or (runs is not None and runs.mostly_untrainable)
+    probability = promised.probability if not certain or (runs and runs.probability is not None) else 0.0
     severity = _severity(found, promised, certain=certain)
     decided = _deciding(found, promised.reasons) if severity in ("at-risk", "untrainable") else ()
     if severity == "untrainable":

@@ -97,9 +97,10 @@ def _run(report: Report) -> dict[str, Any]:
     if report.theory is not None:
         run["theory"] = as_plain(report.theory)
     if report.repeats is not None:
-        n, seeds, sd, verdicts = report.repeats
+        n, seeds, sd, verdicts, died_seeds, probability = report.repeats
         spread = [{"layer": stats.layer} | spread_to_dict(stats, backward) for stats in sd]
         run["repeats"] = {"n": n, "seeds": list(seeds), "sd": spread, "verdicts": dict(verdicts)}
+        run["repeats"] |= {"died": len(died_seeds), "died_seeds": list(died_seeds), "probability": probability}
     return run | {"input": as_plain(report.measurements.input)}
 
 
@@ -127,6 +128,7 @@ def _report(command: str, run: Any, where: str) -> Report:
         raise InvalidField(field="json", problem=problem)
     loss = read(LossValue, run["loss"], at("loss")) if "loss" in run else None
     theory = read(StackTheory, run["theory"], at("theory")) if "theory" in run else None
+    repeats = _read_repeats(run["repeats"], layers, at("repeats")) if "repeats" in run else None
     return Report(
         command=command,
         measurements=Measurements(
@@ -139,9 +141,10 @@ def _report(command: str, run: Any, where: str) -> Report:
             theory=theory,
             layer_theory=() if theory is None else _read_theory(run["layers"], at("layers")),
             recipe=stack,
+            runs=repeats and repeats.ends,
         ),
         verdict=read(Verdict, member(run, "verdict", where), at("verdict")),
-        repeats=_read_repeats(run["repeats"], layers, at("repeats")) if "repeats" in run else None,
+        repeats=repeats,
     )
 
 
@@ -166,7 +169,14 @@ def _read_repeats(plain: Any, layers: Sequence[LayerStats], where: str) -> Repea
     pairs = enumerate(zip(listed, layers, strict=True))
     sd = [_read_spread(one, stats, f"{where}.sd[{place}]") for place, (one, stats) in pairs]
     verdicts = member(plain, "verdicts", where)
-    return Repeats(member(plain, "n", where), tuple(member(plain, "seeds", where)), tuple(sd), tuple(verdicts.items()))
+    return Repeats(
+        n=member(plain, "n", where),
+        seeds=tuple(member(plain, "seeds", where)),
+        sd=tuple(sd),
+        verdicts=tuple(verdicts.items()),
+        died_seeds=tuple(plain.get("died_seeds", ())),
+        probability=plain.get("probability"),
+    )
 
 
 def _read_spread(plain: Mapping[str, Any], stats: LayerStats, where: str) -> LayerStats:

@@ -6,14 +6,14 @@ from typing import Literal, NamedTuple
 
 from actdiag.diagnosis.findings import Outlook, Severity
 from actdiag.numerals import MISSING, brief, factor, rough
-from actdiag.report import Report
+from actdiag.report import Repeats, Report
 from actdiag.theory.types import Estimate, Horizon, StackTheory
 from actdiag.view.words import initializer, outlook, rates, setting, value_at
 
 UNEXPECTED: Literal["unexpected"] = "unexpected"
 """The severity of a line on a number that is not what theory expects."""
 
-_MOST_FLAGS = 3
+_MOST_FLAGS, _MOST_SEEDS = 3, 8
 
 _NAMES = {
     "rms": "rms a",
@@ -68,7 +68,7 @@ def _lines(report: Report) -> Iterator[Line]:
         yield Line("SGD", learning_rates)
     yield from _ends(report)
     if report.repeats is not None:
-        yield Line("runs", ", ".join(f"{count} {severity}" for severity, count in report.repeats.verdicts))
+        yield Line("runs", _runs(report.repeats))
     if report.theory is not None:
         yield Line("theory", "\n".join(theory_lines(report.theory)))
         found = flags(report)
@@ -81,6 +81,16 @@ def _lines(report: Report) -> Iterator[Line]:
         if finding.advice not in advised:
             yield Line("→", finding.advice)
         advised.add(finding.advice)
+
+
+def _runs(repeats: Repeats) -> str:
+    """Return how many runs ended with each verdict, and which died."""
+    said = [f"{count} {severity}" for severity, count in repeats.verdicts]
+    if repeats.died_seeds:
+        seeds = ", ".join(map(str, repeats.died_seeds[:_MOST_SEEDS]))
+        more = ", ..." if len(repeats.died_seeds) > _MOST_SEEDS else ""
+        said.append(f"{len(repeats.died_seeds)} died (seeds {seeds}{more})")
+    return ", ".join(said)
 
 
 def _ends(report: Report) -> Iterator[Line]:

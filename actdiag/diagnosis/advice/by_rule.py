@@ -136,6 +136,11 @@ def _change_rate(found: Found) -> str:
 _OF_MEASUREMENTS: Mapping[str, Callable[[Found], str]] = MappingProxyType(
     {
         "input_scale": lambda found: STANDARDIZE,
+        "died_runs": (
+            lambda found: (
+                "take wider layers, fewer layers, or an activation with a slope on both sides, such as leaky_relu"
+            )
+        ),
         "update_too_large": _change_rate,
         "update_too_small": _change_rate,
         "flat_weight_gradient": (

@@ -101,14 +101,20 @@ def features(found: Signals, depth: int) -> Features:
 
 
 def trainability(measurements: Measurements) -> Trainability:
-    """Return the probability that a network trains, and at which learning rates."""
+    """Return the probability that a network trains, and at which learning rates.
+
+    Of several runs that is the mean of theirs, where it is known: the means of what was measured tell nothing of runs
+    in which the signal died.
+    """
     found, estimated = signals(measurements), not measurements.has_gradient
+    of_runs = None if measurements.runs is None else measurements.runs.probability
     if found is None:
         lost = Reason("outlook", -_FARTHEST, "the signal, or its gradient, does not reach the other end")
-        return Trainability(0.0, None, None, estimated, (lost,))
+        return Trainability(of_runs or 0.0, None, None, estimated, (lost,))
     measured = features(found, measurements.depth)
     odds = fitted.INTERCEPT + sum(fitted.WEIGHTS[name] * value for name, value in measured._asdict().items())
     probability = 1 / (1 + exp(-min(max(odds, -700.0), 700.0)))
+    probability = probability if of_runs is None else of_runs
     rate = recommended_rate(found, measurements.depth) if probability >= 0.5 else None
     rates = None if rate is None else (rate / _SLOWER, rate * _FASTER)
     reasons = tuple(_reasons(found, measured))
