@@ -20,6 +20,7 @@ ROOT = Path(actdiag.__file__).parent
 # of the file or inside a function; a folder's __init__ is below all lines of the folder.
 ORDER = {
     "": """
+        process
         errors
         registry
         arrays
@@ -256,6 +257,7 @@ ORDER = {
         explain
     """,
     "cli": """
+        reading
         files
         screen
         output

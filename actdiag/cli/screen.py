@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actdiag.errors import one_line, printable
+
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
 
 _PATIENCE = 1.0
@@ -34,16 +36,35 @@ def _environment_as_given() -> Mapping[str, str]:
     return dict(os.fsdecode(item).split("=", 1) for item in given if b"=" in item)
 
 
+def tell(line: str) -> None:
+    """Print a line to standard error, control characters in it escaped."""
+    print(one_line(line), file=sys.stderr)
+
+
 def show(view: "Callable[[int, bool], RenderableType]") -> None:
     """Print what `view` makes of (columns, ASCII only)."""
     from rich.console import Console
 
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     with console.capture() as capture:
-        console.print(view(console.width, ascii_only()))
+        console.print(_Printable(view(console.width, ascii_only())))
     # Cells are padded to the width of their columns; at the end of a line that is only noise in a file.
     lines = capture.get().split("\n")
     sys.stdout.write("\n".join(lines if console.is_terminal else [line.rstrip() for line in lines]))
+
+
+class _Printable:
+    """A view in which names from files and options cannot steer the terminal: their control characters are escaped."""
+
+    def __init__(self, view: "RenderableType") -> None:
+        self._view = view
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        """Yield what the view consists of."""
+        from rich.segment import Segment
+
+        for segment in console.render(self._view, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
 
 @contextlib.contextmanager
