@@ -257,13 +257,13 @@ ORDER = {
         explain
     """,
     "cli": """
-        reading
-        files
         screen
-        output
         gate
         types
         options
+        reading
+        files
+        output
         extras
         report
         watching
