@@ -22,6 +22,7 @@ ORDER = {
     "": """
         process
         errors
+        machine
         registry
         arrays
         formats

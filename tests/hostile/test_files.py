@@ -1,5 +1,6 @@
 """No output takes the place of an input, and no file is read without end."""
 
+import gzip
 import os
 from pathlib import Path
 
@@ -128,3 +129,22 @@ def test_widths_are_blamed_as_widths(capfd, widths, said):
     result = held(capfd, ["propagate", "--widths", widths])
     assert result.err.startswith("Error: --widths must be")
     assert said in result.err
+
+
+def test_data_that_do_not_fit_are_refused_before_they_are_read(capfd, monkeypatch):
+    monkeypatch.setattr("actdiag.machine.available_memory", lambda: 2**24)
+    result = held(capfd, ["train", *TRAINING, "--data", "synthetic:rows=100000:features=100"])
+    assert "--data must be smaller, its rows need about 152.6 MiB and 16.0 MiB is available" in result.err
+    header = b"\0\0\x08\x03" + b"".join(size.to_bytes(4, "big") for size in (5000, 64, 64))
+    with gzip.open("train-images-idx3-ubyte.gz", "wb") as file:
+        file.write(header + bytes(5000 * 64 * 64))
+    Path("train-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01\0\0\0\x02\0\1")
+    result = held(capfd, ["train", *TRAINING, "--data", "."])
+    assert "--data must be smaller, the first 16777216 numbers in it need about 272.0 MiB" in result.err
+
+
+def test_the_reports_of_all_stacks_count(capfd, monkeypatch):
+    monkeypatch.setattr("actdiag.engine.memory.available_memory", lambda: 2**26)
+    stacks = ["--act", "relu,tanh,gelu", "--init", "he,xavier,lecun"]
+    result = held(capfd, ["compare", *stacks, "--width", "2", "--batch", "2", "--depth", "5000"])
+    assert "--depth must be smaller" in result.err
