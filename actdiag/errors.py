@@ -17,7 +17,7 @@ class InvalidField(ValueError):
 
     def __init__(self, field: str, problem: str) -> None:
         self.field = field
-        self.problem = _as_one_line(problem)
+        self.problem = one_line(problem)
         super().__init__(f"{field} {self.problem}")
 
     def __reduce__(self) -> tuple[type["InvalidField"], tuple[str, str]]:
@@ -28,12 +28,22 @@ class InvalidField(ValueError):
 _LONGEST, _KEPT_AT_THE_END = 600, 60
 
 
-def _as_one_line(problem: str) -> str:
-    """Return a problem on one line, what came shortened in the middle where its text is long: an array, a report."""
-    line = " ".join(part.strip() for part in problem.splitlines())
+def one_line(text: str) -> str:
+    """Return text as one line that a terminal can show: shortened in the middle where it is long, and `printable`."""
+    line = printable(" ".join(part.strip() for part in text.splitlines()))
     if len(line) <= _LONGEST:
         return line
     return f"{line[: _LONGEST - _KEPT_AT_THE_END]} ... {line[-_KEPT_AT_THE_END:]}"
+
+
+def printable(text: str) -> str:
+    """Return text with control characters, and marks that turn the direction of writing, as escapes; lines stay."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for one in text
+    )
 
 
 def check_integer(field: str, value: object, least: int, most: int) -> int:

@@ -20,7 +20,9 @@ ROOT = Path(actdiag.__file__).parent
 # of the file or inside a function; a folder's __init__ is below all lines of the folder.
 ORDER = {
     "": """
+        process
         errors
+        machine
         registry
         arrays
         formats
@@ -257,12 +259,13 @@ ORDER = {
         explain
     """,
     "cli": """
-        files
         screen
-        output
         gate
         types
         options
+        reading
+        files
+        output
         extras
         report
         watching

@@ -69,7 +69,7 @@ def compare(
     run = runner(options_from(RunOptions, given), options_from(BackwardOptions, given), "compare")
     stacks = _stacks(options_from(CompareOptions, given))
     for stack in stacks:  # one that cannot run is refused before the first has run
-        check_fits(stack, plan_backward(stack, parse_size("memory", memory))[1], bins=bins)
+        check_fits(stack, plan_backward(stack, parse_size("memory", memory))[1], bins=bins, reports=len(stacks))
     check_repeats(stacks[0], repeats)
 
     def run_one(number: int, stack: Stack) -> Report:

@@ -16,7 +16,7 @@ from actdiag.datasets.random_inputs import RANDOM_INPUTS
 from actdiag.errors import InvalidField, check_integer
 from actdiag.initializers import Initializer
 from actdiag.model.stack import MOST_LAYERS, Stack
-from actdiag.ops.dense import Dense
+from actdiag.ops.dense import MOST_UNITS, Dense
 from actdiag.ops.entry import Op
 from actdiag.options import DEFAULT_DEPTH, DEFAULT_ROWS, DEFAULT_WIDTH, LayerOptions, StackOptions, options_from
 from actdiag.theory.automatic import resolve_init, scale_fields
@@ -112,7 +112,7 @@ def layer_widths(depth: int | None, width: int | None, widths: Sequence[int] | N
         return [units] * check_integer("depth", DEFAULT_DEPTH if depth is None else depth, 1, MOST_LAYERS)
     if isinstance(widths, str) or not isinstance(widths, Iterable):
         raise InvalidField(field="widths", problem=f"must be a sequence of whole numbers, got {widths!r}")
-    listed = list(widths)
+    listed = [check_integer("widths", width, 1, MOST_UNITS) for width in widths]
     for field, value in (("depth", depth), ("width", width)):
         if value is not None:
             raise InvalidField(field, f"must be left out where widths are given, got {value}")

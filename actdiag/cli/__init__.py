@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import gc
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,13 +11,11 @@ from typing import Any
 import click
 
 from actdiag import __version__
+from actdiag.cli import screen
 from actdiag.errors import InvalidField
+from actdiag.process import EXIT_INTERRUPTED, Terminated
 
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
-
-_OBJECTS_BEFORE_COLLECTION = 100_000
-"""What is imported stays: to look for garbage in it again and again takes a twentieth of a start."""
 
 
 class _Commands(Mapping[str, click.Command]):
@@ -83,12 +80,6 @@ def actdiag(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-def main() -> None:
-    """Run the command line and exit: 0 done, 2 usage, 3 for --fail-on, 130 interrupted; a bug: 1, a traceback."""
-    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
-    sys.exit(run())
-
-
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line on `arguments` (those of the process by default) and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
@@ -98,8 +89,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = actdiag.main(arguments, prog_name="actdiag", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
+    except Terminated as error:
+        return error.code
     except click.ClickException as error:
-        print(f"Error: {_message(error)}", file=sys.stderr)
+        screen.tell(f"Error: {_message(error)}")
         return EXIT_USAGE
     return code if isinstance(code, int) else 0
 

@@ -26,7 +26,7 @@ def activations(act: str | None, png: str | None) -> None:
             raise InvalidField(field="png", problem="must come with the NAME of an activation, got none")
         screen.show(lambda width, plain: catalogue.activations_view(width=width, ascii_only=plain))
         return
-    entry, outputs = resolve(act), files.Outputs(png)
+    entry, outputs = resolve(act), files.taken_from({"png": png}, act=act)
     if png is not None:
         from actdiag.render.figures import activation_figure
 

@@ -24,7 +24,7 @@ def compare(act: tuple[str, ...], init: tuple[str, ...], **given: Any) -> None:
     from actdiag.api.compare import compare as of_library
     from actdiag.cli import files, gate, output, screen
 
-    outputs, fail_on = files.taken_from(given), gate.taken_from(given)
+    outputs, fail_on = files.taken_from(given, act=act), gate.taken_from(given)
     with screen.progress() as progress:
         reports = of_library(options.split_list(act), options.split_list(init), progress=progress, **given)
     with fail_on.after(reports):

@@ -4,11 +4,12 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actdiag.cli.reading import files_read, is_loaded
 from actdiag.errors import InvalidField
 
 if TYPE_CHECKING:
@@ -46,14 +47,18 @@ class Outputs:
         if self.json == self.csv == _STDOUT:
             raise InvalidField(field="csv", problem="must go to a file where --json goes to standard output, got '-'")
         taken: dict[str, str] = {}
-        for field, name in (("png", self.png), ("json", self.json), ("csv", self.csv)):
-            if name is None or (field != "png" and name == _STDOUT):
-                continue
+        for field, name in self.files():
             _check_writable(field, name)
             real = os.path.realpath(name)
             if real in taken and not Path(real).is_char_device():
                 raise InvalidField(field, f"must be another file than --{taken[real]}'s, got {name!r}")
             taken[real] = field
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Yield (field, name) of each file, without what goes to standard output."""
+        for field, name in (("png", self.png), ("json", self.json), ("csv", self.csv)):
+            if name is not None and (field == "png" or name != _STDOUT):
+                yield field, name
 
     @property
     def on_stdout(self) -> bool:
@@ -83,19 +88,27 @@ class Outputs:
             sys.stdout.write(text)
 
 
-def taken_from(given: dict[str, Any], *also_read: str | None) -> Outputs:
-    """Take the output options out of a command's options, and refuse those that would overwrite what is read."""
-    outputs = Outputs(given.pop("png"), given.pop("json"), given.pop("csv"))
-    read = {os.path.realpath(_file_of(name)) for name in (given.get("input"), given.get("labels"), *also_read) if name}
-    for field, name in (("png", outputs.png), ("json", outputs.json), ("csv", outputs.csv)):
-        if name is not None and os.path.realpath(name) in read:
-            raise InvalidField(field, f"must be another file than those that are read, got {name!r}")
+def taken_from(given: dict[str, Any], **others: Any) -> Outputs:
+    """Take the output options out of a command's options, and refuse those that would overwrite what is read.
+
+    Args:
+        given: The options of the command, by name.
+        others: Those that are not among them.
+
+    Raises:
+        InvalidField: An output cannot be written, or is a file that the command reads.
+    """
+    outputs = Outputs(given.pop("png", None), given.pop("json", None), given.pop("csv", None))
+    named = [(field, name) for field, name in outputs.files() if not Path(name).is_char_device()]
+    read = set(files_read({**given, **others})) if named else set()
+    for field, name in named:
+        if os.path.realpath(name) in read:
+            raise _is_read(field, name)
     return outputs
 
 
-def _file_of(spec: str) -> str:
-    path, colon, _ = spec.rpartition(":")
-    return path if colon and path.endswith(".npz") else spec
+def _is_read(field: str, name: str) -> InvalidField:
+    return InvalidField(field, f"must be another file than those that are read, got {name!r}")
 
 
 def picture_bytes(figure: "Figure", suffix: str) -> bytes:
@@ -129,12 +142,15 @@ def csv_text(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _check_writable(field: str, name: str) -> None:
-    path = _destination(name)
     accepted = "must be a file in a folder that can be written to"
+    if name.endswith(("/", os.sep)):
+        raise InvalidField(field, f"{accepted}, got {name!r}, which names a folder")
     try:
+        path = _destination(name)
         path.exists()
-    except OSError as error:
-        raise InvalidField(field, f"{accepted}, got {name!r}: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # a null character is no part of a name
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidField(field, f"{accepted}, got {name!r}: {reason}") from None
     if path.is_dir():
         raise InvalidField(field, f"{accepted}, got the folder {name!r}")
     if not path.parent.is_dir():
@@ -150,7 +166,7 @@ def _destination(name: str) -> Path:
     path = Path(name)
     try:
         special = path.exists() and not path.is_file()
-    except OSError:
+    except (OSError, ValueError):
         special = True
     return path if special else Path(os.path.realpath(name))
 
@@ -158,6 +174,9 @@ def _destination(name: str) -> Path:
 def _write_files(files: Sequence[tuple[str, str, bytes]]) -> None:
     """Write every file under a temporary name, and only when all are whole give them their own."""
     staged: list[tuple[str, str, Path, Path]] = []
+    for field, name, _ in files:
+        if Path(name).suffix == ".py" and is_loaded(os.path.realpath(name)):
+            raise _is_read(field, name)
     try:
         for field, name, content in files:
             path = _destination(name)

@@ -36,7 +36,7 @@ def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, 
     from actdiag.experiments.verify import Verification
     from actdiag.render.terminal.gain import gain_view
 
-    outputs = files.Outputs(json=json)
+    outputs = files.taken_from({"json": json}, act=act)
     entries = resolve_acts(act)
     found = [of_library(entry, bias_std) for entry in entries]
     checked: list[Verification | None] = [None] * len(entries)

@@ -1,13 +1,13 @@
 """--fail-on: the exit code for scripts, once the answer is written."""
 
 import contextlib
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from actdiag.cli import screen
 from actdiag.diagnosis import Finding, Rules, Verdict, rules_from
 from actdiag.diagnosis.findings import SEVERITIES
 from actdiag.errors import InvalidField, did_you_mean
@@ -64,7 +64,7 @@ class Gate:
             for said in self.tripped_by(report.verdict)
         ]
         for line in lines:
-            print(line, file=sys.stderr)
+            screen.tell(line)
         if lines:
             raise click.exceptions.Exit(EXIT_TRIPPED)
 

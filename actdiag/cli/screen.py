@@ -1,15 +1,17 @@
 """The terminal: what it can show, how views are printed, and the progress of long runs."""
 
-import contextlib
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actdiag.errors import one_line, printable
+
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.progress import Progress, TaskID
 
 
 _PATIENCE = 1.0
@@ -34,46 +36,110 @@ def _environment_as_given() -> Mapping[str, str]:
     return dict(os.fsdecode(item).split("=", 1) for item in given if b"=" in item)
 
 
+def tell(line: str) -> None:
+    """Print a line to standard error, control characters in it escaped."""
+    print(one_line(line), file=sys.stderr)
+
+
 def show(view: "Callable[[int, bool], RenderableType]") -> None:
     """Print what `view` makes of (columns, ASCII only)."""
     from rich.console import Console
 
     console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
     with console.capture() as capture:
-        console.print(view(console.width, ascii_only()))
+        console.print(_Printable(view(console.width, ascii_only())))
     # Cells are padded to the width of their columns; at the end of a line that is only noise in a file.
     lines = capture.get().split("\n")
     sys.stdout.write("\n".join(lines if console.is_terminal else [line.rstrip() for line in lines]))
 
 
-@contextlib.contextmanager
-def progress(of: str = "layers") -> Iterator[Callable[[int, int], None]]:
-    """Give a callback of (done, total): a bar on standard error, if that is a terminal and it takes a while.
+class _Printable:
+    """A view in which names from files and options cannot steer the terminal: their control characters are escaped."""
+
+    def __init__(self, view: "RenderableType") -> None:
+        self._view = view
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        """Yield what the view consists of."""
+        from rich.segment import Segment
+
+        for segment in console.render(self._view, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
+class Bar:
+    """The progress of a command on standard error: it appears after a second, also before the first step is done."""
+
+    def __init__(self, of: str) -> None:
+        self._of, self._label = of, "starting"
+        self._steps: tuple[int, int] | None = None
+        self._lock = threading.Lock()
+        self._shown: tuple[Progress, TaskID] | None = None
+        self._timer: threading.Timer | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take how many steps are done, of how many."""
+        self._set(self._of, (done, total))
+
+    def now(self, label: str) -> None:
+        """Take what is done now, of which steps are not counted."""
+        self._set(label, None)
+
+    def __enter__(self) -> "Bar":
+        """Start waiting."""
+        if sys.stderr.isatty():
+            self._timer = threading.Timer(_PATIENCE, self._show)
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Take the bar away."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
+        with self._lock:
+            if self._shown is not None:
+                self._shown[0].stop()
+                self._shown = None
+
+    def _set(self, label: str, steps: tuple[int, int] | None) -> None:
+        with self._lock:
+            started = label != self._label
+            self._label, self._steps = label, steps
+            if self._shown is not None:
+                bar, task = self._shown
+                if started:
+                    bar.remove_task(task)
+                    self._shown = bar, self._task(bar)
+                elif steps is not None:
+                    bar.update(task, completed=steps[0], total=steps[1])
+
+    def _show(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+        )
+        bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        with self._lock:
+            self._shown = bar, self._task(bar)
+            bar.start()
+
+    def _task(self, bar: "Progress") -> "TaskID":
+        done, total = self._steps or (0, None)
+        return bar.add_task(self._label, completed=done, total=total)
+
+
+def progress(of: str = "layers") -> Bar:
+    """Return a context that gives a callback of (done, total).
 
     Args:
         of: What is counted.
     """
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    started = time.monotonic()
-    with contextlib.ExitStack() as stack:
-        advance: list[Callable[[int, int], None]] = []
-
-        def tell(done: int, total: int) -> None:
-            if not advance and time.monotonic() - started > _PATIENCE:
-                advance.append(stack.enter_context(_bar(of)))
-            if advance:
-                advance[0](done, total)
-
-        yield tell
-
-
-@contextlib.contextmanager
-def _bar(of: str) -> Iterator[Callable[[int, int], None]]:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(of)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    return Bar(of)

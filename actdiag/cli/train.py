@@ -1,6 +1,5 @@
 """actdiag train."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -29,7 +28,7 @@ def train(
     from actdiag.api.train import train as of_library
     from actdiag.cli import files, output, screen
 
-    outputs = files.taken_from(given, *_files(given["data"]))
+    outputs = files.taken_from(given, act=act)
     asked: dict[str, Any] = {"act": options.split_list(act), "init": options.split_list(init), **given}
     asked["lr"] = [rate for rates in lr for rate in rates]
     if watch:
@@ -41,13 +40,3 @@ def train(
         with screen.progress("iterations") as progress:
             runs = of_library(**asked, progress=progress)
     output.answer_training(runs, outputs)
-
-
-def _files(data: str) -> list[str]:
-    """Return the files that data may be read from: those named, and all IDX files in their folders."""
-    from actdiag.datasets.idx import is_idx
-
-    named = [part.strip() for part in data.split(",") if part.strip()]
-    paths = [Path(name) for name in named]
-    folders = [path if path.is_dir() else path.parent for path in paths if path.is_dir() or is_idx(path)]
-    return named + [str(path) for folder in folders for path in folder.glob("*ubyte*") if is_idx(path)]

@@ -8,6 +8,7 @@ import gzip
 import math
 import re
 import zlib
+from collections.abc import Callable
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -15,14 +16,15 @@ import numpy as np
 
 from actdiag.arrays import Numbers
 from actdiag.datasets.files import reading
-from actdiag.datasets.parts import Part, Raw
+from actdiag.datasets.parts import Part, Raw, data_bytes
 from actdiag.errors import InvalidField
+from actdiag.machine import check_memory
 
 _KINDS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
 _NAME = re.compile(r"(?:train|t10k)-(?:images([-.])idx3|labels([-.])idx1)-ubyte(\.gz)?")
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP = b"\x1f\x8b"
-_CHUNK = 2**20
+_CHUNK, _LOOKS_EVERY = 2**20, 2**24
 
 
 def is_idx(path: Path) -> bool:
@@ -92,7 +94,7 @@ def _parsed(file: BufferedIOBase, path: Path) -> Numbers:
         raise _damaged(path, "its header is cut short")
     shape = tuple(np.frombuffer(header, dtype=">u4").tolist())
     size = math.prod(shape) * dtype.itemsize
-    content = _take(file, size)
+    content = _take(file, size, lambda taken: _check_room(path, taken, taken // dtype.itemsize))
     if len(content) < size:
         raise _damaged(path, f"it holds {len(content)} bytes of the {size} that its header says")
     if file.read(1):  # which also has gzip compare its checksum
@@ -100,12 +102,24 @@ def _parsed(file: BufferedIOBase, path: Path) -> Numbers:
     return np.frombuffer(content, dtype=dtype).reshape(shape)
 
 
-def _take(file: BufferedIOBase, size: int) -> bytearray:
-    """Return the next `size` bytes, fewer at the end; memory grows with what is there, whatever a header says."""
+def _take(file: BufferedIOBase, size: int, look: Callable[[int], None] | None = None) -> bytearray:
+    """Return the next `size` bytes, fewer at the end; memory grows with what is there, whatever a header says.
+
+    Args:
+        file: Where from.
+        size: How many.
+        look: Called with how many bytes are there, now and then.
+    """
     taken = bytearray()
     while len(taken) < size and (chunk := file.read(min(size - len(taken), _CHUNK))):
         taken += chunk
+        if look is not None and len(taken) % _LOOKS_EVERY < _CHUNK:
+            look(len(taken))
     return taken
+
+
+def _check_room(path: Path, held: int, count: int) -> None:
+    check_memory("data", held + data_bytes(count), f"the first {count} numbers in it need", str(path))
 
 
 def _damaged(path: Path, reason: str) -> InvalidField:

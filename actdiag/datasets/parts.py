@@ -45,6 +45,15 @@ class Raw(NamedTuple):
     classes: int | None = None
 
 
+_FLOATS_AT_ONCE = 4
+"""Arrays of float32 of the size of the data that reading, splitting and scaling take at once: 3.2 were measured."""
+
+
+def data_bytes(count: int) -> int:
+    """Return about how many bytes so many numbers take until they can be trained on."""
+    return 4 * _FLOATS_AT_ONCE * count
+
+
 def split(raw: Raw) -> tuple[Part, Part]:
     """Return what to train on and what to test on, both as `checked` returns them.
 

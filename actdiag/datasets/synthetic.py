@@ -6,8 +6,9 @@ import numpy as np
 
 from actdiag.arrays import Doubles
 from actdiag.datasets.entry import SOURCES, Source
-from actdiag.datasets.parts import Part, Raw
+from actdiag.datasets.parts import Part, Raw, data_bytes
 from actdiag.errors import check_integer
+from actdiag.machine import check_memory
 from actdiag.streams import Stream, stream
 
 MOST_ROWS = 1_000_000
@@ -42,6 +43,7 @@ def synthetic(rows: int = 12_500, features: int = 64, classes: int = 10) -> Sour
     check_integer("rows", rows, 5, MOST_ROWS)
     check_integer("features", features, 1, MOST_FEATURES)
     check_integer("classes", classes, 2, MOST_TEACHER_CLASSES)
+    check_memory("data", data_bytes(rows * features), "its rows need", f"synthetic:rows={rows}:features={features}")
     return Source("synthetic", lambda seed: _draw(_teacher(seed, features, classes), seed, rows))
 
 

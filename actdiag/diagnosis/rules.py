@@ -15,6 +15,9 @@ from actdiag.errors import InvalidField, did_you_mean
 
 _FIELD = "rules"
 
+_MOST_BYTES = 2**20
+"""Of a file of rules: a device has no end."""
+
 RULES: Rules = MappingProxyType(
     {
         rule.name: rule
@@ -76,7 +79,15 @@ def _read(source: object) -> Mapping[str, Any]:
 
     accepted = f"must be a TOML file with a table for each rule, got {str(source)!r}"
     try:
-        return tomllib.loads(Path(source).read_text(encoding="utf-8"))
+        with Path(source).open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise InvalidField(_FIELD, f"{accepted}: it has more than {_MOST_BYTES} bytes")
+        return tomllib.loads(content.decode("utf-8"))
+    except InvalidField:
+        raise
+    except RecursionError:
+        raise InvalidField(_FIELD, f"{accepted}: it is nested too deeply") from None
     except OSError as error:
         raise InvalidField(_FIELD, f"{accepted}: {error.strerror}") from None
     except ValueError as error:  # no TOML, no UTF-8, or a name that no file can have
@@ -120,7 +131,15 @@ def _check(rule: Rule, key: object, value: object, accepted: list[str]) -> None:
     elif key == "severity":
         fits, wanted = value in SEVERITIES, f"be one of {', '.join(SEVERITIES)}"
     else:
-        number = isinstance(value, Real) and not isinstance(value, bool)
-        fits, wanted = number and not isnan(float(value)), "be a number"  # type: ignore[arg-type]
+        fits, wanted = _is_number(value), "be a number"
     if not fits:
         raise InvalidField(_FIELD, f"must have {key} {wanted} in [{rule.name}], got {value!r}")
+
+
+def _is_number(value: object) -> bool:
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return not isnan(float(value))
+    except OverflowError:  # a whole number of over 308 digits
+        return False

@@ -1,16 +1,15 @@
 """How much memory and how many threads a run is worth, and what of the forward pass the backward pass can keep."""
 
-import os
 import re
 from collections.abc import Collection
 from math import ceil, sqrt
 from numbers import Integral
-from pathlib import Path
 from typing import NamedTuple
 
 from actdiag.engine.values import crossing, units_of
 from actdiag.engine.workers import available_threads
 from actdiag.errors import InvalidField
+from actdiag.machine import available_memory, readable_size
 from actdiag.model.stack import Stack
 from actdiag.options import RunOptions
 
@@ -68,35 +67,7 @@ def parse_size(field: str, size: int | str) -> int:
     return int(bytes_)
 
 
-def readable_size(count: float) -> str:
-    """Return a number of bytes in words: `64.0 MiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
-        if count < 1024 or unit == "PiB":
-            break
-        count /= 1024
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-
-
-def available_memory() -> int | None:
-    """Return the bytes that this process may still take, or None where the system does not tell."""
-    known = []
-    try:
-        found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
-        known += [int(found[1]) * 1024] if found else []
-    except OSError:
-        pass
-    if not known and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    try:
-        group = Path("/sys/fs/cgroup")
-        limit, used = (group / "memory.max").read_text(), (group / "memory.current").read_text()
-        known += [int(limit) - int(used)] if limit.strip().isdigit() else []
-    except (OSError, ValueError):
-        pass
-    return max(min(known), 0) if known else None
-
-
-def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = RunOptions.bins) -> None:
+def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = RunOptions.bins, reports: int = 1) -> None:
     """Refuse a stack whose run would take more memory than there is, before anything is allocated.
 
     Args:
@@ -104,6 +75,7 @@ def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = RunOpt
         kept: The bytes that the backward pass keeps on top of the forward pass; 0 without one.
         classes: The classes of the readout; 0 without one.
         bins: The bins of each layer's histogram.
+        reports: How many reports on stacks of this depth are kept.
 
     Raises:
         InvalidField: It does not fit; the field is the one that asks for the most.
@@ -117,7 +89,7 @@ def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = RunOpt
         "width": (stack.init.copies * at_once + 1) * item * fan_in * columns,
         "batch": arrays * item * stack.batch * widest + kept,
         "classes": 3 * item * classes * (stack.widths[-1] + _rows_at_once(stack)),
-        "depth": (_BYTES_OF_STATISTICS + _BYTES_OF_A_BIN * bins) * stack.depth,
+        "depth": (_BYTES_OF_STATISTICS + _BYTES_OF_A_BIN * bins) * stack.depth * reports,
     }
     needed = sum(asked.values())
     available = available_memory() if needed > _NEVER_REFUSED else None

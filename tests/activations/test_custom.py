@@ -197,7 +197,7 @@ def test_without_autograd_one_line_says_what_to_install(monkeypatch, spec):
 
 def test_the_command_line_finds_a_module_beside_it(tmp_path):
     (tmp_path / "beside.py").write_text("def f(x):\n    return x * x / (1 + x * x)\n")
-    code = "import sys; sys.path[0] = '/'; from actdiag.cli import main; main()"
+    code = "import sys; sys.path[0] = '/'; from actdiag.__main__ import main; main()"
     command = [sys.executable, "-c", code, "activations", "beside:f"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

@@ -83,7 +83,7 @@ def test_an_activation_needs_one_way_down():
         ({"init": initializer}, "init must be a name or an Initializer"),
         ({"widths": 5}, "widths must be a sequence of whole numbers, got 5"),
         ({"widths": []}, "widths must hold at least one width"),
-        ({"widths": [3.5]}, "width must be a whole number"),
+        ({"widths": [3.5]}, "widths must be a whole number"),
         ({"widths": [3], "width": 3}, "width must be left out where widths are given"),
         ({"depth": 2.0}, "depth must be a whole number from 1 to 1000000, got 2.0"),
         ({"depth": True}, "depth must be a whole number"),

@@ -434,7 +434,7 @@ def test_closed_pipe_ends_quietly(arguments):
 INTERRUPTIBLE = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from actdiag.cli import main
+from actdiag.__main__ import main
 main()
 """
 
@@ -500,7 +500,7 @@ def test_completion_offers_names():
     environment = ENVIRONMENT | {
         "_ACTDIAG_COMPLETE": "bash_complete", "COMP_WORDS": "actdiag compare --act relu,ge", "COMP_CWORD": "3",
     }  # fmt: skip
-    command = [sys.executable, "-c", "from actdiag.cli import main; main()"]
+    command = [sys.executable, "-c", "from actdiag.__main__ import main; main()"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert {"plain,relu,geglu", "plain,relu,gelu", "plain,relu,gelu_tanh"} == set(done.stdout.split())
 

@@ -193,6 +193,6 @@ def test_a_closed_pipe_does_not_hide_that_a_gate_tripped(unbuffered):
 )
 def test_completion_offers_verdicts_and_rules(words, at, offered):
     environment = ENVIRONMENT | {"_ACTDIAG_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": at}
-    command = [sys.executable, "-c", "from actdiag.cli import main; main()"]
+    command = [sys.executable, "-c", "from actdiag.__main__ import main; main()"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert {line.split(",", 1)[1] for line in done.stdout.splitlines()} == offered

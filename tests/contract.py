@@ -1,0 +1,69 @@
+"""What every invocation of the command line keeps, however hostile: how it may end, and what it may say."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+WATCHDOG = 60
+"""Seconds after which an invocation counts as hanging; it bounds nothing else."""
+
+CODES = {0, 2, 3, 130, 129, 143}
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHONWARN"))}
+
+
+class Ended(NamedTuple):
+    """How an invocation ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def started(*arguments, **options):
+    """Start the command line in a process of its own; options are those of Popen."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT} | options
+    return subprocess.Popen([sys.executable, "-m", "actdiag", *arguments], **options)
+
+
+def ended(process, timeout=WATCHDOG):
+    """Return how a process ended, or fail where it hangs."""
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    return Ended(process.returncode, *((part or b"").decode(errors="backslashreplace") for part in (out, err)))
+
+
+def check(result, before, after, asked=()):
+    """Check the contract.
+
+    Args:
+        result: How the invocation ended.
+        before: The files before, as `files` has them.
+        after: Those after.
+        asked: The names of the files that it was to write.
+    """
+    assert result.code in CODES, result
+    assert "Traceback" not in result.err, result
+    lines = result.err.splitlines()
+    if result.code == 2:
+        assert len(lines) == 1, result
+        assert lines[0].startswith("Error: "), result
+        assert len(lines[0]) < 1000
+    elif result.code != 3:
+        assert not lines, result
+    assert all(character.isprintable() for line in lines for character in line), result
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert changed <= (set(asked) if result.code in (0, 3) else set()), (result, changed)
+    assert not any("\x1b[31m" in line or "\u202e" in line for line in result.out.splitlines())
+
+
+def files(folder="."):
+    """Return the content of every file in a folder, by name; folders have none."""
+    found = Path(folder).rglob("*")
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in found}
