@@ -52,6 +52,7 @@ ORDER = {
         traits
         sigmoidal
         rectifiers
+        ramps
         smooth
         piecewise
         gated
