@@ -104,6 +104,19 @@ def test_pull_back_multiplies_by_the_derivative(spec):
     np.testing.assert_array_equal(entry.pull_back(z, d_a), d_a * entry.derivative(z))
 
 
+@pytest.mark.parametrize("spec", STRUCTURED)
+def test_backward_is_that_of_the_value(spec):
+    entry, h = resolve(spec), 1e-6
+    rng = np.random.default_rng(8)
+    z, d_a = rng.standard_normal((5, 4 * entry.pieces)), rng.standard_normal((5, 4))
+    d_z = entry.backward(z, d_a)
+    steps = h * np.eye(z.shape[1])
+    for row in range(len(z)):
+        difference = ((entry.value(z[row] + steps) - entry.value(z[row] - steps)) / (2 * h)) @ d_a[row]
+        # From rounding eps |f| / h = 2e-10 |f|, and less from the step.
+        np.testing.assert_allclose(d_z[row], difference, rtol=0, atol=3e-9)
+
+
 def test_an_entry_has_a_derivative_or_a_backward():
     with pytest.raises(ValueError, match="activation odd: give derivative"):
         Activation(name="odd", value=np.copy, formula="x", source="none")
