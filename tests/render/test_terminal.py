@@ -318,7 +318,7 @@ def test_marks_take_room_too():
 
 
 @pytest.mark.parametrize("view", ["activations", "initializers", "gelu", "softmax", "he"])
-@pytest.mark.parametrize("width", [80, 120, 150])
+@pytest.mark.parametrize("width", [80, 120, 160])
 def test_catalogue_fits_and_is_ascii_where_asked(view, width):
     views = {
         "activations": lambda: catalogue.activations_view(width=width, ascii_only=True),
@@ -332,7 +332,7 @@ def test_catalogue_fits_and_is_ascii_where_asked(view, width):
     assert max(map(len, text.splitlines())) <= width
 
 
-@pytest.mark.parametrize("width", [80, 150])
+@pytest.mark.parametrize("width", [80, 160])
 def test_lists_hold_every_entry_with_its_source(width):
     text = shown(catalogue.activations_view(width=width), width)
     squeezed = "".join(text.split())

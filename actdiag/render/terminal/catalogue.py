@@ -19,7 +19,7 @@ from actdiag.render.terminal.marks import sparkline, table
 CURVE_REACH = 5.0
 """Activations are drawn from minus to plus this."""
 
-_WIDE = 130
+_WIDE = 155
 _ROWS, _LABEL = 15, 8
 _SAMPLE_BINS = 41
 _NOT_CUT = (
