@@ -171,6 +171,12 @@ def check_scale(field: str, value: float) -> float:
     return check_real(field, value, _LEAST_SCALE, LARGEST_PARAMETER)
 
 
+def check_above(field: str, value: float, under: str, low: float) -> None:
+    """Refuse a parameter that is not above another, also once both are rounded to float32."""
+    if not np.float32(value) > np.float32(low):
+        raise InvalidField(field, f"must be above {under} ({low:g}) in float32, got {value:g}")
+
+
 ACTIVATIONS: Registry[Activation] = Registry(field="act", kind="activation", entry=Activation)
 register = ACTIVATIONS.register
 

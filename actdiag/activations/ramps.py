@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from actdiag.activations.entry import Activation, check_parameter, register
-from actdiag.errors import InvalidField
+from actdiag.activations.entry import Activation, check_above, check_parameter, register
 
 
 @register("hard_tanh")
@@ -14,8 +13,7 @@ def hardtanh(min: float = -1.0, max: float = 1.0) -> Activation:
     """
     check_parameter("min", min)
     check_parameter("max", max)
-    if max <= min:
-        raise InvalidField(field="max", problem=f"must be above min ({min:g}), got {max:g}")
+    check_above("max", max, "min", min)
     return Activation(
         name="hardtanh",
         formula=f"min(max(x, {min:g}), {max:g})",

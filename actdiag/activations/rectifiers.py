@@ -5,7 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from actdiag.activations.entry import LARGEST_PARAMETER, Activation, check_parameter, check_scale, register
+from actdiag.activations.entry import (
+    LARGEST_PARAMETER,
+    Activation,
+    check_above,
+    check_parameter,
+    check_scale,
+    register,
+)
 from actdiag.arrays import Array
 from actdiag.errors import InvalidField, check_real
 
@@ -74,8 +81,7 @@ def _limited_relu(max_value: float, threshold: float) -> Activation:
     if ends:
         check_scale("max_value", max_value)
     check_real("threshold", threshold, 0.0, LARGEST_PARAMETER)
-    if max_value <= threshold:
-        raise InvalidField(field="max_value", problem=f"must be above threshold ({threshold:g}), got {max_value:g}")
+    check_above("max_value", max_value, "threshold", threshold)
     kept = f"min(x, {max_value:g})" if ends else "x"
     return Activation(
         name="relu",

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
-from actdiag.activations.entry import Activation, check_scale, register
+from actdiag.activations.entry import LARGEST_PARAMETER, Activation, check_scale, register
 from actdiag.activations.sigmoidal import sigmoid_slope, sigmoid_value, tanh_slope
 from actdiag.arrays import Array
+from actdiag.errors import check_real
 
 _INV_SQRT_2PI = 0.3989422804014327
 _SQRT_2_OVER_PI = 0.7978845608028654
@@ -125,7 +126,8 @@ def mish() -> Activation:
 @register()
 def softplus(beta: float = 1.0) -> Activation:
     """The smooth ReLU, always above zero; beta sets how narrow the bend is."""
-    check_scale("beta", beta)
+    # Under a smaller beta float32 loses x beside log(2)/beta.
+    check_real("beta", beta, 1 / LARGEST_PARAMETER, LARGEST_PARAMETER)
 
     def value(x: Array) -> Array:
         return np.maximum(x, 0) + np.log1p(np.exp(-beta * np.abs(x))) / beta
