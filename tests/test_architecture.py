@@ -54,6 +54,7 @@ ORDER = {
         traits
         sigmoidal
         rectifiers
+        ramps
         smooth
         piecewise
         gated

@@ -2,7 +2,7 @@
 
 import re
 
-from actdiag.activations import gated, piecewise, rectifiers, sigmoidal, smooth  # noqa: F401  (registers the entries)
+from actdiag.activations import gated, piecewise, ramps, rectifiers, sigmoidal, smooth  # noqa: F401  (registers all)
 from actdiag.activations.entry import ACTIVATIONS, Activation
 from actdiag.activations.traits import Traits, traits
 

@@ -9,9 +9,13 @@ from typing import Any, Literal
 import numpy as np
 
 from actdiag.arrays import Array
-from actdiag.errors import InvalidField
+from actdiag.errors import InvalidField, check_real
 from actdiag.registry import Missing, Registry, digest_of
 
+LARGEST_PARAMETER = 1e6
+"""The largest parameter accepted, either sign."""
+
+_LEAST_SCALE = 1e-30
 _REACH = 8.0
 
 Elementwise = Callable[[Array], Array]
@@ -30,10 +34,11 @@ class Activation:
 
     Attributes:
         name: The name, with the parameters that differ from their defaults.
-        value: z, shape (rows, pieces * width), to a, shape (rows, width).
+        value: z, shape (rows, pieces * width), to a, shape (rows, width); NaN where a unit takes a NaN.
         formula: f(x) as text, in ASCII.
         source: Where it was defined.
-        derivative: f'(z), elementwise; its value at a kink is the entry's convention.
+        derivative: f'(z), elementwise; its value at a kink is the entry's convention. At NaN it is NaN, or one of its
+            slopes where f is linear between its kinks.
         backward: (z, d_a) to d_z: the vector-Jacobian product of a structured activation.
         pieces: How many pre-activations one unit takes.
         kinks: The points where the derivative jumps; any iterable of numbers becomes a tuple of floats.
@@ -151,6 +156,25 @@ def _numbers(given: object) -> tuple[float, ...] | None:
 
 def _refused(name: str, field: str, accepted: str, given: object) -> InvalidField:
     return InvalidField(field, f"of activation {name} must be {accepted}, got {' '.join(repr(given).split())}")
+
+
+def check_parameter(field: str, value: float) -> float:
+    """Return a parameter of either sign as a float, or raise InvalidField."""
+    return check_real(field, value, -LARGEST_PARAMETER, LARGEST_PARAMETER)
+
+
+def check_scale(field: str, value: float) -> float:
+    """Return a parameter above 0 as a float, or raise InvalidField.
+
+    One that float32 rounds to zero is refused, for 0/0 may follow from it.
+    """
+    return check_real(field, value, _LEAST_SCALE, LARGEST_PARAMETER)
+
+
+def check_above(field: str, value: float, under: str, low: float) -> None:
+    """Refuse a parameter that is not above another, also once both are rounded to float32."""
+    if not np.float32(value) > np.float32(low):
+        raise InvalidField(field, f"must be above {under} ({low:g}) in float32, got {value:g}")
 
 
 ACTIVATIONS: Registry[Activation] = Registry(field="act", kind="activation", entry=Activation)

@@ -23,26 +23,70 @@ def _log_softmax_value(z: Array) -> Array:
     return value
 
 
+def _softmax_backward(z: Array, d_a: Array) -> Array:
+    a = _softmax_value(z)
+    d_z: Array = a * (d_a - (d_a * a).sum(axis=1, keepdims=True))
+    return d_z
+
+
+def _sparsemax_value(z: Array) -> Array:
+    """Return the point of the simplex nearest to each row: what is over a threshold, less that."""
+    shifted = z - z.max(axis=1, keepdims=True)
+    descending = -np.sort(-shifted, axis=1)
+    summed, count = descending.cumsum(axis=1), np.arange(1, z.shape[1] + 1, dtype=z.dtype)
+    kept = (1 + count * descending > summed).sum(axis=1, keepdims=True)
+    threshold = (np.take_along_axis(summed, kept - 1, axis=1) - 1) / kept.astype(z.dtype)
+    value: Array = np.maximum(shifted - threshold, 0)
+    return value
+
+
+def _sparsemax_backward(z: Array, d_a: Array) -> Array:
+    kept = _sparsemax_value(z) > 0
+    mean = (d_a * kept).sum(axis=1, keepdims=True) / kept.sum(axis=1, keepdims=True, dtype=z.dtype)
+    d_z: Array = kept * (d_a - mean)
+    return d_z
+
+
 @register()
 def softmax() -> Activation:
     """The softmax over the units of a layer."""
-
-    def backward(z: Array, d_a: Array) -> Array:
-        a = _softmax_value(z)
-        d_z: Array = a * (d_a - (d_a * a).sum(axis=1, keepdims=True))
-        return d_z
-
     return Activation(
         name="softmax",
         formula="exp(x_i) / sum_j exp(x_j), over the layer",
         source="Bridle 1990, doi:10.1007/978-3-642-76153-9_28",
         value=_softmax_value,
-        backward=backward,
+        backward=_softmax_backward,
         bounds=(0.0, 1.0),
     )
 
 
 @register()
+def softmin() -> Activation:
+    """The softmax of -x over the units of a layer."""
+    return Activation(
+        name="softmin",
+        formula="exp(-x_i) / sum_j exp(-x_j), over the layer",
+        source="PyTorch, torch.nn.Softmin",
+        value=lambda z: _softmax_value(-z),
+        backward=lambda z, d_a: -_softmax_backward(-z, d_a),
+        bounds=(0.0, 1.0),
+    )
+
+
+@register()
+def sparsemax() -> Activation:
+    """The softmax's sparse relative, over the units of a layer: the nearest shares that sum to 1."""
+    return Activation(
+        name="sparsemax",
+        formula="max(x_i - t, 0), over the layer, t such that they sum to 1",
+        source="Martins & Astudillo 2016, arXiv:1602.02068",
+        value=_sparsemax_value,
+        backward=_sparsemax_backward,
+        bounds=(0.0, 1.0),
+    )
+
+
+@register("logsoftmax")
 def log_softmax() -> Activation:
     """The logarithm of the softmax over the units of a layer."""
     return Activation(

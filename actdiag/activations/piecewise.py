@@ -30,7 +30,7 @@ def _tanhshrink(x: Array) -> Array:
     return np.where(np.abs(x) < _CANCELS, near * square * series, x - np.tanh(x))
 
 
-@register()
+@register("tanh_shrink")
 def tanhshrink() -> Activation:
     """What tanh leaves of x."""
     return Activation(
@@ -42,7 +42,7 @@ def tanhshrink() -> Activation:
     )
 
 
-@register()
+@register("soft_shrink")
 def softshrink(half_width: float = 0.5) -> Activation:
     """Pulls x towards zero by half_width, to zero where it is nearer than that."""
     _check_half_width(half_width)
@@ -56,7 +56,7 @@ def softshrink(half_width: float = 0.5) -> Activation:
     )
 
 
-@register()
+@register("hard_shrink")
 def hardshrink(half_width: float = 0.5) -> Activation:
     """The identity outside half_width, zero within; the value jumps at both ends."""
     _check_half_width(half_width)
@@ -70,7 +70,7 @@ def hardshrink(half_width: float = 0.5) -> Activation:
     )
 
 
-@register("hard_swish")
+@register("hard_swish", "hard_silu")
 def hardswish() -> Activation:
     """The piecewise parabolic swish."""
     return Activation(

@@ -5,11 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from actdiag.activations.entry import Activation, register
+from actdiag.activations.entry import (
+    LARGEST_PARAMETER,
+    Activation,
+    check_above,
+    check_parameter,
+    check_scale,
+    register,
+)
 from actdiag.arrays import Array
 from actdiag.errors import InvalidField, check_real
 
-_LARGEST_PARAMETER = 1e6
 _SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
 
@@ -17,14 +23,6 @@ _SELU_SCALE = 1.0507009873554805
 def step(x: Array) -> Array:
     """Return 1 where x > 0 and 0 elsewhere: the ReLU's derivative, 0 at 0."""
     return (x > 0).astype(x.dtype)
-
-
-def _check_slope(slope: float) -> float:
-    return check_real("slope", slope, -_LARGEST_PARAMETER, _LARGEST_PARAMETER)
-
-
-def _check_alpha(alpha: float) -> float:
-    return check_real("alpha", alpha, 0.0, _LARGEST_PARAMETER, open_below=True)
 
 
 # Sums of two sides, one of which is zero: to choose between the sides entry by entry takes ten times as long.
@@ -47,7 +45,7 @@ def _hull_of_slope(slope: float) -> tuple[float, float]:
     return (0.0 if slope <= 0 else -np.inf, np.inf)
 
 
-@register()
+@register("linear")
 def identity() -> Activation:
     """No activation: a linear layer."""
     return Activation(
@@ -60,8 +58,13 @@ def identity() -> Activation:
 
 
 @register()
-def relu() -> Activation:
-    """The rectified linear unit; relu'(0) = 0."""
+def relu(max_value: float = np.inf, threshold: float = 0.0) -> Activation:
+    """The rectified linear unit; relu'(0) = 0.
+
+    Where it ends, at max_value, its slope is 0. Under a threshold it is 0, and its value jumps there.
+    """
+    if (max_value, threshold) != (np.inf, 0):
+        return _limited_relu(max_value, threshold)
     return Activation(
         name="relu",
         formula="max(x, 0)",
@@ -73,10 +76,32 @@ def relu() -> Activation:
     )
 
 
+def _limited_relu(max_value: float, threshold: float) -> Activation:
+    ends = max_value != np.inf
+    if ends:
+        check_scale("max_value", max_value)
+    check_real("threshold", threshold, 0.0, LARGEST_PARAMETER)
+    check_above("max_value", max_value, "threshold", threshold)
+    kept = f"min(x, {max_value:g})" if ends else "x"
+    return Activation(
+        name="relu",
+        formula=f"{kept} for x > {threshold:g}, else 0",
+        source="Keras 3, keras.layers.ReLU",
+        value=lambda x: np.clip(x, 0, max_value) * ~(x <= threshold),
+        derivative=lambda x: ((x > threshold) & (x < max_value)).astype(x.dtype),
+        kinks=(threshold, max_value) if ends else (threshold,),
+        bounds=(0.0, max_value),
+        saturates="above" if ends else "none",
+    )
+
+
 @register()
 def leaky_relu(slope: float = 0.01) -> Activation:
-    """The ReLU with a small slope below zero."""
-    _check_slope(slope)
+    """The ReLU with a small slope below zero.
+
+    At 0 its slope is the one below zero, as in PyTorch; in JAX it is 1. Keras takes 0.2 by default: leaky_relu:0.2.
+    """
+    check_parameter("slope", slope)
     return Activation(
         name="leaky_relu",
         formula=f"x for x > 0, else {slope:g} x",
@@ -90,8 +115,11 @@ def leaky_relu(slope: float = 0.01) -> Activation:
 
 @register()
 def prelu(slope: float = 0.25) -> Activation:
-    """The ReLU whose slope below zero is learned, one for a layer; `slope` is its value at initialization."""
-    _check_slope(slope)
+    """The ReLU whose slope below zero is learned, one for a layer; `slope` is its value at initialization.
+
+    At 0 its slope is the one below zero, as in PyTorch; in Flax it is 1.
+    """
+    check_parameter("slope", slope)
     entry = Activation(
         name="prelu",
         formula=f"x for x > 0, else slope x, slope learned from {slope:g}",
@@ -135,8 +163,8 @@ def _with_slope(entry: Activation, slope: float | Array) -> Activation:
 
 
 def _check_range(lower: float, upper: float) -> None:
-    check_real("lower", lower, -_LARGEST_PARAMETER, _LARGEST_PARAMETER)
-    check_real("upper", upper, -_LARGEST_PARAMETER, _LARGEST_PARAMETER)
+    check_parameter("lower", lower)
+    check_parameter("upper", upper)
     if upper < lower:
         raise InvalidField(field="upper", problem=f"must be at least lower ({lower:g}), got {upper:g}")
 
@@ -144,7 +172,7 @@ def _check_range(lower: float, upper: float) -> None:
 @register()
 def elu(alpha: float = 1.0) -> Activation:
     """The exponential linear unit."""
-    _check_alpha(alpha)
+    check_scale("alpha", alpha)
     return Activation(
         name="elu",
         formula=f"x for x > 0, else {alpha:g} (exp(x) - 1)",
@@ -160,7 +188,7 @@ def elu(alpha: float = 1.0) -> Activation:
 @register()
 def celu(alpha: float = 1.0) -> Activation:
     """The ELU made continuously differentiable for every alpha."""
-    _check_alpha(alpha)
+    check_scale("alpha", alpha)
     return Activation(
         name="celu",
         formula=f"max(x, 0) + min(0, {alpha:g} (exp(x/{alpha:g}) - 1))",
@@ -189,21 +217,6 @@ def selu() -> Activation:
 
 
 @register()
-def relu6() -> Activation:
-    """The ReLU cut off at 6."""
-    return Activation(
-        name="relu6",
-        formula="min(max(x, 0), 6)",
-        source="Krizhevsky 2010, Convolutional Deep Belief Networks on CIFAR-10",
-        value=lambda x: np.clip(x, 0, 6),
-        derivative=lambda x: ((x > 0) & (x < 6)).astype(x.dtype),
-        kinks=(0.0, 6.0),
-        bounds=(0.0, 6.0),
-        saturates="above",
-    )
-
-
-@register()
 def relu_squared() -> Activation:
     """The square of the ReLU."""
     return Activation(
@@ -219,13 +232,13 @@ def relu_squared() -> Activation:
 @register()
 def threshold(theta: float = 1.0, value: float = 0.0) -> Activation:
     """The identity above a threshold, a constant below; the value jumps at theta unless the constant is theta."""
-    check_real("theta", theta, -_LARGEST_PARAMETER, _LARGEST_PARAMETER)
-    check_real("value", value, -_LARGEST_PARAMETER, _LARGEST_PARAMETER)
+    check_parameter("theta", theta)
+    check_parameter("value", value)
     return Activation(
         name="threshold",
         formula=f"x for x > {theta:g}, else {value:g}",
         source="Konda, Memisevic & Krueger 2014, arXiv:1402.3337",
-        value=lambda x: np.where(x > theta, x, x.dtype.type(value)),
+        value=lambda x: np.where(x <= theta, x.dtype.type(value), x),  # which hands NaN on
         derivative=lambda x: (x > theta).astype(x.dtype),
         kinks=(float(theta),),
         bounds=(min(theta, value), np.inf),

@@ -106,7 +106,7 @@ def arctan() -> Activation:
     )
 
 
-@register()
+@register("soft_sign")
 def softsign() -> Activation:
     """The softsign, whose plateaus are approached like 1/x."""
     return Activation(
@@ -116,51 +116,6 @@ def softsign() -> Activation:
         value=lambda x: x / (1 + np.abs(x)),
         derivative=lambda x: 1 / np.square(1 + np.abs(x)),
         bounds=(-1.0, 1.0),
-        saturates="both",
-    )
-
-
-@register()
-def hardtanh() -> Activation:
-    """The identity cut off at -1 and 1."""
-    return Activation(
-        name="hardtanh",
-        formula="min(max(x, -1), 1)",
-        source="Collobert 2004, Large Scale Machine Learning (thesis, Paris VI)",
-        value=lambda x: np.clip(x, -1, 1),
-        derivative=lambda x: (np.abs(x) < 1).astype(x.dtype),
-        kinks=(-1.0, 1.0),
-        bounds=(-1.0, 1.0),
-        saturates="both",
-    )
-
-
-@register()
-def hardsigmoid() -> Activation:
-    """The piecewise linear sigmoid with slope 1/6."""
-    return Activation(
-        name="hardsigmoid",
-        formula="min(max(x/6 + 1/2, 0), 1)",
-        source="Howard et al. 2019, arXiv:1905.02244",
-        value=lambda x: np.clip((x + 3) / 6, 0, 1),
-        derivative=lambda x: (np.abs(x) < 3) / x.dtype.type(6),
-        kinks=(-3.0, 3.0),
-        bounds=(0.0, 1.0),
-        saturates="both",
-    )
-
-
-@register()
-def sparse_sigmoid() -> Activation:
-    """The two-class sparsemax: a linear ramp from -1 to 1."""
-    return Activation(
-        name="sparse_sigmoid",
-        formula="min(max((x + 1)/2, 0), 1)",
-        source="Martins & Astudillo 2016, arXiv:1602.02068",
-        value=lambda x: np.clip((x + 1) / 2, 0, 1),
-        derivative=lambda x: (np.abs(x) < 1) / x.dtype.type(2),
-        kinks=(-1.0, 1.0),
-        bounds=(0.0, 1.0),
         saturates="both",
     )
 

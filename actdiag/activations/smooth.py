@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from actdiag.activations.entry import Activation, register
+from actdiag.activations.entry import LARGEST_PARAMETER, Activation, check_scale, register
 from actdiag.activations.sigmoidal import sigmoid_slope, sigmoid_value, tanh_slope
 from actdiag.arrays import Array
 from actdiag.errors import check_real
@@ -70,7 +70,10 @@ def _exponential(x: Array) -> Array:
 
 @register()
 def gelu() -> Activation:
-    """The exact Gaussian error linear unit."""
+    """The exact Gaussian error linear unit.
+
+    jax.nn.gelu is gelu_tanh by default.
+    """
     return Activation(
         name="gelu",
         formula="x Phi(x), Phi the standard normal distribution function",
@@ -121,19 +124,25 @@ def mish() -> Activation:
 
 
 @register()
-def softplus() -> Activation:
-    """The smooth ReLU, always above zero."""
+def softplus(beta: float = 1.0) -> Activation:
+    """The smooth ReLU, always above zero; beta sets how narrow the bend is."""
+    # Under a smaller beta float32 loses x beside log(2)/beta.
+    check_real("beta", beta, 1 / LARGEST_PARAMETER, LARGEST_PARAMETER)
+
+    def value(x: Array) -> Array:
+        return np.maximum(x, 0) + np.log1p(np.exp(-beta * np.abs(x))) / beta
+
     return Activation(
         name="softplus",
-        formula="log(1 + exp(x))",
+        formula="log(1 + exp(x))" if beta == 1 else f"log(1 + exp({beta:g} x))/{beta:g}",
         source="Dugas, Bengio, Belisle, Nadeau & Garcia 2001, NeurIPS",
-        value=softplus_value,
-        derivative=sigmoid_value,
+        value=softplus_value if beta == 1 else value,
+        derivative=sigmoid_value if beta == 1 else lambda x: sigmoid_value(beta * x),
         bounds=(0.0, np.inf),
     )
 
 
-@register()
+@register("logsigmoid")
 def log_sigmoid() -> Activation:
     """The logarithm of the sigmoid."""
     return Activation(
@@ -149,7 +158,7 @@ def log_sigmoid() -> Activation:
 @register()
 def squareplus(b: float = 4.0) -> Activation:
     """The algebraic softplus; b sets how wide the bend is."""
-    check_real("b", b, 0.0, 1e6, open_below=True)
+    check_scale("b", b)
 
     def root(x: Array) -> Array:
         return np.hypot(x, x.dtype.type(math.sqrt(b)))

@@ -1,10 +1,24 @@
-"""What the frameworks do by default, under the names that they use."""
+"""What the frameworks have, and do by default, under the names that they use."""
 
 from dataclasses import replace
 
+from actdiag.errors import check_choice
 from actdiag.initializers.draws import draw_uniform
 from actdiag.initializers.entry import Initializer, register
 from actdiag.initializers.scaling import scaled
+from actdiag.initializers.unscaled import cut_at_two_std, uniform
+from actdiag.initializers.unscaled import std as normal
+
+_KERAS_DISTRIBUTIONS = {
+    "truncated_normal": "truncated_normal",
+    "normal": "truncated_normal",
+    "untruncated_normal": "normal",
+    "uniform": "uniform",
+}
+
+
+def _source(name: str) -> str:
+    return f"Keras 3 and JAX, initializers.{name}"
 
 
 @register()
@@ -13,34 +27,85 @@ def keras_dense() -> Initializer:
     return scaled("Keras 3, keras.layers.Dense", 1.0, "fan_avg", "uniform")
 
 
-@register()
+@register("jax_glorot_normal", "jax_xavier_normal")
 def keras_glorot_normal() -> Initializer:
-    """Keras GlorotNormal: cut at two std, widened to keep Glorot's variance."""
-    return scaled("Keras 3, keras.initializers.GlorotNormal", 1.0, "fan_avg", "truncated_normal")
+    """Glorot's normal of Keras and JAX: cut at two std, widened to keep Glorot's variance."""
+    return scaled(_source("glorot_normal"), 1.0, "fan_avg", "truncated_normal")
 
 
-@register()
+@register("jax_glorot_uniform", "jax_xavier_uniform")
+def keras_glorot_uniform() -> Initializer:
+    """Glorot's uniform of Keras and JAX: xavier_uniform."""
+    return scaled(_source("glorot_uniform"), 1.0, "fan_avg", "uniform")
+
+
+@register("jax_he_normal", "jax_kaiming_normal")
 def keras_he_normal() -> Initializer:
-    """Keras HeNormal: cut at two std, widened to keep He's variance."""
-    return scaled("Keras 3, keras.initializers.HeNormal", 2.0, "fan_in", "truncated_normal")
+    """He's normal of Keras and JAX: cut at two std, widened to keep He's variance."""
+    return scaled(_source("he_normal"), 2.0, "fan_in", "truncated_normal")
+
+
+@register("jax_he_uniform", "jax_kaiming_uniform")
+def keras_he_uniform() -> Initializer:
+    """He's uniform of Keras and JAX: he_uniform."""
+    return scaled(_source("he_uniform"), 2.0, "fan_in", "uniform")
+
+
+@register("jax_lecun_normal")
+def keras_lecun_normal() -> Initializer:
+    """LeCun's normal of Keras and JAX: cut at two std, widened to keep 1/fan_in."""
+    return scaled(_source("lecun_normal"), 1.0, "fan_in", "truncated_normal")
+
+
+@register("jax_lecun_uniform")
+def keras_lecun_uniform() -> Initializer:
+    """LeCun's uniform of Keras and JAX: lecun_uniform."""
+    return scaled(_source("lecun_uniform"), 1.0, "fan_in", "uniform")
 
 
 @register()
-def keras_lecun_normal() -> Initializer:
-    """Keras LecunNormal: cut at two std, widened to keep 1/fan_in."""
-    return scaled("Keras 3, keras.initializers.LecunNormal", 1.0, "fan_in", "truncated_normal")
+def keras_variance_scaling(
+    scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal"
+) -> Initializer:
+    """Keras VarianceScaling: its `normal` too is cut at two std; `untruncated_normal` is not."""
+    distribution = check_choice("distribution", distribution, tuple(_KERAS_DISTRIBUTIONS))
+    return scaled("Keras 3, keras.initializers.VarianceScaling", scale, mode, _KERAS_DISTRIBUTIONS[distribution])
+
+
+@register("random_normal")
+def keras_random_normal(std: float = 0.05) -> Initializer:
+    """Keras RandomNormal: N(0, std^2), whatever the fans."""
+    return replace(normal(std), source="Keras 3, keras.initializers.RandomNormal")
+
+
+@register("random_uniform")
+def keras_random_uniform(limit: float = 0.05) -> Initializer:
+    """Keras RandomUniform: U(-limit, limit), whatever the fans."""
+    return replace(uniform(limit), source="Keras 3, keras.initializers.RandomUniform")
+
+
+@register()
+def keras_truncated_normal(std: float = 0.05) -> Initializer:
+    """Keras TruncatedNormal: N(0, std^2) cut at two std and not widened, so 12 % short of it."""
+    return cut_at_two_std(std, "Keras 3, keras.initializers.TruncatedNormal")
+
+
+@register()
+def jax_normal(std: float = 0.01) -> Initializer:
+    """jax.nn.initializers.normal: N(0, std^2), whatever the fans."""
+    return replace(normal(std), source="JAX, jax.nn.initializers.normal")
+
+
+@register()
+def jax_truncated_normal(std: float = 0.01) -> Initializer:
+    """jax.nn.initializers.truncated_normal: N(0, std^2) cut at two std and not widened, so 12 % short of it."""
+    return cut_at_two_std(std, "JAX, jax.nn.initializers.truncated_normal")
 
 
 @register()
 def flax_dense() -> Initializer:
     """Flax Dense by default: lecun_normal cut at two std and widened, zero biases."""
     return scaled("Flax, flax.linen.Dense", 1.0, "fan_in", "truncated_normal")
-
-
-@register()
-def jax_he_normal() -> Initializer:
-    """jax.nn.initializers.he_normal: cut at two std, widened to keep He's variance."""
-    return scaled("JAX, jax.nn.initializers.he_normal", 2.0, "fan_in", "truncated_normal")
 
 
 @register()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from actdiag.arrays import Array
-from actdiag.initializers.draws import CUT, draw_cut_normal, draw_normal, draw_uniform
+from actdiag.initializers.draws import CUT, STD_OF_CUT_NORMAL, draw_cut_normal, draw_normal, draw_uniform
 from actdiag.initializers.entry import Initializer, check_scale, register
 
 
@@ -38,7 +38,10 @@ def gpt2() -> Initializer:
 
 @register()
 def uniform(limit: float) -> Initializer:
-    """U(-limit, limit), whatever the fans."""
+    """U(-limit, limit), whatever the fans.
+
+    jax.nn.initializers.uniform(scale) is another, U(0, scale), whose weights are all positive.
+    """
     check_scale("limit", limit)
     return Initializer(
         name="uniform",
@@ -52,7 +55,10 @@ def uniform(limit: float) -> Initializer:
 
 @register("trunc_normal")
 def truncated_normal(std: float = 1.0) -> Initializer:
-    """N(0, std^2) cut at -2 and 2, absolute, as torch.nn.init.trunc_normal_ does: hardly a cut for a small std."""
+    """N(0, std^2) cut at -2 and 2, absolute, as torch.nn.init.trunc_normal_ does: hardly a cut for a small std.
+
+    Keras and JAX cut theirs at two of its std: keras_truncated_normal, jax_truncated_normal.
+    """
     check_scale("std", std)
     cut = min(CUT / std, 40.0)  # further out nothing is cut to the last bit, and the square may overflow
     if cut < 1e-2:  # flat to 5e-5, where the closed form below cancels
@@ -68,4 +74,18 @@ def truncated_normal(std: float = 1.0) -> Initializer:
         family="truncated_normal",
         copies=6,
         source="PyTorch, torch.nn.init.trunc_normal_",
+    )
+
+
+def cut_at_two_std(std: float, source: str) -> Initializer:
+    """Return N(0, std^2) cut at +-2 std, whose own std is then less."""
+    check_scale("std", std)
+    return Initializer(
+        name="",
+        sample=lambda rng, fan_in, fan_out, dtype: draw_cut_normal(rng, (fan_in, fan_out), std, CUT * std, dtype),
+        variance=lambda fan_in, fan_out: (STD_OF_CUT_NORMAL * std) ** 2,
+        distribution="normal cut at 2 std",
+        family="truncated_normal",
+        copies=6,
+        source=source,
     )

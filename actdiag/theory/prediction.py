@@ -1,7 +1,7 @@
 """What theory predicts of a stack from its recipe and its input alone, layer by layer, with the spread of one run."""
 
 from collections.abc import Sequence
-from math import sqrt
+from math import isnan, sqrt
 
 import numpy as np
 
@@ -160,8 +160,11 @@ def _dead(recipe: Layers, flow: Flow) -> list[Estimate]:
     return _estimates(chance, np.sqrt(chance * (1 - chance) / np.array(recipe.widths[: len(chance)])))
 
 
-def _cosines(flow: Flow, own: Doubles) -> list[Estimate]:
-    """Return the mean cosines; a deviation is passed on times the slope between the outer two pairs."""
+def _cosines(flow: Flow, own: Doubles) -> list[Estimate | None]:
+    """Return the mean cosines; a deviation is passed on times the slope between the outer two pairs.
+
+    Of a layer whose activations are all 0 there is none.
+    """
     apart = flow.c[:, 2] - flow.c[:, 1]
     gained = (flow.cosines[:, 2] - flow.cosines[:, 1]) * flow.share
     slopes = np.divide(gained, apart, out=np.zeros_like(apart), where=apart > _SAME)
@@ -169,7 +172,8 @@ def _cosines(flow: Flow, own: Doubles) -> list[Estimate]:
     for layer, (slope, sd) in enumerate(zip(slopes.tolist(), own.tolist(), strict=True)):
         variance = min(slope**2 * variance + sd**2, 1.0)
         spread[layer] = sqrt(variance)
-    return _estimates(np.clip(flow.cosines[:, 0], -1, 1), spread)
+    estimates = _estimates(np.clip(flow.cosines[:, 0], -1, 1), spread)
+    return [None if isnan(one.value) else one for one in estimates]
 
 
 def _spreads(recipe: Layers, flow: Flow, sample: InputSample) -> Spreads[Doubles]:

@@ -1,3 +1,5 @@
+import contextlib
+import inspect
 import math
 
 import numpy as np
@@ -5,6 +7,7 @@ import pytest
 from mpmath import mp
 
 from actdiag.activations import ACTIVATIONS, Activation, resolve, traits
+from actdiag.activations.probing import check
 from actdiag.errors import InvalidField
 
 # Parameters away from their defaults, tested along with every registered name.
@@ -20,6 +23,13 @@ VARIANTS = [
     "hardshrink:1.5",
     "threshold:-0.5:value=2",
     "maxout:3",
+    "relu:6",
+    "relu:max_value=6:threshold=1",
+    "relu:threshold=0.5",
+    "hardtanh:min=-2:max=2",
+    "hardtanh:-0.5:max=3",
+    "softplus:beta=2",
+    "softplus:0.5",
 ]
 SPECS = [*ACTIVATIONS, *VARIANTS]
 ELEMENTWISE = [spec for spec in SPECS if resolve(spec).derivative]
@@ -95,6 +105,19 @@ def test_pull_back_multiplies_by_the_derivative(spec):
     np.testing.assert_array_equal(entry.pull_back(z, d_a), d_a * entry.derivative(z))
 
 
+@pytest.mark.parametrize("spec", STRUCTURED)
+def test_backward_is_that_of_the_value(spec):
+    entry, h = resolve(spec), 1e-6
+    rng = np.random.default_rng(8)
+    z, d_a = rng.standard_normal((5, 4 * entry.pieces)), rng.standard_normal((5, 4))
+    d_z = entry.backward(z, d_a)
+    steps = h * np.eye(z.shape[1])
+    for row in range(len(z)):
+        difference = ((entry.value(z[row] + steps) - entry.value(z[row] - steps)) / (2 * h)) @ d_a[row]
+        # From rounding eps |f| / h = 2e-10 |f|, and less from the step.
+        np.testing.assert_allclose(d_z[row], difference, rtol=0, atol=3e-9)
+
+
 def test_an_entry_has_a_derivative_or_a_backward():
     with pytest.raises(ValueError, match="activation odd: give derivative"):
         Activation(name="odd", value=np.copy, formula="x", source="none")
@@ -141,6 +164,84 @@ def test_float32_agrees_with_float64(spec):
         np.testing.assert_allclose(function(x), exact, rtol=5e-6, atol=5e-6)
 
 
+def with_a_parameter_of(values):
+    """Every registered activation with one of its real parameters at each of these values, where it takes it."""
+    found = []
+    for name in ACTIVATIONS:
+        for key, parameter in inspect.signature(ACTIVATIONS[name], eval_str=True).parameters.items():
+            for value in values if parameter.annotation is float else ():
+                with contextlib.suppress(InvalidField):
+                    found.append(resolve(f"{name}:{key}={value}"))
+    return found
+
+
+EXTREME = with_a_parameter_of(["1e-300", "1e-45", "1e-38", "1e-30", "1e-6", "1e6", "1e38"])
+
+
+def test_a_parameter_that_float32_rounds_to_zero_is_taken_or_refused():
+    taken = {entry.name for entry in EXTREME}
+    assert {"leaky_relu:1e-300", "celu:1e-30", "squareplus:1e-30", "softplus:1e-06", "hardtanh:1e-300"} <= taken
+    for name in ("celu", "elu", "squareplus", "softplus", "relu"):
+        for value in ("1e-300", "1e-45", "1e-38", "1e38"):
+            with pytest.raises(InvalidField, match=r"must be at least 1e-(30|06) and at most 1e\+06, got"):
+                resolve(f"{name}:{value}")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("entry", EXTREME, ids=lambda entry: entry.name)
+def test_extreme_parameters_give_no_nan(entry, dtype):
+    limits = np.finfo(dtype)
+    sizes = [0, limits.smallest_subnormal, limits.smallest_normal, 1e-30, 1e-15, 1e-7, 1, 1e6, 1e15, 1e30, limits.max]
+    x = np.array([*sizes, *np.negative(sizes)], dtype=dtype)
+    with np.errstate(over="ignore"):
+        value, slope = entry.value(x), entry.derivative(x)
+    assert not np.isnan(value).any()
+    assert not np.isnan(slope).any()
+    assert np.isfinite(slope).all()
+    # Every f here grows at most as |x|, so within the largest parameter it is no more than that.
+    near = np.abs(x) <= 1e6
+    assert np.abs(value[near]).max() <= 1e12
+    check(entry)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("spec", ELEMENTWISE)
+def test_nan_is_handed_on(spec, dtype):
+    entry = resolve(spec)
+    x = np.array([np.nan, 0.7], dtype=dtype)
+    value, slope = entry.value(x), entry.derivative(x)
+    assert np.isnan(value).tolist() == [True, False]
+    assert value.dtype == slope.dtype == dtype
+    # A slope that follows from comparisons alone is one of its few; the gradient that comes down is NaN by then.
+    wide = entry.derivative(np.linspace(-20, 20, 4001, dtype=dtype))
+    assert np.isnan(slope[0]) or slope[0] in set(wide.tolist())
+    assert np.isnan(slope[0]) or len(set(wide.tolist())) <= 2
+    assert np.isnan(entry.pull_back(x, np.array([np.nan, 1], dtype=dtype))).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("spec", STRUCTURED)
+def test_structured_ones_hand_nan_on(spec, dtype):
+    entry = resolve(spec)
+    rows, units = 2, 4
+    whole_layer = (
+        entry.value(np.zeros((1, units * entry.pieces)) + np.eye(1, units * entry.pieces))[0, 1]
+        != (entry.value(np.zeros((1, units * entry.pieces)))[0, 1])
+    )
+    for column in range(units * entry.pieces):
+        z = np.random.default_rng(4).standard_normal((rows, units * entry.pieces)).astype(dtype)
+        clean = entry.value(z)
+        z[0, column] = np.nan
+        value = entry.value(z)
+        assert value.dtype == dtype
+        assert np.isnan(value[0]).sum() == (units if whole_layer else 1)
+        np.testing.assert_array_equal(value[1], clean[1])
+        with np.errstate(invalid="ignore"):
+            d_z = entry.pull_back(z, np.where(np.isnan(value), value, 1))
+        assert np.isnan(d_z[0]).any()
+        assert not np.isnan(d_z[1]).any()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("spec", STRUCTURED)
 def test_structured_ones_stay_finite_in_their_dtype_and_shape(spec, dtype):
@@ -169,6 +270,9 @@ def test_structured_ones_stay_finite_in_their_dtype_and_shape(spec, dtype):
 TORCH = {
     "identity": lambda t, x: t.nn.Identity()(x),
     "relu": lambda t, x: t.relu(x),
+    "relu:6": lambda t, x: t.nn.functional.relu6(x),
+    "relu:max_value=6:threshold=1": lambda t, x: t.nn.functional.hardtanh(t.threshold(x, 1, 0), -1, 6),
+    "relu:threshold=0.5": lambda t, x: t.threshold(x, 0.5, 0),
     "leaky_relu": lambda t, x: t.nn.functional.leaky_relu(x),
     "leaky_relu:0.2": lambda t, x: t.nn.functional.leaky_relu(x, 0.2),
     "leaky_relu:-0.5": lambda t, x: t.nn.functional.leaky_relu(x, -0.5),
@@ -192,6 +296,8 @@ TORCH = {
     "arctan": lambda t, x: t.arctan(x),
     "softsign": lambda t, x: t.nn.functional.softsign(x),
     "hardtanh": lambda t, x: t.nn.functional.hardtanh(x),
+    "hardtanh:min=-2:max=2": lambda t, x: t.nn.functional.hardtanh(x, -2, 2),
+    "hardtanh:-0.5:max=3": lambda t, x: t.nn.functional.hardtanh(x, -0.5, 3),
     "hardsigmoid": lambda t, x: t.nn.functional.hardsigmoid(x),
     "sin": lambda t, x: t.sin(x),
     "gelu": lambda t, x: t.nn.functional.gelu(x),
@@ -200,6 +306,8 @@ TORCH = {
     "mish": lambda t, x: t.nn.functional.mish(x),
     # PyTorch's softplus turns linear at its threshold, 20 by default: beyond the points compared here.
     "softplus": lambda t, x: t.nn.functional.softplus(x),
+    "softplus:beta=2": lambda t, x: t.nn.functional.softplus(x, 2, threshold=100),
+    "softplus:0.5": lambda t, x: t.nn.functional.softplus(x, 0.5),
     "log_sigmoid": lambda t, x: t.nn.functional.logsigmoid(x),
     "exponential": lambda t, x: t.exp(x),
     "tanhshrink": lambda t, x: t.nn.functional.tanhshrink(x),
@@ -209,6 +317,7 @@ TORCH = {
     "hardshrink:1.5": lambda t, x: t.nn.functional.hardshrink(x, 1.5),
     "hardswish": lambda t, x: t.nn.functional.hardswish(x),
     "softmax": lambda t, z: t.softmax(z, dim=1),
+    "softmin": lambda t, z: t.nn.functional.softmin(z, dim=1),
     "log_softmax": lambda t, z: t.log_softmax(z, dim=1),
     "maxout": lambda t, z: z.reshape(len(z), -1, 2).max(dim=2).values,
     "maxout:3": lambda t, z: z.reshape(len(z), -1, 3).max(dim=2).values,
@@ -241,9 +350,9 @@ def test_pytorch_agrees(spec, torch):
     x = np.concatenate([np.linspace(-10, 10, 4001), entry.kinks])
     value, slope = torch_value_and_pull_back(torch, spec, x, np.ones_like(x))
     np.testing.assert_allclose(entry.value(x), value, rtol=1e-12, atol=1e-12)
-    smooth = np.isin(x, away_from_kinks(entry, x, 1e-9))
+    # At a kink too the slope is PyTorch's.
     tolerance = 1e-6 if spec in COARSE_SLOPES else 1e-12
-    np.testing.assert_allclose(entry.derivative(x)[smooth], slope[smooth], rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(entry.derivative(x), slope, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.torch
@@ -259,12 +368,43 @@ def test_pytorch_agrees_on_structured_ones(spec, scale, torch):
 
 
 @pytest.mark.torch
+@pytest.mark.parametrize("spec", [spec for spec in SPECS if spec in TORCH])
+def test_pytorch_hands_nan_on_alike(spec, torch):
+    z = np.random.default_rng(4).standard_normal((3, 4 * resolve(spec).pieces))
+    z[0, 1] = np.nan
+    theirs = TORCH[spec](torch, torch.from_numpy(z)).detach().numpy()
+    np.testing.assert_array_equal(np.isnan(resolve(spec).value(z)), np.isnan(theirs))
+
+
+@pytest.mark.torch
 @pytest.mark.parametrize("spec", LEARNED)
 def test_pytorch_agrees_on_the_learned_slope(spec, torch):
     x = np.linspace(-10, 10, 401)
     slope = torch.full((1,), 0.25, dtype=torch.float64, requires_grad=True)
     torch.nn.functional.prelu(torch.from_numpy(x), slope).sum().backward()
     assert resolve(spec).slope_derivative(x).sum() == pytest.approx(slope.grad.item(), rel=1e-12)
+
+
+def test_sparsemax_is_the_nearest_point_of_the_simplex():
+    rng = np.random.default_rng(7)
+    z = 2 * rng.standard_normal((40, 9))
+    a = resolve("sparsemax").value(z)
+    np.testing.assert_allclose(a.sum(axis=1), 1, rtol=1e-14)
+    assert a.min() == 0 < (a > 0).sum(axis=1).min() < (a > 0).sum(axis=1).max()
+    # No step towards a corner of the simplex comes nearer, which for a convex set says that nothing does.
+    towards = np.eye(9) - a[:, np.newaxis]
+    assert (np.einsum("ij,ikj->ik", z - a, towards) <= 1e-14).all()
+    np.testing.assert_allclose(resolve("sparsemax").value(z + 100), a, rtol=0, atol=1e-13)
+    # Of two units it is the sparse sigmoid of their difference.
+    x = np.linspace(-3, 3, 61)
+    pair = resolve("sparsemax").value(np.stack([x, 0 * x], axis=1))
+    np.testing.assert_allclose(pair[:, 0], resolve("sparse_sigmoid").value(x), rtol=0, atol=1e-15)
+
+
+def test_the_two_hard_sigmoids_differ():
+    x = np.array([-2.6, -1.0, 1.0, 2.6])
+    assert resolve("keras2_hard_sigmoid").value(x).tolist() == pytest.approx([0, 0.3, 0.7, 1])
+    assert resolve("hard_sigmoid").value(x).tolist() == pytest.approx([0.4 / 6, 2 / 6, 4 / 6, 5.6 / 6])
 
 
 def test_maxout_gives_a_tie_to_the_first_piece():
@@ -297,6 +437,7 @@ MPMATH = {
     "celu:0.7": lambda x: x if x > 0 else 0.7 * mp.expm1(x / 0.7),
     "selu": selu_formula,
     "relu6": lambda x: min(max(x, 0), 6),
+    "relu:max_value=6:threshold=1": lambda x: min(x, 6) if x > 1 else 0,
     "relu_squared": lambda x: max(x, 0) ** 2,
     "threshold": lambda x: x if x > 1 else 0,
     "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
@@ -306,7 +447,9 @@ MPMATH = {
     "arctan": mp.atan,
     "softsign": lambda x: x / (1 + abs(x)),
     "hardtanh": lambda x: min(max(x, -1), 1),
+    "hardtanh:-0.5:max=3": lambda x: min(max(x, -0.5), 3),
     "hardsigmoid": lambda x: min(max(x / 6 + 0.5, 0), 1),
+    "keras2_hard_sigmoid": lambda x: min(max(x / 5 + 0.5, 0), 1),
     "sparse_sigmoid": lambda x: min(max((x + 1) / 2, 0), 1),
     "sin": mp.sin,
     "gelu": lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2,
@@ -314,6 +457,8 @@ MPMATH = {
     "silu": lambda x: x / (1 + mp.exp(-x)),
     "mish": lambda x: x * mp.tanh(mp.log1p(mp.exp(x))),
     "softplus": lambda x: mp.log1p(mp.exp(x)),
+    "softplus:beta=2": lambda x: mp.log1p(mp.exp(2 * x)) / 2,
+    "softplus:0.5": lambda x: 2 * mp.log1p(mp.exp(x / 2)),
     "log_sigmoid": lambda x: -mp.log1p(mp.exp(-x)),
     "squareplus": lambda x: (x + mp.sqrt(x**2 + 4)) / 2,
     "squareplus:1": lambda x: (x + mp.sqrt(x**2 + 1)) / 2,
@@ -434,6 +579,9 @@ AWAKE_OVER = {
     "sparse_plus": -1 + 2e-6,
     "exponential": math.log(1e-6),
     "relu": 0,
+    "relu:threshold=0.5": 0.5,
+    "softplus:beta=2": math.log(1e-6 / (1 - 1e-6)) / 2,
+    "softplus:0.5": math.log(1e-6 / (1 - 1e-6)) * 2,
     "elu": math.log(1e-6),
     "elu:0.5": math.log(2e-6),
     "celu:0.7": 0.7 * math.log(1e-6),
@@ -525,6 +673,9 @@ SIGMOID_EDGE = math.log((1 + math.sqrt(0.99)) / (1 - math.sqrt(0.99)))
         ("arctan", -math.sqrt(99), math.sqrt(99)),
         ("softsign", -9, 9),
         ("hardtanh", -1, 1),
+        ("hardtanh:-0.5:max=3", -0.5, 3),
+        ("keras2_hard_sigmoid", -2.5, 2.5),
+        ("relu:max_value=6:threshold=1", None, 6),
         ("hardsigmoid", -3, 3),
         ("sparse_sigmoid", -1, 1),
         ("relu6", None, 6),
@@ -608,13 +759,31 @@ def test_every_entry_says_what_it_is(name):
     ("name", "alias"), [(name, alias) for name in ACTIVATIONS for alias in ACTIVATIONS.aliases(name)]
 )
 def test_an_alias_is_the_same_function_under_its_own_name(name, alias):
-    x = np.linspace(-3, 3, 31)
+    x = np.linspace(-3, 3, 32).reshape(2, 16)
     assert resolve(alias).name == alias
     np.testing.assert_array_equal(resolve(alias).value(x), resolve(name).value(x))
 
 
-def test_swish_is_an_alias():
-    assert resolve("swish").name == "swish"
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("swish", "silu"),
+        ("linear", "identity"),
+        ("hard_sigmoid", "hardsigmoid"),
+        ("hard_silu", "hardswish"),
+        ("hard_tanh", "hardtanh"),
+        ("hard_shrink", "hardshrink"),
+        ("soft_shrink", "softshrink"),
+        ("tanh_shrink", "tanhshrink"),
+        ("soft_sign", "softsign"),
+        ("logsigmoid", "log_sigmoid"),
+        ("logsoftmax", "log_softmax"),
+    ],
+)
+def test_the_frameworks_other_names(alias, name):
+    assert alias in ACTIVATIONS.aliases(name)
+    assert resolve(alias).name == alias
+    assert resolve(alias).formula == resolve(name).formula
 
 
 @pytest.mark.parametrize(
@@ -630,6 +799,12 @@ def test_swish_is_an_alias():
         ("threshold:value=3", "threshold:value=3", 3),
         ("threshold:0:value=3", "threshold:0:value=3", 3),
         ("rrelu:upper=0.2:lower=0.1", "rrelu:0.1:upper=0.2", -0.15),
+        ("relu:inf", "relu", 0),
+        ("relu:max_value=6:threshold=1", "relu:6:threshold=1", 0),
+        ("hardtanh:-1:max=1", "hardtanh", -1),
+        ("hard_tanh:min=-0.5", "hard_tanh:-0.5", -0.5),
+        ("softplus:beta=2", "softplus:2", math.log1p(math.exp(-2)) / 2),
+        ("linear", "linear", -1),
     ],
 )
 def test_parameters_by_position_and_by_key(spec, name, at_minus_one):
@@ -651,13 +826,22 @@ def test_parameters_by_position_and_by_key(spec, name, at_minus_one):
         ("maxout:0", ["'maxout:0'", "pieces must be at least 1", "got 0"]),
         ("maxout:1025", ["pieces must be at most 1024", "got 1025"]),
         ("maxout:2.5", ["pieces must be a whole number", "'2.5'"]),
-        ("relu:3", ["'relu:3'", "relu takes no parameters", "got '3'"]),
-        ("relu=3", ["'relu=3'", "relu takes no parameters", "got '3'"]),
-        ("elu:alpha=nan", ["alpha must be a finite number above 0", "got nan"]),
-        ("elu:0", ["alpha must be above 0", "got 0"]),
+        ("tanh:3", ["'tanh:3'", "tanh takes no parameters", "got '3'"]),
+        ("tanh=3", ["'tanh=3'", "tanh takes no parameters", "got '3'"]),
+        ("relu:0", ["max_value must be at least 1e-30 and at most 1e+06", "got 0"]),
+        ("relu:nan", ["max_value must be a finite number", "got nan"]),
+        ("relu:threshold=-1", ["threshold must be at least 0", "got -1"]),
+        ("relu:1:threshold=2", ["max_value must be above threshold (2) in float32", "got 1"]),
+        ("hardtanh:1:max=-1", ["max must be above min (1) in float32", "got -1"]),
+        ("hardtanh:-1e-300:max=1e-300", ["max must be above min (-1e-300) in float32", "got 1e-300"]),
+        ("hardtanh:min=nan", ["min must be a finite number", "got nan"]),
+        ("softplus:beta=0", ["beta must be at least 1e-06", "got 0"]),
+        ("celu:1e-50", ["'celu:1e-50'", "alpha must be at least 1e-30 and at most 1e+06", "got 1e-50"]),
+        ("elu:alpha=nan", ["alpha must be a finite number at least 1e-30", "got nan"]),
+        ("elu:0", ["alpha must be at least 1e-30", "got 0"]),
         ("elu:1:alpha=2", ["elu takes elu[:alpha=1]", "got 'alpha=2'"]),
         ("elu:beta=2", ["elu takes elu[:alpha=1]", "got 'beta=2'"]),
-        ("squareplus:-1", ["b must be above 0", "got -1"]),
+        ("squareplus:-1", ["b must be at least 1e-30", "got -1"]),
         ("softshrink:-1", ["half_width must be at least 0", "got -1"]),
         ("rrelu:0.5:0.1", ["upper must be at least lower (0.5)", "got 0.1"]),
     ],

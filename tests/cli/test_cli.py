@@ -295,7 +295,7 @@ BAD = [
     ("--act reul", "did you mean relu"),
     ("--act leaky_relu:abc", "--act 'leaky_relu:abc': slope must be a number, got 'abc'"),
     ("--act maxout:0", "--act 'maxout:0': pieces must be at least 1, got 0"),
-    ("--act relu:3", "--act 'relu:3': relu takes no parameters, got '3'"),
+    ("--act tanh:3", "--act 'tanh:3': tanh takes no parameters, got '3'"),
     ("--bias-std -1", "--bias-std must be at least 0"),
     ("--bias-mean nan", "--bias-mean must be a finite number"),
     ("--dtype float16", "--dtype must be one of float32, float64, got 'float16'"),

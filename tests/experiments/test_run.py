@@ -80,8 +80,8 @@ def test_repeats_are_runs_under_the_seeds_that_follow(run):
     assert (report.repeats.n, report.repeats.seeds) == (3, (5, 6, 7))
     alone = [run("tanh", "he", **SMALL, seed=seed).layers for seed in (5, 6, 7)]
     for at, stats in enumerate(report.layers):
-        stds, cosines = (np.array([getattr(layers[at], name) for layers in alone]) for name in ("std", "cosine"))
-        assert stats.std == pytest.approx(np.exp(np.log(stds).mean()), rel=1e-12)
+        rms, cosines = (np.array([getattr(layers[at], name) for layers in alone]) for name in ("rms", "cosine"))
+        assert stats.rms == pytest.approx(np.exp(np.log(rms).mean()), rel=1e-12)
         assert stats.cosine == pytest.approx(cosines.mean(), rel=1e-9)
         assert report.repeats.sd[at].cosine == pytest.approx(cosines.std(ddof=1), rel=1e-6)
 

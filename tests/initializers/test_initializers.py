@@ -21,6 +21,12 @@ VARIANTS = [
     "variance_scaling:compensate=0",
     "variance_scaling:scale=2:mode=fan_out:distribution=uniform",
     "variance_scaling:3:distribution=normal",
+    "variance_scaling:mode=fan_geo_avg",
+    "he_normal:fan_geo_avg",
+    "keras_variance_scaling:2:mode=fan_avg:distribution=normal",
+    "keras_variance_scaling:distribution=untruncated_normal",
+    "keras_truncated_normal:3",
+    "jax_truncated_normal:1e-4",
     "sparse:0.333:std=2",
     "truncated_normal:0.02",
     "truncated_normal:1.99",
@@ -195,7 +201,17 @@ LOST = stats.truncnorm(-2, 2).std()
         ("keras_he_normal", math.sqrt(2 / 200) / LOST),
         ("keras_lecun_normal", math.sqrt(1 / 200) / LOST),
         ("jax_he_normal", math.sqrt(2 / 200) / LOST),
+        ("jax_glorot_normal", math.sqrt(2 / (200 + 300)) / LOST),
+        ("jax_kaiming_normal", math.sqrt(2 / 200) / LOST),
+        ("jax_lecun_normal", math.sqrt(1 / 200) / LOST),
         ("flax_dense", math.sqrt(1 / 200) / LOST),
+        ("keras_truncated_normal", 0.05),
+        ("keras_truncated_normal:3", 3),
+        ("jax_truncated_normal", 0.01),
+        ("keras_variance_scaling", math.sqrt(1 / 200) / LOST),
+        ("keras_variance_scaling:2:mode=fan_avg:distribution=normal", math.sqrt(2 / 250) / LOST),
+        ("jax_variance_scaling", math.sqrt(1 / 200) / LOST),
+        ("variance_scaling:mode=fan_geo_avg", 60_000**-0.25 / LOST),
         ("variance_scaling", math.sqrt(1 / 200) / LOST),
         ("variance_scaling:2:mode=fan_out", math.sqrt(2 / 300) / LOST),
         ("variance_scaling:compensate=0", math.sqrt(1 / 200)),
@@ -273,6 +289,7 @@ def test_std_by_name(fan_in, fan_out):
         "he:fan_out": math.sqrt(2 / fan_out),
         "he:fan_avg": math.sqrt(4 / (fan_in + fan_out)),
         "he_uniform": math.sqrt(2 / fan_in),
+        "he:fan_geo_avg": math.sqrt(2) / (fan_in * fan_out) ** 0.25,
         "xavier": math.sqrt(2 / (fan_in + fan_out)),
         "xavier:fan_in": math.sqrt(1 / fan_in),
         "xavier_uniform": math.sqrt(2 / (fan_in + fan_out)),
@@ -283,6 +300,24 @@ def test_std_by_name(fan_in, fan_out):
         "keras_dense": math.sqrt(2 / (fan_in + fan_out)),
         "torch_linear": math.sqrt(1 / (3 * fan_in)),
         "haiku_linear": LOST / math.sqrt(fan_in),
+        "keras_glorot_normal": math.sqrt(2 / (fan_in + fan_out)),
+        "keras_glorot_uniform": math.sqrt(2 / (fan_in + fan_out)),
+        "keras_he_normal": math.sqrt(2 / fan_in),
+        "keras_he_uniform": math.sqrt(2 / fan_in),
+        "keras_lecun_normal": math.sqrt(1 / fan_in),
+        "keras_lecun_uniform": math.sqrt(1 / fan_in),
+        "keras_random_normal": 0.05,
+        "random_normal:0.3": 0.3,
+        "keras_random_uniform": 0.05 / math.sqrt(3),
+        "random_uniform:0.3": 0.3 / math.sqrt(3),
+        "keras_truncated_normal": 0.05 * LOST,
+        "keras_variance_scaling:distribution=untruncated_normal": math.sqrt(1 / fan_in),
+        "jax_normal": 0.01,
+        "jax_truncated_normal": 0.01 * LOST,
+        "jax_glorot_uniform": math.sqrt(2 / (fan_in + fan_out)),
+        "jax_xavier_uniform": math.sqrt(2 / (fan_in + fan_out)),
+        "jax_he_uniform": math.sqrt(2 / fan_in),
+        "jax_lecun_uniform": math.sqrt(1 / fan_in),
         "orthogonal": math.sqrt(1 / max(fan_in, fan_out)),
         "std=0.3": 0.3,
         "gpt2": 0.02,
@@ -302,6 +337,10 @@ def test_std_by_name(fan_in, fan_out):
         ("xavier_uniform", math.sqrt(6 / 500)),
         ("keras_dense", math.sqrt(6 / 500)),
         ("lecun_uniform", math.sqrt(3 / 200)),
+        ("keras_glorot_uniform", math.sqrt(6 / 500)),
+        ("keras_he_uniform", math.sqrt(6 / 200)),
+        ("keras_lecun_uniform", math.sqrt(3 / 200)),
+        ("keras_random_uniform", 0.05),
         ("uniform:0.3", 0.3),
     ],
 )
@@ -358,6 +397,27 @@ def test_an_alias_draws_the_same_numbers_under_its_own_name(name, alias):
     assert draw(theirs, 30, 50).tobytes() == draw(ours, 30, 50).tobytes()
 
 
+@pytest.mark.parametrize(
+    ("spec", "same"),
+    [
+        ("keras_random_normal:0.3", "std=0.3"),
+        ("jax_normal:0.3", "std=0.3"),
+        ("keras_random_uniform:0.3", "uniform:0.3"),
+        ("keras_glorot_uniform", "xavier_uniform"),
+        ("keras_variance_scaling:2:distribution=untruncated_normal", "he_normal"),
+        ("keras_variance_scaling:2:distribution=normal", "keras_he_normal"),
+        ("jax_variance_scaling:2:distribution=normal", "he_normal"),
+    ],
+)
+def test_what_the_frameworks_call_otherwise(spec, same):
+    assert draw(spec, 30, 50).tobytes() == draw(same, 30, 50).tobytes()
+
+
+@pytest.mark.parametrize("name", ["he_normal", "xavier_normal", "lecun_normal"])
+def test_normals_of_the_papers_are_not_cut(name):
+    assert np.abs(draw(name)).max() > 4 * resolve(name).std(200, 300)
+
+
 def test_he_has_three_names():
     assert len({draw(name, 30, 50).tobytes() for name in ("he", "he_normal", "kaiming_normal")}) == 1
     assert [resolve(name).name for name in ("he", "kaiming:fan_out")] == ["he", "kaiming:fan_out"]
@@ -382,7 +442,7 @@ def test_variance_scaling_takes_all_its_parameters():
         ("std=1e31", ["at most 1e+30", "got 1e+31"]),
         ("1e31", ["'1e31'", "at most 1e+30", "got 1e+31"]),
         ("std", ["std needs a value", "std=STD"]),
-        ("he:fan", ["'he:fan'", "mode must be one of fan_in, fan_out, fan_avg", "got 'fan'"]),
+        ("he:fan", ["'he:fan'", "mode must be one of fan_in, fan_out, fan_avg, fan_geo_avg", "got 'fan'"]),
         ("hee", ["must name an initializer", "'hee'", "did you mean he"]),
         ("", ["must name an initializer", "''", "actdiag initializers"]),
         ("constant", ["constant needs a value", "constant:value"]),
@@ -394,6 +454,8 @@ def test_variance_scaling_takes_all_its_parameters():
         ("gpt2:0.1", ["gpt2 takes no parameters", "got '0.1'"]),
         ("variance_scaling:scale=0", ["scale must be above 0", "got 0"]),
         ("variance_scaling:distribution=cauchy", ["distribution must be one of truncated_normal, normal", "'cauchy'"]),
+        ("keras_truncated_normal:0", ["std must be above 0", "got 0"]),
+        ("keras_variance_scaling:distribution=cauchy", ["distribution must be one of truncated_normal, normal, untr"]),
         ("variance_scaling:compensate=2", ["compensate must be one of 0, 1", "got '2'"]),
     ],
 )

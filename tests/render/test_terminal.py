@@ -1,11 +1,13 @@
 """What users see in the terminal, from reports built by hand."""
 
 import io
+import re
 from dataclasses import replace
 from itertools import pairwise
 from typing import get_args
 
 import builders
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -316,7 +318,7 @@ def test_marks_take_room_too():
 
 
 @pytest.mark.parametrize("view", ["activations", "initializers", "gelu", "softmax", "he"])
-@pytest.mark.parametrize("width", [80, 120, 150])
+@pytest.mark.parametrize("width", [80, 120, 160])
 def test_catalogue_fits_and_is_ascii_where_asked(view, width):
     views = {
         "activations": lambda: catalogue.activations_view(width=width, ascii_only=True),
@@ -330,7 +332,7 @@ def test_catalogue_fits_and_is_ascii_where_asked(view, width):
     assert max(map(len, text.splitlines())) <= width
 
 
-@pytest.mark.parametrize("width", [80, 150])
+@pytest.mark.parametrize("width", [80, 160])
 def test_lists_hold_every_entry_with_its_source(width):
     text = shown(catalogue.activations_view(width=width), width)
     squeezed = "".join(text.split())
@@ -350,6 +352,57 @@ def test_lists_hold_every_entry_with_its_source(width):
 def test_initializer_view_tells_std_at_the_fans():
     text = shown(catalogue.initializer_view(resolve_initializer("xavier"), 300, 100, width=80), 80)
     assert "0.0707107" in text
+
+
+@pytest.mark.parametrize("name", [name for name in ACTIVATIONS if resolve(name).kinks])
+def test_the_slopes_at_the_kinks_are_shown(name):
+    act = resolve(name)
+    said = [f"{numerals.brief(float(act.derivative(np.array([at]))[0]))} at {numerals.brief(at)}" for at in act.kinks]
+    lines = shown(catalogue.activation_view(act, width=100), 100).splitlines()
+    assert [line.split("  ", 1)[1].strip() for line in lines if line.startswith("f' at kinks")] == [", ".join(said)]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("hardtanh", "its slope is 0, as in PyTorch; it is 1 in JAX"),
+        ("hard_tanh", "its slope is 0, as in PyTorch; it is 1 in JAX"),
+        ("sparse_sigmoid", "it is 1/4 in JAX"),
+        ("leaky_relu:0.2", "the one below zero, as in PyTorch; in JAX it is 1"),
+        ("prelu", "in Flax it is 1"),
+        ("hardsigmoid", "Before version 3 Keras had another: keras2_hard_sigmoid"),
+    ],
+)
+def test_where_other_frameworks_differ_is_shown(name, said):
+    text = " ".join(shown(catalogue.activation_view(resolve(name), width=80), 80).split())
+    assert said in text
+
+
+def test_a_smooth_activation_has_no_line_on_kinks():
+    assert "kinks" not in shown(catalogue.activation_view(resolve("tanh"), width=80), 80)
+
+
+@pytest.mark.parametrize("name", ["he", "kaiming_normal", "xavier", "glorot_normal", "lecun"])
+def test_normals_that_keras_and_jax_cut_say_so(name):
+    entry = resolve_initializer(name)
+    text = " ".join(shown(catalogue.initializer_view(entry, 100, 50, width=80), 80).split())
+    assert "Not cut" in text
+    assert "of Keras and JAX, the same variance, is cut at two std" in text
+    cut = re.search(r"at two std: (keras_\w+)\.", text)[1]
+    assert resolve_initializer(cut).family == "truncated_normal"
+    assert resolve_initializer(cut).variance(100, 50) == entry.variance(100, 50)
+    assert cut in shown(catalogue.initializers_view(100, 50, width=80), 80).split("not cut, as in PyTorch")[1]
+
+
+def test_the_lists_name_every_alias():
+    for registry, view in (
+        (ACTIVATIONS, catalogue.activations_view(width=80)),
+        (INITIALIZERS, catalogue.initializers_view(100, 50, width=80)),
+    ):
+        text = " ".join(shown(view, 80).split())
+        for name in registry:
+            for alias in registry.aliases(name):
+                assert f"{alias} is {name}" in text
 
 
 def test_ascii_views_are_ascii():

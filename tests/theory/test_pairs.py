@@ -35,6 +35,7 @@ NEAR_BOUNDS = {
     "arctan": 3e-7,
     "hardswish": 4e-7,
     "hardsigmoid": 3e-7,
+    "keras2_hard_sigmoid": 6e-7,
     "relu6": 1e-7,
     "lecun_tanh": 5e-8,
     "exponential": 2e-9,

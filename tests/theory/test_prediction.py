@@ -436,6 +436,13 @@ def assert_sound(layers):
         assert layer.cosine is None or abs(layer.cosine.value) <= 1
 
 
+def test_activations_that_are_all_zero_have_no_cosine():
+    stack = make_stack("sparse_sigmoid", "variance_scaling", depth=2, width=1, batch=2, bias_mean=-2, gain=0.5)
+    first, second = predict(stack)
+    assert first.cosine is not None
+    assert (second.rms.value, second.cosine) == (0, None)
+
+
 ACTS = [name for name in ACTIVATIONS if resolve(name).derivative]
 NEED_VALUES = {"std": ("std=0.1",), "uniform": ("uniform:0.1",), "constant": ("constant:0.1",)}
 INITS = [spec for name in INITIALIZERS for spec in NEED_VALUES.get(name, (name,)) if initializer(spec).mean_field]

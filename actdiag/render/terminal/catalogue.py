@@ -1,6 +1,8 @@
 """Views of what is registered: the lists, one activation with its curves, one initializer with a sample."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 from math import isfinite
 
 import numpy as np
@@ -17,9 +19,13 @@ from actdiag.render.terminal.marks import sparkline, table
 CURVE_REACH = 5.0
 """Activations are drawn from minus to plus this."""
 
-_WIDE = 130
+_WIDE = 155
 _ROWS, _LABEL = 15, 8
 _SAMPLE_BINS = 41
+_NOT_CUT = (
+    "not cut, as in PyTorch: he_normal, xavier_normal, lecun_normal and their other names; those of Keras and JAX are"
+    " cut at two std: keras_he_normal, keras_glorot_normal, keras_lecun_normal"
+)
 
 
 def activations_view(*, width: int, ascii_only: bool = False) -> RenderableType:
@@ -46,8 +52,8 @@ def activations_view(*, width: int, ascii_only: bool = False) -> RenderableType:
     parts: list[RenderableType] = [view, Text()]
     if not wide:
         parts += [_sources([(entry.name, entry.source) for entry in entries]), Text()]
-    hint = "`actdiag activations NAME` draws one; NAME:value sets a parameter, as in leaky_relu:0.2"
-    return Group(*parts, Text(hint, "dim"))
+    hint = "`actdiag activations NAME` draws one; NAME:value:key=value sets parameters, as in leaky_relu:0.2"
+    return Group(*parts, Text(_aliases(ACTIVATIONS)), Text(hint, "dim"))
 
 
 def activation_view(act: Activation, *, width: int, ascii_only: bool = False) -> RenderableType:
@@ -57,6 +63,7 @@ def activation_view(act: Activation, *, width: int, ascii_only: bool = False) ->
         lines.append(("structured", f"{act.pieces} pre-activation{'s' if act.pieces > 1 else ''} a unit"))
     else:
         lines += [(key, value) for key, value in trait_words(act).items()]
+        lines += _slopes_at_kinks(act)
     lines.append(("source", act.source))
     parts: list[RenderableType] = [Text(act.name, "bold"), _sources(lines), Text()]
     if act.derivative is not None:
@@ -77,10 +84,8 @@ def initializers_view(fan_in: int, fan_out: int, *, width: int, ascii_only: bool
     parts: list[RenderableType] = [view, Text()]
     if not wide:
         parts += [_sources([(entry.name, entry.source) for entry in entries]), Text()]
-    aliases = [(alias, name) for name in sorted(INITIALIZERS) for alias in INITIALIZERS.aliases(name)]
-    also = "also: " + ", ".join(f"{alias} is {name}" for alias, name in aliases)
     hint = "`actdiag initializers NAME` shows one; a bare number S is std=S"
-    return Group(*parts, Text(also), Text(hint, "dim"))
+    return Group(*parts, Text(_NOT_CUT), Text(_aliases(INITIALIZERS)), Text(hint, "dim"))
 
 
 def initializer_view(
@@ -146,9 +151,30 @@ def _registered(registry: Registry[Activation] | Registry[Initializer], name: st
     if base not in registry:
         return []
     build = registry[base]
-    lines = [("what", (build.__doc__ or "").strip().splitlines()[0]), ("write", registry.signature(build.__name__))]
+    what, *notes = _said_of(build)
+    lines = [("what", what), *[("note", note) for note in notes], ("write", registry.signature(build.__name__))]
     others = [alias for alias in registry.aliases(build.__name__) if alias != base]
     return lines + ([("also", ", ".join(others))] if others else [])
+
+
+def _said_of(build: Callable[..., object]) -> list[str]:
+    """Return the paragraphs of a docstring, each on one line, up to the first section."""
+    paragraphs = (inspect.getdoc(build) or "").split("\n\n")
+    return [" ".join(one.split()) for one in takewhile(lambda one: not one.startswith("Args:"), paragraphs)]
+
+
+def _aliases(registry: Registry[Activation] | Registry[Initializer]) -> str:
+    """Return the other names of what is registered: `also: swish is silu, ...`."""
+    aliases = [(alias, name) for name in sorted(registry) for alias in registry.aliases(name)]
+    return "also: " + ", ".join(f"{alias} is {name}" for alias, name in aliases)
+
+
+def _slopes_at_kinks(act: Activation) -> list[tuple[str, str]]:
+    """Return the line that says f' at the kinks, where it is a convention."""
+    assert act.derivative is not None
+    slopes = act.derivative(np.array(act.kinks)).tolist()
+    said = [f"{numerals.brief(slope)} at {numerals.brief(at)}" for at, slope in zip(act.kinks, slopes, strict=True)]
+    return [("f' at kinks", ", ".join(said))] if said else []
 
 
 def _sources(lines: Sequence[tuple[str, str]]) -> RenderableType:
