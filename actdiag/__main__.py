@@ -3,7 +3,7 @@
 import gc
 import sys
 
-from actdiag.process import EXIT_INTERRUPTED, Terminated, prepare
+from actdiag.process import prepare
 
 _OBJECTS_BEFORE_COLLECTION = 100_000
 """What is imported stays: to look for garbage in it again and again takes a twentieth of a start."""
@@ -15,17 +15,11 @@ def main() -> None:
     The code is 0 for done, 2 for usage, 3 for --fail-on, 130 for an interrupt, 143 and 129 for SIGTERM and SIGHUP; a
     bug ends with 1 and a traceback.
     """
-    try:
-        prepare()
-        gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
-        from actdiag.cli import run
+    prepare()
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
+    from actdiag.cli import run
 
-        code = run()
-    except KeyboardInterrupt:
-        code = EXIT_INTERRUPTED
-    except Terminated as ended:
-        code = ended.code
-    sys.exit(code)
+    sys.exit(run())
 
 
 if __name__ == "__main__":

@@ -4,23 +4,27 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 EXIT_INTERRUPTED = 130
 
-_ENDING = ("SIGTERM", "SIGHUP")
+_ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
-class Terminated(BaseException):
-    """The process was asked to end: raised in the main thread, so that temporary files go on the way out.
+class _State:
+    """What a signal has to know: what to undo, whether it has to wait, and which one waits."""
 
-    Attributes:
-        code: The exit code, 128 and the signal's number.
-    """
+    undo: dict[object, Callable[[], None]]
+    held = 0
+    waiting: int | None = None
 
-    def __init__(self, number: int) -> None:
-        self.code = 128 + number
-        super().__init__(self.code)
+    def __init__(self) -> None:
+        self.undo = {}
+
+
+_STATE = _State()
 
 
 def prepare() -> None:
@@ -42,25 +46,43 @@ def open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123
 
 
+@contextmanager
+def undone_at_end(undo: Callable[[], None]) -> Iterator[None]:
+    """Have `undo` called if a signal ends the process within the context."""
+    key = object()
+    _STATE.undo[key] = undo
+    try:
+        yield
+    finally:
+        _STATE.undo.pop(key, None)
+
+
+@contextmanager
+def held_signals() -> Iterator[None]:
+    """Let signals wait for the length of the context, which does what must not be left half done."""
+    _STATE.held += 1
+    try:
+        yield
+    finally:
+        _STATE.held -= 1
+        if _STATE.waiting is not None and not _STATE.held:
+            _end(_STATE.waiting, None)
+
+
 def _take_signals() -> None:
-    """End with 128 and the signal's number; a second Ctrl-C ends at once. Signals that are ignored stay so."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupted)
+    """End with 128 and the signal's number. Signals that are ignored stay so."""
     for name in _ENDING:
         number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _terminated)
+        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _end)
 
 
-def _interrupted(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGINT, _quit)
-    raise Terminated(number)
-
-
-def _quit(number: int, frame: FrameType | None) -> None:
-    os._exit(EXIT_INTERRUPTED)
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # files that are being removed are not left to a second one
-    raise Terminated(number)
+def _end(number: int, frame: FrameType | None) -> None:
+    """End at once: an exception may be caught on its way, as by libraries that are being imported."""
+    if _STATE.held:
+        _STATE.waiting = number
+        return
+    for undo in list(_STATE.undo.values()):
+        with suppress(Exception):
+            undo()
+    os._exit(128 + number)

@@ -13,7 +13,7 @@ import click
 from actdiag import __version__
 from actdiag.cli import screen
 from actdiag.errors import InvalidField
-from actdiag.process import EXIT_INTERRUPTED, Terminated
+from actdiag.process import EXIT_INTERRUPTED
 
 EXIT_USAGE = 2
 
@@ -89,8 +89,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
         code = actdiag.main(arguments, prog_name="actdiag", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
-    except Terminated as error:
-        return error.code
     except click.ClickException as error:
         screen.tell(f"Error: {_message(error)}")
         return EXIT_USAGE

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from actdiag.cli.reading import files_read, is_loaded
 from actdiag.errors import InvalidField
+from actdiag.process import held_signals, undone_at_end
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -177,29 +178,35 @@ def _write_files(files: Sequence[tuple[str, str, bytes]]) -> None:
     for field, name, _ in files:
         if Path(name).suffix == ".py" and is_loaded(os.path.realpath(name)):
             raise _is_read(field, name)
-    try:
-        for field, name, content in files:
-            path = _destination(name)
-            try:
-                if path.exists() and not path.is_file():
-                    path.write_bytes(content)
-                    continue
-                temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.{field}.tmp")
-                staged.append((field, name, temporary, path))
-                temporary.write_bytes(content)
-                if path.exists():
-                    temporary.chmod(path.stat().st_mode & 0o7777)
-            except OSError as error:
-                raise _unwritable(field, name, error) from None
-        for field, name, temporary, path in staged:
-            try:
-                temporary.replace(path)
-            except OSError as error:  # on Windows, a file that another program has open
-                raise _unwritable(field, name, error) from None
-    finally:
+
+    def remove() -> None:
         for _, _, temporary, _ in staged:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+    try:
+        with undone_at_end(remove):
+            for field, name, content in files:
+                path = _destination(name)
+                try:
+                    if path.exists() and not path.is_file():
+                        path.write_bytes(content)
+                        continue
+                    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.{field}.tmp")
+                    staged.append((field, name, temporary, path))
+                    temporary.write_bytes(content)
+                    if path.exists():
+                        temporary.chmod(path.stat().st_mode & 0o7777)
+                except OSError as error:
+                    raise _unwritable(field, name, error) from None
+            with held_signals():
+                for field, name, temporary, path in staged:
+                    try:
+                        temporary.replace(path)
+                    except OSError as error:  # on Windows, a file that another program has open
+                        raise _unwritable(field, name, error) from None
+    finally:
+        remove()
 
 
 def _unwritable(field: str, name: str, error: OSError) -> InvalidField:

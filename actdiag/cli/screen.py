@@ -1,5 +1,6 @@
 """The terminal: what it can show, how views are printed, and the progress of long runs."""
 
+import contextlib
 import os
 import sys
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actdiag.errors import one_line, printable
+from actdiag.process import undone_at_end
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -76,6 +78,7 @@ class Bar:
         self._lock = threading.Lock()
         self._shown: tuple[Progress, TaskID] | None = None
         self._timer: threading.Timer | None = None
+        self._ends = contextlib.ExitStack()
 
     def __call__(self, done: int, total: int) -> None:
         """Take how many steps are done, of how many."""
@@ -88,6 +91,7 @@ class Bar:
     def __enter__(self) -> "Bar":
         """Start waiting."""
         if sys.stderr.isatty():
+            self._ends.enter_context(undone_at_end(self._clear))
             self._timer = threading.Timer(_PATIENCE, self._show)
             self._timer.daemon = True
             self._timer.start()
@@ -95,6 +99,7 @@ class Bar:
 
     def __exit__(self, *error: object) -> None:
         """Take the bar away."""
+        self._ends.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer.join()
@@ -102,6 +107,11 @@ class Bar:
             if self._shown is not None:
                 self._shown[0].stop()
                 self._shown = None
+
+    def _clear(self) -> None:
+        """Clear the line and show the cursor, as the process ends."""
+        if self._shown is not None:
+            os.write(sys.stderr.fileno(), b"\r\x1b[2K\x1b[?25h")
 
     def _set(self, label: str, steps: tuple[int, int] | None) -> None:
         with self._lock:
