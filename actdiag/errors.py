@@ -29,11 +29,16 @@ _LONGEST, _KEPT_AT_THE_END = 600, 60
 
 
 def _as_one_line(problem: str) -> str:
-    """Return a problem on one line, what came shortened in the middle where its text is long: an array, a report."""
-    line = " ".join(part.strip() for part in problem.splitlines())
+    """Return a problem on one line, control characters escaped, shortened in the middle: an array, a report."""
+    line = "".join(map(_shown, " ".join(part.strip() for part in problem.splitlines())))
     if len(line) <= _LONGEST:
         return line
     return f"{line[: _LONGEST - _KEPT_AT_THE_END]} ... {line[-_KEPT_AT_THE_END:]}"
+
+
+def _shown(character: str) -> str:
+    """Return a character as a terminal may show it: what moves its cursor, or is no letter of any kind, escaped."""
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 def check_integer(field: str, value: object, least: int, most: int) -> int:

@@ -55,6 +55,7 @@ ORDER = {
         smooth
         piecewise
         gated
+        users_code
         probing
         searching
         deriving
