@@ -60,6 +60,7 @@ ORDER = {
         searching
         deriving
         dual
+        steps
         terms
         expressions
         custom

@@ -67,7 +67,7 @@ class _ToStandardError:
         with self._changing:
             self._inside -= 1
             if not self._inside:
-                sys.stdout = self._stdout  # type: ignore[assignment]
+                sys.stdout = self._stdout
                 self._stdout = None
 
 
