@@ -1,5 +1,6 @@
 """An expression as a list of steps, equal ones kept once: each is worked out once for a set of points."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -122,7 +123,8 @@ class Program:
         with np.errstate(all="ignore"):
             for some in cut(len(flat), _AT_ONCE):
                 at = flat[some]
-                *_, (_, _, found) = self._worked_out(Dual(at, np.ones_like(at) if sloped else None))
+                steps = self._worked_out(Dual(at, np.ones_like(at) if sloped else None))
+                ((_, _, found),) = deque(steps, maxlen=1)
                 # A constant's slope is 0.
                 wanted = found.slope if sloped else found.value
                 if wanted is not None:

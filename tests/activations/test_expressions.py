@@ -1,6 +1,7 @@
 import contextlib
 import math
 import sys
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from mpmath import mp
 
 import actdiag
 from actdiag import propagate
-from actdiag.activations import ACTIVATIONS, Activation, resolve, traits
-from actdiag.activations.expressions import parse
+from actdiag.activations import ACTIVATIONS, Activation, resolve, searching, traits
+from actdiag.activations.expressions import from_text, parse
 from actdiag.activations.probing import check
 from actdiag.errors import InvalidField
 
@@ -513,3 +514,84 @@ def test_every_registered_activation_passes_the_check(name):
 def test_an_own_activation_with_a_kink_passes():
     entry = own(lambda x: np.abs(x - x.dtype.type(0.1)), lambda x: np.sign(x - x.dtype.type(0.1)), kinks=(0.1,))
     assert resolve(entry) is entry
+
+
+# What an expression costs
+
+
+def steps_of(text):
+    with counted_steps() as steps, contextlib.suppress(InvalidField):
+        from_text.__wrapped__(text)
+    return len(steps)
+
+
+@pytest.mark.parametrize("opening", ["relu(", "maximum(x,", "abs(1-", "x + tanh("])
+def test_what_nesting_costs_grows_with_its_depth_alone(opening):
+    few, many = (steps_of(opening * depth + "x" + ")" * depth) for depth in (15, 45))
+    assert few < many < 3.5 * few
+
+
+def test_equal_operations_are_worked_out_once():
+    assert parse("tanh(x)*tanh(x) + exp(2*x)/exp(x*1 + x*1)").operations == 9
+    assert parse("gelu(x - 1) + gelu(x - 1)**2 + relu(x, )").operations == 6
+    negative = parse("(x*0 - x*-0.0) + x")
+    assert negative.operations == 4
+    np.testing.assert_array_equal(negative.value(np.array([-2.0, 3.0])), [-2, 3])
+
+
+def test_what_steps_hold_is_let_go():
+    text = "+".join(f"sin({number}*x)" for number in range(1, 60))
+    x = np.linspace(-1, 1, 1 << 18)
+    tracemalloc.start()
+    parse(text).value(x)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2.5 * x.nbytes
+
+
+def test_too_many_operations_are_refused():
+    text = "+".join(f"relu(x-{number})" for number in range(1, 72))
+    assert "must have at most 200 different operations, got 212" in refusal(text)
+
+
+def test_too_many_bends_are_counted_not_narrowed_down(monkeypatch):
+    def narrowed(function, low, high):
+        raise AssertionError
+
+    monkeypatch.setattr(searching, "_narrowed", narrowed)
+    problem = "must bend or jump at 10922 places at most from -1000 to 1000, with its 3 operations, got 12732"
+    assert refusal("abs(sin(20*x))") == f"'abs(sin(20*x))': {problem}"
+    with pytest.raises(searching.TooMany):
+        searching.steps(lambda x: np.sign(np.sin(20 * x)), searching.grid(), 12_000)
+
+
+def test_kinks_by_the_thousand_are_found():
+    kinks = np.array(resolve("abs(sin(5*x))").kinks)
+    np.testing.assert_allclose(kinks, np.arange(-1591, 1592) * np.pi / 5, rtol=1e-15, atol=1e-15)
+
+
+def test_distinct_points_are_the_first_of_those_near_each_other():
+    rng = np.random.default_rng(3)
+    points = np.concatenate([rng.uniform(-3, 3, 300), rng.uniform(0, 1e-5, 500), rng.uniform(700, 700.01, 400), [-0.0]])
+    points = rng.permutation(np.concatenate([points, points[:50] + 5e-8]))
+    kept = []
+    for point in points.tolist():
+        if all(abs(point - other) > 1e-7 * max(1, abs(point)) for other in kept):
+            kept.append(point)
+    assert searching.distinct(points).tolist() == sorted(kept)
+
+
+def test_distinct_looks_at_the_neighbours_alone():
+    with counted_steps() as steps:
+        searching.distinct(np.arange(2000.0))
+    assert len(steps) < 30_000
+
+
+def test_slopes_at_points_that_only_look_like_kinks_are_those_beside():
+    entry = resolve("relu(sin(2*x)) - relu(-sin(2*x))")
+    assert entry.kinks == ()
+    x = np.arange(-1000, 1001) * np.pi / 4
+    np.testing.assert_allclose(entry.derivative(x), 2 * np.cos(2 * x), atol=1e-9)
+    with counted_steps() as steps:
+        entry.derivative(x)
+    assert len(steps) < 1000
