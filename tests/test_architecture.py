@@ -58,10 +58,12 @@ ORDER = {
         smooth
         piecewise
         gated
+        users_code
         probing
         searching
         deriving
         dual
+        steps
         terms
         expressions
         custom

@@ -26,6 +26,11 @@ def test_an_invalid_field_is_a_value_error_that_names_it():
     )  # fmt: skip
 
 
+def test_what_would_move_the_cursor_of_a_terminal_is_escaped():
+    problem = InvalidField("act", "got \x1b[2J\x00\r\nand \u202eé\udc80").problem
+    assert problem == "got \\x1b[2J\\x00 and \\u202eé\\udc80"
+
+
 @pytest.mark.parametrize("value", [2, np.int8(2), np.uint64(2)])
 def test_whole_numbers_become_ints(value):
     found = check_integer("size", value, 2, 2)

@@ -14,6 +14,7 @@ import numpy as np
 
 from actdiag.activations.deriving import derive
 from actdiag.activations.entry import ACTIVATIONS, Activation
+from actdiag.activations.users_code import Failed, described, run
 from actdiag.arrays import Array
 from actdiag.errors import InvalidField, did_you_mean
 
@@ -32,32 +33,46 @@ def from_path(path: str) -> Activation:
         InvalidField: There is no such function, or a stack cannot use it.
     """
     module, _, name = path.partition(":")
-    try:
-        with _current_directory_on_path():
-            function = reduce(getattr, name.split("."), importlib.import_module(module))
-            from autograd import elementwise_grad
-    except ImportError as error:
-        raise _refused(path, _missing(module, error)) from None
-    except AttributeError as error:
-        raise _refused(path, f"must name a function of the module, got {error}") from None
-    except (Exception, SystemExit) as error:
-        raise _refused(path, f"must name a module that imports, got {type(error).__name__}: {error}") from None
+    function = _imported(path, module, name)
     if not callable(function):
         raise _refused(path, f"must name a function, got a {type(function).__name__}")
+    from autograd import elementwise_grad
+
     slope = elementwise_grad(function)
 
     def value(x: Array) -> Array:
-        return _called(function, x)
+        return _called(path, function, x)
 
     def derivative(x: Array) -> Array:
         with _TRACING, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _called(slope, x)
+            return _called(path, slope, x)
 
     def build() -> Activation:
         return derive(name=path, formula=path, source=f"{path}, by autograd", value=value, derivative=derivative)
 
     return ACTIVATIONS.keep(path, build, from_path, says_all=False)
+
+
+def _imported(path: str, module: str, name: str) -> Any:
+    """Return what a module holds under a name."""
+
+    def imported() -> Any:
+        try:
+            found = importlib.import_module(module)
+            importlib.import_module("autograd")
+        except ImportError as error:
+            raise _refused(path, _missing(module, error)) from None
+        try:
+            return reduce(getattr, name.split("."), found)
+        except AttributeError as error:
+            raise _refused(path, f"must name a function of the module, got {error}") from None
+
+    try:
+        with _current_directory_on_path():
+            return run(imported)
+    except (Failed, MemoryError) as error:
+        raise _refused(path, f"must name a module that imports, got {error}") from None
 
 
 def _refused(path: str, problem: str) -> InvalidField:
@@ -70,7 +85,7 @@ def _missing(module: str, error: ImportError) -> str:
         return "must be written for autograd, which is missing: pip install autograd"
     if f"{module}.".startswith(f"{missing}."):
         return f"must name a module that is there, got {module!r}{did_you_mean(module, ACTIVATIONS)}"
-    return f"must name a module that imports, got {type(error).__name__}: {error}"
+    return f"must name a module that imports, got {described(error)}"
 
 
 @contextmanager
@@ -84,10 +99,13 @@ def _current_directory_on_path() -> Iterator[None]:
             sys.path.remove(here)
 
 
-def _called(function: Callable[[Any], Any], x: Array) -> Array:
+def _called(path: str, function: Callable[[Any], Any], x: Array) -> Array:
     """Return the function's answer as a new array in the dtype of `x`; anything but an array as it is, to be judged."""
-    with np.errstate(all="ignore"):
-        found = function(x)
+    try:
+        with np.errstate(all="ignore"):
+            found = run(function, x)
+    except Failed as error:
+        raise _refused(path, f"must take an array, got {error}") from None
     if isinstance(found, np.ndarray) and np.issubdtype(found.dtype, np.floating):
         return np.array(found, dtype=x.dtype)
     return found  # type: ignore[no-any-return]

@@ -1,7 +1,5 @@
 """An entry made of a value and a derivative alone: what else an Activation says is found by searching them."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from actdiag.activations import searching
@@ -15,6 +13,13 @@ _MEND_STEP = 6e-6
 
 _BESIDE = 1e-12
 
+MOST_WORK = 1 << 15
+"""Places at which a function may bend, times what one point costs. What is predicted of a stack takes up to 24 points
+beside each place, for each of 14 second moments at once: two seconds."""
+
+OF_UNKNOWN_CODE = 4
+"""The operations that a function counts for whose own are not known."""
+
 
 def derive(
     name: str,
@@ -22,7 +27,8 @@ def derive(
     source: str,
     value: Elementwise,
     derivative: Elementwise,
-    switches: Sequence[Elementwise] = (),
+    switches: searching.Switches = searching.no_switches,
+    operations: int = OF_UNKNOWN_CODE,
 ) -> Activation:
     """Return the entry of a function that a stack can use, with its kinks, bounds and saturating sides.
 
@@ -34,33 +40,38 @@ def derive(
         derivative: f'. Where it is NaN (0/0) although f is smooth there, a central difference stands in; where it
             is another than on both sides, theirs.
         switches: Functions at whose zeros f may bend; other bends are found where f' changes suddenly.
+        operations: What one point costs: the more, the fewer places may f bend at.
 
     Raises:
-        InvalidField: A stack cannot use it, it jumps, or it does not depend on x.
+        InvalidField: A stack cannot use it, it jumps, it does not depend on x, or it bends at too many places.
     """
     # Where f' is a convention's, at a kink that f does not have: relu(x) - relu(-x) at 0.
-    exceptions: dict[float, float] = {}
+    points, slopes = np.empty(0), np.empty(0)
 
     def repaired(x: Array) -> Array:
         with np.errstate(all="ignore"):
             slope = _repaired(value, derivative(x), x)
-        for point, own in exceptions.items():
-            slope = np.where(x == point, x.dtype.type(own), slope)
-        return slope
+        return _replaced(slope, x, points, slopes) if len(points) else slope
 
+    most = MOST_WORK // max(operations, 1)
     check_elementwise(name, value, "")
     check_elementwise(name, repaired, "the derivative ")
     with np.errstate(all="ignore"):
         x = searching.grid()
-        candidates = np.concatenate([searching.roots(switches, x), searching.steps(value, x)])
-        _refuse_jumps(name, value, candidates)
-        candidates = np.concatenate([candidates, searching.steps(repaired, x)])
+        try:
+            candidates = np.concatenate([searching.roots(switches, x, most), searching.steps(value, x, most)])
+            _refuse_jumps(name, value, candidates)
+            candidates = np.concatenate([candidates, searching.steps(repaired, x, most)])
+        except searching.TooMany as error:
+            raise _too_many(name, error.places, most, operations) from None
         bends = searching.jumps(repaired, candidates, "slope")
         kinks = searching.distinct(candidates[bends])
+        if len(kinks) > most:
+            raise _too_many(name, len(kinks), most, operations)
         apart = searching.distinct(candidates[~bends & searching.misplaced(repaired, candidates)])
         step = _BESIDE * np.maximum(1, np.abs(apart))
         beside = (repaired(apart - step) + repaired(apart + step)) / 2
-        exceptions.update(zip(apart.tolist(), beside.tolist(), strict=True))
+        points, slopes = apart, beside
         if not np.ptp(value(x)):
             raise InvalidField(field="act", problem=f"{name!r}: must depend on x, got a constant")
         entry = Activation(
@@ -75,6 +86,19 @@ def derive(
         )
     check(entry)
     return entry
+
+
+def _too_many(name: str, places: int, most: int, operations: int) -> InvalidField:
+    reach = f"from -{searching.REACH:g} to {searching.REACH:g}"
+    problem = f"must bend or jump at {most} places at most {reach}, with its {operations} operations, got {places}"
+    return InvalidField(field="act", problem=f"{name!r}: {problem}")
+
+
+def _replaced(slope: Array, x: Array, points: Doubles, slopes: Doubles) -> Array:
+    """Return the slope with those given at some points, in order."""
+    own = points.astype(x.dtype)
+    at = np.maximum(np.searchsorted(own, x, side="right") - 1, 0)
+    return np.where(own[at] == x, slopes.astype(x.dtype)[at], slope)
 
 
 def _refuse_jumps(name: str, value: Elementwise, candidates: Doubles) -> None:

@@ -5,17 +5,17 @@ import re
 import warnings
 from functools import lru_cache
 
-import numpy as np
-
 from actdiag.activations.deriving import derive
-from actdiag.activations.dual import Dual
 from actdiag.activations.entry import ACTIVATIONS, Activation
-from actdiag.activations.terms import ACCEPTED, Refused, Term, refused, term_of, too_deep
-from actdiag.arrays import Array
+from actdiag.activations.steps import Program, Steps
+from actdiag.activations.terms import ACCEPTED, Refused, refused, term_of, too_deep
 from actdiag.errors import InvalidField
 
 LONGEST_TEXT = 1000
-"""Characters of an expression; they bound its nodes as well."""
+"""Characters of an expression."""
+
+MOST_OPERATIONS = 200
+"""Operations of an expression, equal ones counted once: what one point costs."""
 
 _STRANGE = re.compile(r"[^\w .,+\-*/()<>=!&|]", re.ASCII)
 
@@ -32,7 +32,7 @@ def from_text(text: str) -> Activation:
         InvalidField: Something in it is not accepted, or it is no continuous function of x that a stack can use.
     """
     try:
-        term = parse(text)
+        program = parse(text)
     except Refused as refusal:
         shown = text if len(text) <= 60 else f"{text[:57]}..."
         raise InvalidField(field="act", problem=f"{shown!r}: {refusal}") from None
@@ -42,15 +42,16 @@ def from_text(text: str) -> Activation:
             name=text,
             formula=text,
             source="an expression",
-            value=lambda x: _evaluated(term, x, sloped=False),
-            derivative=lambda x: _evaluated(term, x, sloped=True),
-            switches=term.switches,
+            value=program.value,
+            derivative=program.slope,
+            switches=program.switches,
+            operations=program.operations,
         )
 
     return ACTIVATIONS.keep(text, build, from_text)
 
 
-def parse(text: str) -> Term:
+def parse(text: str) -> Program:
     """Return the checked expression; nothing of it is run but arithmetic on its constants."""
     if len(text) > LONGEST_TEXT:
         raise Refused(problem=f"must have at most {LONGEST_TEXT} characters, got {len(text)}")
@@ -66,17 +67,11 @@ def parse(text: str) -> Term:
         raise Refused(problem=f"is not complete or not in order ({error.msg}); {ACCEPTED}") from None
     except (RecursionError, MemoryError, ValueError, OverflowError):
         raise too_deep() from None
-    term = term_of(tree.body, 1)
-    if term.number is not None:
-        raise Refused(problem=f"must depend on x, got the constant {term.number:g}")
-    return term
-
-
-def _evaluated(term: Term, x: Array, sloped: bool) -> Array:
-    flat = x.ravel()
-    with np.errstate(all="ignore"):
-        found = term.evaluate(Dual(flat, np.ones_like(flat) if sloped else None))
-        wanted = found.slope if sloped else found.value
-    # A constant's slope is 0; x itself is copied, for callers write over what they gave.
-    result = np.zeros_like(flat) if wanted is None else np.array(wanted, dtype=x.dtype, copy=wanted is flat or None)
-    return result.reshape(x.shape)
+    steps = Steps()
+    number = steps.number_at(term_of(tree.body, 1, steps))
+    if number is not None:
+        raise Refused(problem=f"must depend on x, got the constant {number:g}")
+    program = steps.program()
+    if program.operations > MOST_OPERATIONS:
+        raise Refused(problem=f"must have at most {MOST_OPERATIONS} different operations, got {program.operations}")
+    return program

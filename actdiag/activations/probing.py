@@ -5,14 +5,16 @@ from functools import lru_cache
 import numpy as np
 
 from actdiag.activations.entry import Activation, Elementwise
+from actdiag.activations.users_code import Failed, run
 from actdiag.arrays import Array
 from actdiag.errors import InvalidField
 from actdiag.formats import ARITHMETIC, FORMATS
 
 REACH = 8.0
-_SAME = 3.0
-"""Times the format\'s error: values of one x that differ by more depend on the entries beside it."""
 """Functions are tried from minus to plus this, which N(0, 1) does not leave."""
+
+_SAME = 3.0
+"""Times the format's error: values of one x that differ by more depend on the entries beside it."""
 
 _POINTS = 257
 _STEP = 1e-5
@@ -69,9 +71,9 @@ def _refused(name: str, problem: str) -> InvalidField:
 
 def _tried(name: str, function: Elementwise, x: Array, what: str) -> Array:
     try:
-        found = function(x)
-    except Exception as error:
-        raise _refused(name, f"{what}must take an array, got {type(error).__name__}: {error}") from None
+        found = run(function, x)
+    except (Failed, MemoryError) as error:
+        raise _refused(name, f"{what}must take an array, got {error}") from None
     if not isinstance(found, np.ndarray) or found.shape != x.shape:
         got = f"an array of shape {found.shape}" if isinstance(found, np.ndarray) else f"a {type(found).__name__}"
         raise _refused(name, f"{what}must give an array of shape {x.shape} for one of that shape, got {got}")
@@ -99,10 +101,10 @@ def _check_shapes(activation: Activation) -> None:
     for dtype in ARITHMETIC:
         z = np.random.default_rng(0).standard_normal((rows, width * activation.pieces)).astype(dtype)
         try:
-            a = activation.value(z)
-            shapes = a.shape, activation.pull_back(z, np.ones_like(a)).shape
-        except Exception as error:
-            raise _refused(activation.name, f"must take an array, got {type(error).__name__}: {error}") from None
+            a = run(activation.value, z)
+            shapes = run(lambda z, a: (a.shape, activation.pull_back(z, np.ones_like(a)).shape), z, a)
+        except (Failed, MemoryError) as error:
+            raise _refused(activation.name, f"must take an array, got {error}") from None
         if shapes != ((rows, width), z.shape):
             must = f"give shape {(rows, width)} and take it back to {z.shape}"
             raise _refused(activation.name, f"must {must}, got {shapes[0]} and {shapes[1]}")

@@ -1,14 +1,14 @@
 """What is found by searching a function of which only the value and the derivative are known."""
 
-from collections.abc import Sequence
-from functools import partial
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actdiag.activations.entry import Elementwise
-from actdiag.arrays import Array, Doubles
+from actdiag.arrays import Array, Counts, Doubles, cut
 
 REACH = 1000.0
 """Kinks and jumps are looked for from minus to plus this, and extrema."""
@@ -18,8 +18,33 @@ _NEAR, _NEARER = 1e-6, 1e-9
 _LEAST_JUMP = {"value": 1e-8, "slope": 1e-6}
 _LEVEL = 1e-6
 
+_AT_ONCE = 1 << 14
+"""Points at which all switches are worked out at once."""
+
 Flags = NDArray[np.bool_]
+
+Switches = Callable[[Array, Sequence[slice] | None], Iterable[Array]]
+"""Functions at whose zeros another may bend or jump: points to the values of each, at its part of them or at all."""
+
 Sides = Literal["none", "below", "above", "both"]
+
+
+def no_switches(x: Array, parts: Sequence[slice] | None) -> Iterable[Array]:
+    """Return the `Switches` of a function of which none are known."""
+    return ()
+
+
+class TooMany(Exception):
+    """A function bends or jumps at too many places.
+
+    Attributes:
+        places: How many there are.
+        most: How many are accepted.
+    """
+
+    def __init__(self, places: int, most: int) -> None:
+        super().__init__(places, most)
+        self.places, self.most = places, most
 
 
 def grid() -> Doubles:
@@ -27,40 +52,83 @@ def grid() -> Doubles:
     return np.unique(np.concatenate([np.arange(-REACH * 32, REACH * 32 + 1) / 32, np.arange(-2560, 2561) / 256]))
 
 
-def roots(switches: Sequence[Elementwise], x: Doubles) -> Doubles:
-    """Return where the switches change sign or are 0, to the last bit."""
+def roots(switches: Switches, x: Doubles, most: int) -> Doubles:
+    """Return where the switches change sign or are 0, to the last bit, each point once, in the order of the switches.
+
+    Raises:
+        TooMany: They change sign at more than `most` places, which were not narrowed down.
+    """
+    zeros: list[list[Doubles]] = []
+    crossings: list[list[Counts]] = []
+    for some in cut(len(x) - 1, _AT_ONCE):
+        points = x[some.start : some.stop + 1]
+        seen = np.zeros(len(points), bool)
+        for number, values in enumerate(switches(points, None)):
+            if number == len(zeros):
+                zeros.append([])
+                crossings.append([])
+            side = np.sign(values)
+            zeros[number].append(points[(side == 0) & ~seen])
+            seen |= side == 0
+            crossings[number].append(some.start + np.flatnonzero(side[:-1] * side[1:] < 0))
+    starts = [np.concatenate(parts) for parts in crossings]
+    ends = np.cumsum([len(start) for start in starts])
+    if len(ends):
+        _check_count(len(np.unique(np.concatenate(starts))), most)
+    parts = [slice(end - len(start), end) for start, end in zip(starts, ends.tolist(), strict=True)]
+    first = np.concatenate([np.empty(0, int), *starts])
+
+    def sides(points: Array) -> Array:
+        signs: Array = np.sign(np.concatenate(list(switches(points, parts))))
+        return signs
+
+    narrowed = _narrowed(sides, x[first], x[first + 1])
     found = [np.empty(0)]
-    for switch in switches:
-        side = _side(switch, x)
-        found.append(x[side == 0])
-        crossing = np.flatnonzero(side[:-1] * side[1:] < 0)
-        found.append(_narrowed(partial(_side, switch), x[crossing], x[crossing + 1]))
-    return np.concatenate(found)
+    for zero, part in zip(zeros, parts, strict=True):
+        found += [*zero, narrowed[part]]
+    return _each_once(np.concatenate(found))
 
 
-def _side(switch: Elementwise, x: Array) -> Array:
-    return np.sign(switch(x))
+def _each_once(points: Doubles) -> Doubles:
+    """Return the points in their order, each at its first place."""
+    _, first = np.unique(points, return_index=True)
+    once: Doubles = points[np.sort(first)]
+    return once
 
 
-def steps(function: Elementwise, x: Doubles) -> Doubles:
-    """Return where the function seems to jump: in intervals where it changes far more than in those around."""
+def steps(function: Elementwise, x: Doubles, most: int) -> Doubles:
+    """Return where the function seems to jump: in intervals where it changes far more than in those around.
+
+    Raises:
+        TooMany: There are more than `most` of these, which were not narrowed down.
+    """
     found = function(x)
     change = np.abs(np.diff(found))
     some = np.flatnonzero(change > _LEAST_JUMP["value"] * (1 + np.abs(found[1:])))
     around = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(change, 3, mode="edge"), 7)[some], axis=1)
     sudden = some[change[some] > 3 * around]
+    _check_count(len(sudden), most)
     return _narrowed(function, x[sudden], x[sudden + 1])
+
+
+def _check_count(places: int, most: int) -> None:
+    if places > most:
+        raise TooMany(places, most)
 
 
 def _narrowed(function: Elementwise, low: Doubles, high: Doubles) -> Doubles:
     """Return the points between which and their neighbours the function changes most, interval by interval."""
     if not len(low):
         return low
+    at_low, at_high = function(low), function(high)
     for _ in range(90):  # from 1/32 down to neighbours, and next to 0 to 1e-29
         middle = (low + high) / 2
-        at_low, at_middle, at_high = function(low), function(middle), function(high)
+        at_middle = function(middle)
         left = np.abs(at_middle - at_low) >= np.abs(at_high - at_middle)
+        if np.array_equal(np.where(left, high, low), middle):
+            break
         low, high = np.where(left, low, middle), np.where(left, middle, high)
+        at_low, at_high = np.where(left, at_low, at_middle), np.where(left, at_middle, at_high)
     # Of neighbours that differ by a bit, the one that is shorter to write is the one that was meant.
     return np.array(
         [min(pair, key=lambda end: len(repr(end))) for pair in zip(low.tolist(), high.tolist(), strict=True)]
@@ -96,9 +164,11 @@ def distinct(points: Doubles) -> Doubles:
     """Return the points in order, the first of those that lie within 1e-7 of each other."""
     kept: list[float] = []
     for point in points.tolist():
-        if all(abs(point - other) > 1e-7 * max(1, abs(point)) for other in kept):
-            kept.append(point + 0.0)  # no negative zero
-    return np.array(sorted(kept))
+        at = bisect_left(kept, point)
+        beside = kept[max(at - 1, 0) : at + 1]
+        if all(abs(point - other) > 1e-7 * max(1, abs(point)) for other in beside):
+            kept.insert(at, point + 0.0)  # no negative zero
+    return np.array(kept)
 
 
 def bounds_of(value: Elementwise, x: Doubles) -> tuple[float, float]:

@@ -1,20 +1,19 @@
-"""The terms of an expression: its syntax tree, checked node by node against what is accepted."""
+"""The terms of an expression: its syntax tree, checked node by node against what is accepted, becomes steps."""
 
 import ast
 import inspect
 import math
 import operator
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from actdiag.activations import dual
 from actdiag.activations.dual import FUNCTIONS, POWER, Dual, Function
-from actdiag.activations.entry import ACTIVATIONS
-from actdiag.arrays import Array
+from actdiag.activations.entry import ACTIVATIONS, Activation
+from actdiag.activations.steps import Steps, X
 from actdiag.errors import InvalidField, did_you_mean
 
 DEEPEST_NESTING = 100
@@ -49,21 +48,6 @@ class Refused(Exception):
         super().__init__(problem)
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A checked sub-expression.
-
-    Attributes:
-        evaluate: The Dual of x to that of the sub-expression.
-        number: Its value, where x does not occur in it.
-        switches: Functions of x at whose zeros it may bend or jump.
-    """
-
-    evaluate: Callable[[Dual], Dual]
-    number: float | None = None
-    switches: tuple[Callable[[Array], Array], ...] = ()
-
-
 def refused(what: str, hint: str = "") -> Refused:
     """Return the refusal of a part of an expression, with a hint in place of what is accepted."""
     return Refused(problem=f"{what} is not accepted{hint or f'; {ACCEPTED}'}")
@@ -74,37 +58,41 @@ def too_deep() -> Refused:
     return Refused(problem=f"must nest at most {DEEPEST_NESTING} operations")
 
 
-def term_of(node: ast.expr, depth: int) -> Term:
-    """Return the term of a node, or refuse it: what is not named here is not accepted."""
+def term_of(node: ast.expr, depth: int, steps: Steps) -> int:
+    """Return the place of a node among the steps, or refuse it: what is not named here is not accepted."""
     if depth > DEEPEST_NESTING:
         raise too_deep()
+
+    def inner(*nodes: ast.expr) -> list[int]:
+        return [term_of(one, depth + 1, steps) for one in nodes]
+
     match node:
         case ast.Name(id="x"):
-            return Term(lambda x: x)
+            return X
         case ast.Name(id=name) if name in _CONSTANTS:
-            return _number(_CONSTANTS[name])
+            return _number(_CONSTANTS[name], steps)
         case ast.Name(id=name):
             hint = f"; a function is called, as in {name}(x)" if name in _names() else _offer(name)
             raise refused(what=f"the name {name}", hint=hint)
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-            return _number(value)
+            return _number(value, steps)
         case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return term_of(operand, depth + 1)
+            return inner(operand)[0]
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return _apply(dual.NEGATE, [term_of(operand, depth + 1)])
+            return _apply(dual.NEGATE, inner(operand), steps)
         case ast.BinOp(left=left, op=ast.BitAnd() | ast.BitOr() as op, right=right):
             if not (_is_condition(left) and _is_condition(right)):
                 raise refused(
                     what=f"{type(op).__name__}",
                     hint="; & and | join comparisons in parentheses, as in (x > 0) & (x < 1)",
                 )
-            return _apply(_OPERATORS[type(op)], [term_of(side, depth + 1) for side in (left, right)])
+            return _apply(_OPERATORS[type(op)], inner(left, right), steps)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-            return _apply(_OPERATORS[type(op)], [term_of(side, depth + 1) for side in (left, right)])
+            return _apply(_OPERATORS[type(op)], inner(left, right), steps)
         case ast.Compare(left=left, ops=ops, comparators=comparators) if all(type(op) in _COMPARISONS for op in ops):
-            return _chain([term_of(side, depth + 1) for side in (left, *comparators)], ops)
+            return _chain(inner(left, *comparators), ops, steps)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
-            return _call(name, [term_of(argument, depth + 1) for argument in arguments], keywords, depth + 1)
+            return _call(name, inner(*arguments), keywords, depth + 1, steps)
     raise refused(what=_described(node))
 
 
@@ -136,7 +124,7 @@ def _offer(name: str) -> str:
     return did_you_mean(name, ["x", *_CONSTANTS, *_names()])
 
 
-def _number(value: float) -> Term:
+def _number(value: float, steps: Steps) -> int:
     # An integer may exceed every float, and never takes part in arithmetic as an integer.
     try:
         number = float(value)
@@ -144,49 +132,40 @@ def _number(value: float) -> Term:
         number = math.inf
     if not math.isfinite(number):
         raise refused(what="a constant that is not finite")
-    return Term(lambda x: Dual(number, None), number)
+    return steps.number(number)
 
 
-def _apply(function: Function, terms: Sequence[Term]) -> Term:
-    """Return the term of a function's value at other terms, a number where all of them are."""
-    if function is POWER and abs(terms[1].number or 0) > LARGEST_EXPONENT:
-        raise Refused(
-            problem=f"must have exponents from -{LARGEST_EXPONENT} to {LARGEST_EXPONENT}, got {terms[1].number:g}"
-        )
-    if function is dual.DIVIDE and terms[1].number == 0:
+def _apply(function: Function, places: Sequence[int], steps: Steps) -> int:
+    """Return the place of a function of other steps, a number where all of them are."""
+    numbers = [steps.number_at(place) for place in places]
+    if function is POWER and abs(numbers[1] or 0) > LARGEST_EXPONENT:
+        raise Refused(problem=f"must have exponents from -{LARGEST_EXPONENT} to {LARGEST_EXPONENT}, got {numbers[1]:g}")
+    if function is dual.DIVIDE and numbers[1] == 0:
         raise refused(what="a division by zero")
-    if all(term.number is not None for term in terms):
-        with np.errstate(all="ignore"):
-            folded = function.rule(*[Dual(np.array([term.number]), None) for term in terms])
-        return _number(folded.value[0])
-
-    def evaluate(x: Dual) -> Dual:
-        return function.rule(*[term.evaluate(x) for term in terms])
-
-    def at(x: Array, switch: Callable[..., Array]) -> Array:
-        return switch(*[term.evaluate(Dual(x, None)).value for term in terms])
-
-    inner = tuple(switch for term in terms for switch in term.switches)
-    return Term(evaluate, switches=(*inner, *[partial(at, switch=switch) for switch in function.switches]))
+    if None in numbers:
+        return steps.apply(function, places)
+    with np.errstate(all="ignore"):
+        folded = function.rule(*[Dual(np.array([number]), None) for number in numbers])
+    return _number(folded.value[0], steps)
 
 
-def _chain(sides: Sequence[Term], ops: Sequence[ast.cmpop]) -> Term:
-    links = [_apply(_COMPARISONS[type(op)], sides[at : at + 2]) for at, op in enumerate(ops)]
+def _chain(sides: Sequence[int], ops: Sequence[ast.cmpop], steps: Steps) -> int:
+    links = [_apply(_COMPARISONS[type(op)], sides[at : at + 2], steps) for at, op in enumerate(ops)]
     chained = links[0]
     for link in links[1:]:
-        chained = _apply(dual.MULTIPLY, [chained, link])
+        chained = _apply(dual.MULTIPLY, [chained, link], steps)
     return chained
 
 
-def _call(name: str, terms: list[Term], keywords: list[ast.keyword], depth: int) -> Term:
+def _call(name: str, places: list[int], keywords: list[ast.keyword], depth: int, steps: Steps) -> int:
     if name in ACTIVATIONS:
-        return _apply(_registered(name, len(terms), keywords, depth), terms)
+        return _apply(_registered(name, len(places), keywords, depth), places, steps)
     if name not in FUNCTIONS:
         raise refused(what=f"the function {name}", hint=_offer(name))
     arity = FUNCTIONS[name].arity
-    if keywords or len(terms) != arity:
+    if keywords or len(places) != arity:
         raise Refused(problem=f"{name} takes {arity} argument{'s' if arity > 1 else ''} and no keywords")
-    return _apply(FUNCTIONS[name], terms)
+    return _apply(FUNCTIONS[name], places, steps)
 
 
 def _registered(name: str, arguments: int, keywords: list[ast.keyword], depth: int) -> Function:
@@ -198,7 +177,8 @@ def _registered(name: str, arguments: int, keywords: list[ast.keyword], depth: i
         raise Refused(takes)
     values: dict[str, Any] = {}
     for keyword in keywords:
-        number = term_of(keyword.value, depth).number
+        own = Steps()
+        number = own.number_at(term_of(keyword.value, depth, own))
         if number is None:
             raise refused(what=f"x in {keyword.arg}")
         values[str(keyword.arg)] = int(number) if known[str(keyword.arg)].annotation is int else number
@@ -209,4 +189,11 @@ def _registered(name: str, arguments: int, keywords: list[ast.keyword], depth: i
     if entry.derivative is None:
         hint = f"; a unit of {name} looks at more than its own pre-activation"
         raise refused(what=name, hint=hint)
+    return _function_of(entry)
+
+
+@lru_cache(maxsize=256)
+def _function_of(entry: Activation) -> Function:
+    """Return an elementwise activation as a function, one for one entry, so that equal steps are found equal."""
+    assert entry.derivative is not None
     return dual.elementwise(entry.value, entry.derivative, entry.kinks)

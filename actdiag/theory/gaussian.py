@@ -36,8 +36,12 @@ _GROWS, _OF_THE_LARGEST = 1e-15, 1e-11
 """A weighted fourth power is integrated further where at the reach it exceeds the second share of its largest value, if
 that value exceeds the first share of u^4."""
 
+_FINEST, _FARTHEST_BEND = 0.25, 3.0
+"""How near to a kink, in u, and how far from it, in z, the integrand is taken to bend."""
+
 _NOISE = 1e-12
 _MOST_ROUNDS, _MOST_PANELS, _NARROWEST = 60, 2048, 1e-14
+_MANY_PANELS = 512
 _JUMP, _DISTANCE = 1e-9, 1e-15
 _AT_THE_END = 3e-8
 """An integral with a larger share in the outermost panels is taken to continue beyond the reach."""
@@ -127,9 +131,9 @@ def _bends(kinks: Sequence[float], root_q: float) -> Doubles:
 
     The nearest are so near that between them the activation is resolved as it is at q = 1/16.
     """
-    finest = 0.25 / root_q
+    finest = _FINEST / root_q
     halvings = max(int(np.ceil(np.log2(1 / finest))), 0) if finest < 1 else 0
-    away = np.outer([1.0, 2.0, 3.0], 0.5 ** np.arange(halvings + 1)).ravel() if halvings else np.empty(0)
+    away = np.outer([1.0, 2.0, _FARTHEST_BEND], 0.5 ** np.arange(halvings + 1)).ravel() if halvings else np.empty(0)
     away = away[away >= finest / 2]
     centres = np.array([0.0, *(kink / root_q for kink in kinks)])
     return np.concatenate([centres, *(centres[:, np.newaxis] + side * away for side in (-1, 1))], axis=None)
@@ -143,6 +147,16 @@ def rule(act: Activation, *q: float) -> Rule:
         *q: The second moments of the pre-activations, above 0, that the rule has to resolve.
     """
     return _rule(act, q)
+
+
+def apart(act: Activation, q: tuple[float, ...]) -> bool:
+    """Return whether each of the second moments needs a rule of its own: the kinks of all are too many for one."""
+    roots = np.sqrt(np.array(q))
+    return (
+        len(q) > 1
+        and len(q) * len(act.kinks) > _MANY_PANELS
+        and len(_first_edges(act.kinks, roots, REACH)) > _MOST_PANELS
+    )
 
 
 @lru_cache(maxsize=16)
@@ -178,8 +192,7 @@ def _resolving(act: Activation, roots: Doubles, reach: float) -> tuple[Doubles, 
     """Return what `_panels` does for the roots of q, and E f^2 and E f'^2, shape (2, roots)."""
     slope = act.derivative
     assert slope is not None
-    breaks = [np.arange(-reach, reach + 1), *(kink / roots for kink in act.kinks), _bends(act.kinks, roots.max())]
-    edges = _within(np.concatenate(breaks), reach)
+    edges = _first_edges(act.kinks, roots, reach)
     first = len(edges)
     low, high = edges[:-1], edges[1:]
     panel, scale = _legendre(), np.zeros((2, len(roots)))
@@ -211,6 +224,20 @@ def _resolving(act: Activation, roots: Doubles, reach: float) -> tuple[Doubles, 
         low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
         before = np.concatenate([rough, rough], axis=2)
     return np.sort(edges), -(-len(edges) // first), scale
+
+
+def _first_edges(kinks: Sequence[float], roots: Doubles, reach: float) -> Doubles:
+    """Return the edges of panels to begin with: whole numbers, the kinks, and where they may bend sharply."""
+    evenly, at_kinks, largest = np.arange(-reach, reach + 1), np.divide.outer(kinks, roots).ravel(), roots.max()
+    reached = [kink for kink in kinks if abs(kink) < (reach + _FARTHEST_BEND) * largest]
+    edges = _within(np.concatenate([evenly, at_kinks, _bends(reached, largest)]), reach)
+    if len(edges) <= _MANY_PANELS:
+        return edges
+    # The bends of so many kinks overlap: panels as narrow as the finest of them, everywhere, are fewer.
+    panels = int(min(np.ceil(4 * reach * largest / _FINEST), _MOST_PANELS))
+    filling = np.linspace(-reach, reach, panels + 1)
+    fewer = _within(np.concatenate([evenly, at_kinks, _bends((), largest), filling]), reach)
+    return fewer if len(fewer) < len(edges) else edges
 
 
 def _within(edges: Doubles, reach: float) -> Doubles:
@@ -246,6 +273,8 @@ def _moments(act: Activation, q: float) -> Moments:
 def moments_over(act: Activation, *q: float) -> Doubles:
     """Return the fields of `moments` for each q, all above 0, as an array of shape (q, fields)."""
     assert act.derivative is not None
+    if apart(act, q):
+        return np.concatenate([moments_over(act, one) for one in q])
     z, weights = rule(act, *q)
     u = np.sqrt(np.array(q))[:, np.newaxis] * z
     f, slope = act.value(u), act.derivative(u)

@@ -1,14 +1,15 @@
 """The cosine between two inputs after one layer, for many pairs or many layers at once, from the tables."""
 
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from math import acos, ceil, log, pi, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.arrays import Doubles
+from actdiag.arrays import Doubles, cut
 from actdiag.theory.gaussian import value_jumps
-from actdiag.theory.tables import ORDERS, Curves, Tables
+from actdiag.theory.tables import ORDERS, Curves, Flags, Tables
 
 _NEAR, _FAR = 0.5, 1.4
 """Angles between which the cosine of nearly parallel inputs is interpolated. cos(.5)^128 is 6e-8."""
@@ -145,7 +146,10 @@ def _about_parallel(
     nodes, powers, _ = _known_angles()
     products, n = one * other, np.arange(ORDERS)
     at_nodes = products @ powers
-    parallel = _at_angle_zero(tables, q1, q2) if tables.act.kinks else products.sum(axis=1) + rest
+    parallel = products.sum(axis=1) + rest
+    few = _few_kinks(tables.act.kinks, q1, q2)
+    if few.any():
+        parallel[few] = _at_angle_zero(tables, q1[few], q2[few])
     if len(value_jumps(tables.act)[0]):
         curvature, order, beyond = np.zeros_like(q1), 1, np.full_like(q1, np.inf)
     else:
@@ -248,14 +252,33 @@ def _homogeneous_cosine(below: float, above: float, c: float) -> float:
 _COSINE_NEAR = float(np.cos(_NEAR))
 
 
-@np.errstate(all="ignore")
+def _few_kinks(kinks: Sequence[float], q1: Doubles, q2: Doubles) -> Flags:
+    """Return whether the cosine at angle 0 is to be integrated between the kinks: there are some, and few in reach."""
+    if len(kinks) <= _MOST_KINKS:
+        return np.full(len(q1), len(kinks) > 0)
+    reached = _PARALLEL_REACH * np.sqrt(np.maximum(q1, q2))
+    few: Flags = np.searchsorted(np.sort(np.abs(kinks)), reached) <= _MOST_KINKS
+    return few
+
+
 def _at_angle_zero(tables: Tables, q1: Doubles, q2: Doubles) -> Doubles:
     """Return the cosine of inputs that differ only in length, integrated between the kinks of both."""
+    largest = float(np.sqrt(np.maximum(q1, q2).max(initial=0.0)))
+    kinks = np.array(tables.act.kinks)
+    if len(kinks) > _FEW_KINKS:
+        kinks = kinks[np.abs(kinks) < _PARALLEL_REACH * largest]
+    at_once = max(_MOST_AT_ONCE // (_PARALLEL_POINTS * (_PARALLEL_REACH + 1 + 2 * len(kinks))), 1)
+    parts = [_integrated(tables, kinks, q1[some], q2[some]) for some in cut(len(q1), at_once)]
+    return np.concatenate(parts)
+
+
+@np.errstate(all="ignore")
+def _integrated(tables: Tables, kinks: Doubles, q1: Doubles, q2: Doubles) -> Doubles:
     x, legendre = np.polynomial.legendre.leggauss(_PARALLEL_POINTS)
     roots = np.sqrt(np.array([q1, q2]))
     evenly = np.broadcast_to(np.arange(-_PARALLEL_REACH, _PARALLEL_REACH + 1, 2), (len(q1), _PARALLEL_REACH + 1))
-    kinks = [kink / root[:, np.newaxis] for kink in tables.act.kinks for root in roots]
-    edges = np.sort(np.clip(np.concatenate([evenly, *kinks], axis=1), -_PARALLEL_REACH, _PARALLEL_REACH), axis=1)
+    breaks = [evenly, *(kinks / root[:, np.newaxis] for root in roots)]
+    edges = np.sort(np.clip(np.concatenate(breaks, axis=1), -_PARALLEL_REACH, _PARALLEL_REACH), axis=1)
     half = np.diff(edges, axis=1)[..., np.newaxis] / 2
     z = edges[:, :-1, np.newaxis] + half * (1 + x)
     one, other = (tables.act.value(root[:, np.newaxis, np.newaxis] * z) for root in roots)
@@ -266,6 +289,9 @@ def _at_angle_zero(tables: Tables, q1: Doubles, q2: Doubles) -> Doubles:
 
 
 _PARALLEL_POINTS, _PARALLEL_REACH = 12, 8
+_FEW_KINKS, _MOST_KINKS = 16, 512
+_MOST_AT_ONCE = 1 << 18
+"""Points of integrals that are computed at once."""
 
 
 @lru_cache(maxsize=1)

@@ -7,7 +7,6 @@ from math import erfc, exp, inf, isfinite, pi, sqrt
 import numpy as np
 
 from actdiag.activations import Activation, Traits, traits
-from actdiag.activations.traits import boundary
 from actdiag.arrays import Doubles, cut
 from actdiag.theory.grids import REACH, normal_grid
 
@@ -16,6 +15,9 @@ Interval = tuple[float, float]
 _SMALLEST, _LARGEST = 1e-30, 1e9
 _POINT = 1e-20
 """A narrower interval counts as a point."""
+
+_HALVINGS = 200
+"""Of the interval in which a value stops being zero, at most."""
 
 _INDISTINCT = 1e-17
 """Within so many std of the mean the distribution function is one half to the last digit."""
@@ -33,13 +35,9 @@ def zero_intervals(act: Activation, dtype: str) -> tuple[Interval, ...]:
     zero = _is_zero(act, x, dtype)
     starts = np.flatnonzero(zero & ~np.r_[False, zero[:-1]])
     ends = np.flatnonzero(zero & ~np.r_[zero[1:], False])
-    intervals = []
-    for start, end in zip(starts, ends, strict=True):
-        low = -inf if start == 0 else _edge(act, dtype, x[start], x[start - 1])
-        high = inf if end == len(x) - 1 else _edge(act, dtype, x[end], x[end + 1])
-        if high - low > _POINT:
-            intervals.append((low, high))
-    return tuple(intervals)
+    around = np.concatenate([[-inf], x, [inf]])
+    lows, highs = _edges(act, dtype, x[starts], around[starts]), _edges(act, dtype, x[ends], around[ends + 2])
+    return tuple((low, high) for low, high in zip(lows, highs, strict=True) if high - low > _POINT)
 
 
 def _is_zero(act: Activation, x: Doubles, dtype: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
@@ -47,9 +45,18 @@ def _is_zero(act: Activation, x: Doubles, dtype: str) -> np.ndarray[tuple[int], 
     return flags
 
 
-def _edge(act: Activation, dtype: str, inside: float, outside: float) -> float:
-    """Return the last point towards `outside` at which the value is zero."""
-    return boundary(lambda x: bool(_is_zero(act, np.array([x]), dtype)[0]), inside, outside)[0]
+def _edges(act: Activation, dtype: str, inside: Doubles, outside: Doubles) -> list[float]:
+    """Return the last points towards `outside` at which the value is zero; infinite where that is."""
+    inside, outside = np.where(np.isinf(outside), outside, inside), outside.copy()
+    for _ in range(_HALVINGS):
+        middle = (inside + outside) / 2
+        going_on = (middle != inside) & (middle != outside)
+        if not going_on.any():
+            break
+        zero = _is_zero(act, middle, dtype)
+        inside, outside = np.where(going_on & zero, middle, inside), np.where(going_on & ~zero, middle, outside)
+    found: list[float] = inside.tolist()
+    return found
 
 
 def saturated_intervals(act: Activation) -> tuple[Interval, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array, Doubles, cut
-from actdiag.theory.gaussian import Moments, moments, moments_over, rule
+from actdiag.theory.gaussian import Moments, apart, moments, moments_over, rule
 
 Flags = NDArray[np.bool_]
 
@@ -35,6 +35,9 @@ _WIDE_RESOLVED, _RESOLVED, _SHARES_RESOLVED = 1e-12, 1e-9, 1e-7
 correlation of .85, where the sum over orders has just converged."""
 
 _AT_ONCE = 128
+_HELD = 64 * _AT_ONCE
+"""Nodes whose Hermite polynomials are held at once."""
+
 _LEAST_Q, _MOST_Q = 1e-299, 1e299
 _LINEAR_Q, FAR_Q = 1e-26, 1e28
 _ROUNDING = 1e-12
@@ -332,13 +335,16 @@ def _shares(act: Activation, *q: float) -> Doubles:
         alone = np.zeros((len(q), ORDERS))
         alone[:, 0] = np.sign(moments(act, 0.0).mean)
         return alone
+    if apart(act, q):
+        return np.concatenate([_shares(act, one) for one in q])
     z, weights = rule(act, *q)
     f: Array = act.value(np.sqrt(np.array(q))[:, np.newaxis] * z)
     weighed = f * (weights / np.sqrt(np.square(f) @ weights)[:, np.newaxis])
-    polynomials = hermite_polynomials(z, ORDERS)
     shares = np.zeros((len(q), ORDERS))
-    for some in cut(len(z), _AT_ONCE):  # products so small that BLAS uses one thread
-        shares += weighed[:, some] @ polynomials[:, some].T
+    for held in cut(len(z), _HELD):
+        polynomials, parts = hermite_polynomials(z[held], ORDERS), weighed[:, held]
+        for some in cut(parts.shape[1], _AT_ONCE):  # products so small that BLAS uses one thread
+            shares += parts[:, some] @ polynomials[:, some].T
     return shares
 
 

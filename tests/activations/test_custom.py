@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 import threading
@@ -8,6 +9,7 @@ from mpmath import mp
 
 from actdiag import propagate
 from actdiag.activations import resolve
+from actdiag.activations.users_code import run
 from actdiag.errors import InvalidField
 
 MODULE = """
@@ -41,6 +43,31 @@ def failing(x):
 def scalar(x):
     return 1.0
 
+def exiting(x):
+    raise SystemExit(0)
+
+def closing(x):
+    raise GeneratorExit
+
+def wordy(x):
+    raise ValueError("\\x1b[31m" + "y" * 1000)
+
+class Mute(Exception):
+    def __str__(self):
+        raise SystemExit(3)
+
+def mute(x):
+    raise Mute
+
+def exiting_late(x):
+    if x.size > 10_000:
+        raise SystemExit(3)
+    return x / (1 + np.exp(-1.5 * x))
+
+def printing(x):
+    print("called")
+    return x / (1 + np.exp(-1.5 * x))
+
 nested = types.SimpleNamespace(inner=swish)
 number = 3
 """
@@ -61,6 +88,12 @@ def mine(tmp_path_factory):
     (folder / "own_functions.py").write_text(MODULE)
     (folder / "own_broken.py").write_text("1 / 0\n")
     (folder / "own_exiting.py").write_text("raise SystemExit(3)\n")
+    (folder / "own_ending.py").write_text("import sys\nsys.exit()\n")
+    (folder / "own_closing.py").write_text("raise GeneratorExit('closed')\n")
+    (folder / "own_lacking.py").write_text("None.attribute\n")
+    (folder / "own_lazy.py").write_text("def __getattr__(name):\n    raise SystemExit(0)\n")
+    (folder / "own_interrupted.py").write_text("raise KeyboardInterrupt\n")
+    (folder / "own_printing.py").write_text("print('imported')\n" + MODULE)
     (folder / "own_importing.py").write_text("import own_absent\n")
     (folder / "own_syntax.py").write_text("def f(:\n")
     with pytest.MonkeyPatch.context() as patch:
@@ -157,6 +190,10 @@ def test_threads_differentiate_apart(mine):
         ("logarithm", "must be finite wherever a stack evaluates it, got -inf at x = 0"),
         ("constant", "must depend on x, got a constant"),
         ("failing", "must take an array, got RuntimeError: two lines"),
+        ("exiting", "must take an array, got SystemExit: 0"),
+        ("closing", "must take an array, got GeneratorExit"),
+        ("mute", "must take an array, got Mute"),
+        ("wordy", "must take an array, got ValueError: \\x1b[31m" + "y" * 195 + "..."),
         ("scalar", "must give an array of shape (257,)"),
         ("number", "must name a function, got a int"),
         ("absent", "must name a function of the module, got module 'own_functions' has no attribute 'absent'"),
@@ -177,6 +214,10 @@ def test_functions_that_no_stack_can_use_are_refused(mine, name, said):
         ("rleu:f", "did you mean relu"),
         ("own_broken:f", "must name a module that imports, got ZeroDivisionError: division by zero"),
         ("own_exiting:f", "must name a module that imports, got SystemExit: 3"),
+        ("own_ending:f", "must name a module that imports, got SystemExit"),
+        ("own_closing:f", "must name a module that imports, got GeneratorExit: closed"),
+        ("own_lacking:f", "must name a module that imports, got AttributeError: 'NoneType' object has no"),
+        ("own_lazy:f", "must name a module that imports, got SystemExit: 0"),
         ("own_importing:f", "must name a module that imports, got ModuleNotFoundError: No module named 'own_absent'"),
         ("own_syntax:f", "must name a module that imports, got SyntaxError"),
         ("math:exp", "must take an array, got TypeError"),
@@ -185,6 +226,49 @@ def test_functions_that_no_stack_can_use_are_refused(mine, name, said):
 )
 def test_modules_that_do_not_import_are_refused(mine, spec, said):
     assert said in refusal(spec)
+
+
+def test_an_interrupt_passes(mine):
+    with pytest.raises(KeyboardInterrupt):
+        resolve("own_interrupted:f")
+
+
+def test_what_fails_in_the_middle_of_a_run_is_refused_too(mine):
+    with pytest.raises(InvalidField) as caught:
+        propagate(f"{mine}:exiting_late", batch=2000, width=100, depth=3, threads=2)
+    assert caught.value.field == "act"
+    assert caught.value.problem == f"'{mine}:exiting_late': must take an array, got SystemExit: 3"
+
+
+def test_what_a_function_prints_goes_to_standard_error(mine, capsys):
+    propagate(f"{mine}:printing", batch=50, width=20, depth=3, threads=2)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert set(err.split()) == {"called"}
+
+
+def test_of_threads_that_run_code_at_once_the_last_to_leave_puts_standard_output_back(capsys):
+    entered, within, left = threading.Event(), threading.Event(), threading.Event()
+
+    def first():
+        entered.set()
+        within.wait(60)
+
+    def last():
+        within.set()
+        left.wait(60)
+        print("last")
+
+    threads = [threading.Thread(target=run, args=(code,)) for code in (first, last)]
+    before = sys.stdout
+    threads[0].start()
+    entered.wait(60)
+    threads[1].start()
+    threads[0].join()
+    left.set()
+    threads[1].join()
+    assert sys.stdout is before
+    assert tuple(capsys.readouterr()) == ("", "last\n")
 
 
 @pytest.mark.parametrize("spec", ["math:tanh", "autograd.numpy:exp2"])
@@ -202,3 +286,21 @@ def test_the_command_line_finds_a_module_beside_it(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "beside:f" in done.stdout
+
+
+COMMAND = [sys.executable, "-c", "from actdiag.cli import main; main()", "propagate", "--depth", "2", "--act"]
+
+
+def test_json_on_standard_output_is_nothing_but_json(mine):
+    done = subprocess.run([*COMMAND, "own_printing:printing", "--json", "-"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["stack"]["act"] == "own_printing:printing"
+    assert set(done.stderr.split()) == {"imported", "called"}
+
+
+@pytest.mark.parametrize("spec", ["own_ending:f", "own_exiting:f", "own_functions:exiting"])
+def test_code_that_exits_is_an_error_of_the_option(mine, tmp_path, spec):
+    done = subprocess.run([*COMMAND, spec, "--json", tmp_path / "out.json"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert done.stderr.startswith(f"Error: --act {spec!r}: must ")
+    assert done.stderr.count("\n") == 1

@@ -1,6 +1,7 @@
 import contextlib
 import math
 import sys
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from mpmath import mp
 
 import actdiag
 from actdiag import propagate
-from actdiag.activations import ACTIVATIONS, Activation, resolve, traits
-from actdiag.activations.dual import Dual
+from actdiag.activations import ACTIVATIONS, Activation, resolve, searching, traits
+from actdiag.activations.dual import Dual, Function
 from actdiag.activations.expressions import parse
 from actdiag.activations.probing import check
+from actdiag.activations.steps import Steps, X
 from actdiag.errors import InvalidField
 
 ELEMENTWISE = [name for name in ACTIVATIONS if resolve(name).derivative]
@@ -152,13 +154,13 @@ expressions = st.recursive(
 @settings(max_examples=60, deadline=None)
 @given(expressions)
 def test_the_derivative_is_that_of_the_value(text):
-    term = parse(f"{text} + x**2/8")
-    x, h = Dual(np.random.default_rng(1).uniform(-2, 2, 50), np.ones(50)), 1e-5
-    found = term.evaluate(x)
-    ahead, behind = (term.evaluate(Dual(x.value + side * h, None)).value for side in (1, -1))
+    program = parse(f"{text} + x**2/8")
+    x, h = np.random.default_rng(1).uniform(-2, 2, 50), 1e-5
+    value, slope = program.value(x), program.slope(x)
+    ahead, behind = (program.value(x + side * h) for side in (1, -1))
     # Products of eight factors: derivatives up to the third of 1e5 at most.
-    allowed = 1e-4 * (1 + np.abs(found.slope) + np.abs(found.value))
-    assert np.all(np.abs(found.slope - (ahead - behind) / (2 * h)) < allowed)
+    allowed = 1e-4 * (1 + np.abs(slope) + np.abs(value))
+    assert np.all(np.abs(slope - (ahead - behind) / (2 * h)) < allowed)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -514,3 +516,92 @@ def test_every_registered_activation_passes_the_check(name):
 def test_an_own_activation_with_a_kink_passes():
     entry = own(lambda x: np.abs(x - x.dtype.type(0.1)), lambda x: np.sign(x - x.dtype.type(0.1)), kinks=(0.1,))
     assert resolve(entry) is entry
+
+
+# What an expression costs
+
+
+def points_worked_out(depth):
+    """Return at how many points the functions of a nested expression are worked out to find where it bends."""
+    points = []
+
+    def rule(argument):
+        points.append(argument.value.size)
+        return Dual(np.maximum(argument.value, 0), None)
+
+    steps, place = Steps(), X
+    function = Function(rule, 1, (np.copy,))
+    for _ in range(depth):
+        place = steps.apply(function, [place])
+    searching.roots(steps.program().switches, np.linspace(-1, 1, 1000), 10)
+    return sum(points)
+
+
+def test_what_nesting_costs_grows_with_its_depth_alone():
+    assert points_worked_out(90) == pytest.approx(9 * points_worked_out(10), rel=0.2)
+
+
+def test_equal_operations_are_worked_out_once():
+    assert parse("tanh(x)*tanh(x) + exp(2*x)/exp(x*1 + x*1)").operations == 9
+    assert parse("gelu(x - 1) + gelu(x - 1)**2 + relu(x, )").operations == 6
+    negative = parse("(x*0 - x*-0.0) + x")
+    assert negative.operations == 4
+    np.testing.assert_array_equal(negative.value(np.array([-2.0, 3.0])), [-2, 3])
+
+
+def test_what_steps_hold_is_let_go():
+    text = "+".join(f"sin({number}*x)" for number in range(1, 60))
+    x = np.linspace(-1, 1, 1 << 18)
+    tracemalloc.start()
+    parse(text).value(x)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2.5 * x.nbytes
+
+
+def test_too_many_operations_are_refused():
+    text = "+".join(f"relu(x-{number})" for number in range(1, 72))
+    assert "must have at most 200 different operations, got 212" in refusal(text)
+
+
+def test_too_many_bends_are_counted_not_narrowed_down(monkeypatch):
+    def narrowed(function, low, high):
+        raise AssertionError
+
+    monkeypatch.setattr(searching, "_narrowed", narrowed)
+    problem = "must bend or jump at 10922 places at most from -1000 to 1000, with its 3 operations, got 12732"
+    assert refusal("abs(sin(20*x))") == f"'abs(sin(20*x))': {problem}"
+    with pytest.raises(searching.TooMany):
+        searching.steps(lambda x: np.sign(np.sin(20 * x)), searching.grid(), 12_000)
+
+
+def test_kinks_by_the_thousand_are_found():
+    kinks = np.array(resolve("abs(sin(5*x))").kinks)
+    np.testing.assert_allclose(kinks, np.arange(-1591, 1592) * np.pi / 5, rtol=1e-15, atol=1e-15)
+
+
+def test_distinct_points_are_the_first_of_those_near_each_other():
+    rng = np.random.default_rng(3)
+    points = np.concatenate([rng.uniform(-3, 3, 300), rng.uniform(0, 1e-5, 500), rng.uniform(700, 700.01, 400), [-0.0]])
+    points = rng.permutation(np.concatenate([points, points[:50] + 5e-8]))
+    kept = []
+    for point in points.tolist():
+        if all(abs(point - other) > 1e-7 * max(1, abs(point)) for other in kept):
+            kept.append(point)
+    assert searching.distinct(points).tolist() == sorted(kept)
+
+
+def test_distinct_looks_at_the_neighbours_alone():
+    with counted_steps() as steps:
+        searching.distinct(np.arange(2000.0))
+    assert len(steps) < 30_000
+
+
+def test_slopes_at_points_that_only_look_like_kinks_are_those_beside():
+    entry = resolve("relu(sin(2*x)) - relu(-sin(2*x))")
+    assert entry.kinks == ()
+    x = np.arange(-1000, 1001) * np.pi / 4
+    np.testing.assert_allclose(entry.derivative(x), 2 * np.cos(2 * x), atol=1e-9)
+    with counted_steps() as steps:
+        entry.derivative(x)
+    assert len(steps) < 1000
