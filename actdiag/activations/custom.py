@@ -90,7 +90,10 @@ def _missing(module: str, error: ImportError) -> str:
 
 @contextmanager
 def _current_directory_on_path() -> Iterator[None]:
-    here = str(Path.cwd())
+    try:
+        here = str(Path.cwd())
+    except OSError:  # it was deleted
+        here = ""
     sys.path.insert(0, here)
     try:
         yield

@@ -288,7 +288,7 @@ def test_the_command_line_finds_a_module_beside_it(tmp_path):
     assert "beside:f" in done.stdout
 
 
-COMMAND = [sys.executable, "-c", "from actdiag.cli import main; main()", "propagate", "--depth", "2", "--act"]
+COMMAND = [sys.executable, "-c", "from actdiag.__main__ import main; main()", "propagate", "--depth", "2", "--act"]
 
 
 def test_json_on_standard_output_is_nothing_but_json(mine):
