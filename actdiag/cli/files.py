@@ -4,19 +4,16 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actdiag.cli import pictures
 from actdiag.errors import InvalidField
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
-
 
 _STDOUT = "-"
 
@@ -29,11 +26,13 @@ class Outputs:
         png: Where the picture goes.
         json: Where the JSON goes; `-` is standard output.
         csv: Where the CSV goes; `-` is standard output.
+        pages: How many pages the picture has; those after the first go to files of their own, but for PDF.
     """
 
     png: str | None = None
     json: str | None = None
     csv: str | None = None
+    pages: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be written.
@@ -41,14 +40,12 @@ class Outputs:
         Raises:
             InvalidField: A suffix is unknown, a folder is missing or cannot be written to, or two files are the same.
         """
-        if self.png is not None and Path(self.png).suffix.lower() not in PICTURE_SUFFIXES:
+        if self.png is not None and pictures.suffix_of(self.png) not in pictures.SUFFIXES:
             raise InvalidField(field="png", problem=f"must end in .png, .svg or .pdf, got {self.png!r}")
         if self.json == self.csv == _STDOUT:
             raise InvalidField(field="csv", problem="must go to a file where --json goes to standard output, got '-'")
         taken: dict[str, str] = {}
-        for field, name in (("png", self.png), ("json", self.json), ("csv", self.csv)):
-            if name is None or (field != "png" and name == _STDOUT):
-                continue
+        for field, name in self.files():
             _check_writable(field, name)
             real = os.path.realpath(name)
             if real in taken and not Path(real).is_char_device():
@@ -60,17 +57,27 @@ class Outputs:
         """Whether a file's content takes the place of the table on standard output."""
         return _STDOUT in (self.json, self.csv)
 
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Yield the option and the name of every file, each page of the picture among them."""
+        if self.png is not None:
+            yield from (("png", name) for name in pictures.page_names(self.png, self.pages))
+        for field, name in (("json", self.json), ("csv", self.csv)):
+            if name not in (None, _STDOUT):
+                yield field, name
+
     def write(
         self,
-        figure: "Callable[[], Figure] | None" = None,
+        figures: "Callable[[], Iterable[Figure]] | None" = None,
         json: Callable[[], str] | None = None,
         csv: Callable[[], str] | None = None,
     ) -> None:
         """Write the files, all of them or none, then what goes to standard output; content is made if asked for."""
         files: list[tuple[str, str, bytes]] = []
         stdout: list[str] = []
-        if self.png is not None and figure is not None:
-            files.append(("png", self.png, picture_bytes(figure(), Path(self.png).suffix.lower())))
+        if self.png is not None and figures is not None:
+            names = pictures.page_names(self.png, self.pages)
+            drawn = pictures.contents(figures, self.png)
+            files += [("png", name, content) for name, content in zip(names, drawn, strict=True)]
         for field, name, content in (("json", self.json, json), ("csv", self.csv, csv)):
             if name is None or content is None:
                 continue
@@ -83,12 +90,18 @@ class Outputs:
             sys.stdout.write(text)
 
 
-def taken_from(given: dict[str, Any], *also_read: str | None) -> Outputs:
-    """Take the output options out of a command's options, and refuse those that would overwrite what is read."""
-    outputs = Outputs(given.pop("png"), given.pop("json"), given.pop("csv"))
+def taken_from(given: dict[str, Any], *also_read: str | None, pages: int = 1) -> Outputs:
+    """Take the output options out of a command's options, and refuse those that would overwrite what is read.
+
+    Args:
+        given: The options of the command, by name.
+        also_read: Files that are read, beside the inputs and the labels.
+        pages: How many pages the picture has.
+    """
+    outputs = Outputs(given.pop("png"), given.pop("json"), given.pop("csv"), pages)
     read = {os.path.realpath(_file_of(name)) for name in (given.get("input"), given.get("labels"), *also_read) if name}
-    for field, name in (("png", outputs.png), ("json", outputs.json), ("csv", outputs.csv)):
-        if name is not None and os.path.realpath(name) in read:
+    for field, name in outputs.files():
+        if os.path.realpath(name) in read:
             raise InvalidField(field, f"must be another file than those that are read, got {name!r}")
     return outputs
 
@@ -96,25 +109,6 @@ def taken_from(given: dict[str, Any], *also_read: str | None) -> Outputs:
 def _file_of(spec: str) -> str:
     path, colon, _ = spec.rpartition(":")
     return path if colon and path.endswith(".npz") else spec
-
-
-def picture_bytes(figure: "Figure", suffix: str) -> bytes:
-    """Return a figure as a file of that suffix, the same bytes for the same figure."""
-    import matplotlib
-
-    figure.draw_without_rendering()  # lays the panels out
-    figure.set_layout_engine("none")
-    # The solver behind the layout sums in an order that memory addresses set, which the last digits show.
-    for part in figure.subfigs:
-        part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
-    for axes in figure.axes:
-        left, bottom, width, height = (round(float(bound), 6) for bound in axes.get_position().bounds)
-        axes.set_position((left, bottom, width, height))
-    buffer = io.BytesIO()
-    metadata = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
-    with matplotlib.rc_context({"svg.hashsalt": "actdiag"}):
-        figure.savefig(buffer, format=suffix[1:], metadata=metadata)
-    return buffer.getvalue()
 
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:
@@ -159,13 +153,13 @@ def _write_files(files: Sequence[tuple[str, str, bytes]]) -> None:
     """Write every file under a temporary name, and only when all are whole give them their own."""
     staged: list[tuple[str, str, Path, Path]] = []
     try:
-        for field, name, content in files:
+        for number, (field, name, content) in enumerate(files):
             path = _destination(name)
             try:
                 if path.exists() and not path.is_file():
                     path.write_bytes(content)
                     continue
-                temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.{field}.tmp")
+                temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.{number}.tmp")
                 staged.append((field, name, temporary, path))
                 temporary.write_bytes(content)
                 if path.exists():
