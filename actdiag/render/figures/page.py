@@ -22,6 +22,7 @@ HEADING_SIZE = 10
 _MOST_HEADING_LINES = 6
 _POINTS_AN_INCH = 72
 _LINE_SPACING = 1.3
+_PARTING = ":,/"
 _HINTING = 1.03  # letters drawn on pixels are wider than their outlines by up to so much
 
 
@@ -108,5 +109,6 @@ def fold(text: str, width: float, size: float, most: int | None = None) -> list[
 
 
 def _fitting(word: str, width: float, size: float) -> int:
-    """Return how many letters of a word fit a width, at least one."""
-    return max(1, bisect_right(range(1, len(word)), width, key=lambda letters: text_width(word[:letters], size)))
+    """Return how many letters of a word fit a width, at least one; up to a colon, a comma or a slash where there is."""
+    fits = max(1, bisect_right(range(1, len(word)), width, key=lambda letters: text_width(word[:letters], size)))
+    return 1 + max(word.rfind(mark, 0, fits) for mark in _PARTING) or fits

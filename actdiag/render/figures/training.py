@@ -66,7 +66,9 @@ def training_figures(runs: Sequence[TrainingRun]) -> Iterator[Figure]:
 
 
 @own_settings()
-def _page(heading: str, first: TrainingRun, all_losses: Sequence[_Curve], shown: Sequence[tuple[_Curve, _Curve]]) -> Figure:
+def _page(
+    heading: str, first: TrainingRun, all_losses: Sequence[_Curve], shown: Sequence[tuple[_Curve, _Curve]]
+) -> Figure:
     """Return a page.
 
     Args:

@@ -1,5 +1,6 @@
 """Pictures as files: PNG and SVG, a file a page, and PDF, all pages in one."""
 
+import gc
 import io
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +11,11 @@ from matplotlib.figure import Figure
 from actdiag.render.figures.settings import own_settings
 
 _PDF = ".pdf"
-_METADATA: dict[str, dict[str, Any]] = {".png": {"Software": None}, ".svg": {"Date": None}, _PDF: {"CreationDate": None}}
+_METADATA: dict[str, dict[str, Any]] = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None},
+    _PDF: {"CreationDate": None},
+}
 """Neither the time nor a version is written, so that the same picture has the same bytes."""
 
 
@@ -23,7 +28,12 @@ def picture_files(pages: Iterable[Figure], suffix: str) -> list[bytes]:
     """
     if suffix == _PDF:
         return [_pdf(pages)]
-    return [_bytes(page, suffix) for page in pages]
+    files = []
+    for page in pages:
+        files.append(_bytes(page, suffix))
+        del page
+        gc.collect()  # a figure and its parts hold each other
+    return files
 
 
 @own_settings()
@@ -39,4 +49,6 @@ def _pdf(pages: Iterable[Figure]) -> bytes:
     with PdfPages(buffer, metadata=_METADATA[_PDF]) as file:
         for page in pages:
             file.savefig(page)
+            del page
+            gc.collect()
     return buffer.getvalue()
