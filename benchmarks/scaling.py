@@ -78,7 +78,7 @@ def milliseconds(run: Run, rounds: int) -> tuple[float, float]:
 def draw(scaling: Scaling) -> Figure:
     """Return the picture: time against width on the left, memory against depth on the right."""
     figure = Figure(figsize=(10.0, 4.4), dpi=_DPI)
-    left, right = (figure.add_axes((start, 0.13, 0.41, 0.78)) for start in (0.075, 0.575))
+    left, right = (figure.add_axes((start, 0.13, 0.42, 0.78)) for start in (0.07, 0.57))
     _curve(left, scaling.engine, _BLUE, "o-")
     _curve(left, scaling.bare, _GREY, "s--")
     _name(left, scaling.engine, _middle(scaling.engine), "actdiag", _BLUE, "left", up=True)

@@ -7,7 +7,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 ROWS_A_PAGE, ROWS_OF_A_TITLE = 15.5, 0.75
-"""The height of a page without its heading, and of what stands over and under a block, in rows of a block."""
+"""The height of a page without its heading, and of what stands over and under a block, in rows of a block.
+
+With the longest heading a page of PNG is then no more than 3000 pixels high.
+"""
 
 RUNS_A_PAGE = 40
 

@@ -11,7 +11,7 @@ from actdiag.arrays import Doubles
 from actdiag.measure.histograms import Histogram
 from actdiag.numerals import percent
 from actdiag.render.figures.density import predicted_shares
-from actdiag.render.figures.page import fold, text_height
+from actdiag.render.figures.page import DPI, fold, text_height
 from actdiag.render.figures.parts import BLUE, ORANGE, RED
 from actdiag.report import Report
 from actdiag.view import words
@@ -60,19 +60,19 @@ def draw_bars(axes: Axes, report: Report, number: int, notes: Sequence[str], siz
         size: The size of the notes and of the ticks, in points.
     """
     histogram = report.layers[number - 1].histogram
-    inches = axes.get_window_extent().size / axes.figure.dpi
-    bars = bars_of(histogram, int(inches[0] * _BARS_AN_INCH))
+    panel = axes.get_window_extent()
+    across, down = panel.width / DPI, panel.height / DPI
+    bars = bars_of(histogram, int(across * _BARS_AN_INCH))
     axes.stairs(bars.shares, bars.edges, fill=True, color=BLUE)
     axes.set_xlim(bars.edges[0], bars.edges[-1])
     axes.tick_params(labelsize=size)
     axes.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
     axes.yaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
-    note = "\n".join(line for text in notes for line in fold(text, inches[0] - 2 * _NOTE_MARGIN, size))
-    axes.text(
-        *(1 - _NOTE_MARGIN / inches), note, transform=axes.transAxes, ha="right", va="top", fontsize=size
-    )  # fmt: skip
+    note = "\n".join(line for text in notes for line in fold(text, across - 2 * _NOTE_MARGIN, size))
+    right, top = 1 - _NOTE_MARGIN / across, 1 - _NOTE_MARGIN / down
+    axes.text(right, top, note, transform=axes.transAxes, ha="right", va="top", fontsize=size)
     if not any(histogram.counts):
-        why = "\n".join(fold(words.why_blank(histogram), inches[0], size + 1))
+        why = "\n".join(fold(words.why_blank(histogram), across, size + 1))
         axes.text(0.5, 0.25, why, transform=axes.transAxes, ha="center", va="center", color=RED, fontsize=size + 1)
         axes.set_ylim(0, 1)
         axes.set_yticks([])
@@ -83,7 +83,7 @@ def draw_bars(axes: Axes, report: Report, number: int, notes: Sequence[str], siz
         axes.plot(curve[0], curve[1], color=ORANGE, linewidth=1.6)
         highest = max(highest, curve[1].max())
     written = text_height(note.count("\n") + 1, size) + 2 * _NOTE_MARGIN
-    axes.set_ylim(0, highest / max(1 - written / inches[1], _LEAST_SHARE_OF_BARS))
+    axes.set_ylim(0, highest / max(1 - written / down, _LEAST_SHARE_OF_BARS))
     return curve is not None
 
 

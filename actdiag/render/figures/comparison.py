@@ -66,7 +66,7 @@ def _block(page: Page, top: float, reports: Sequence[Report], shown: Sequence[in
     width, _ = page.get_size_inches()
     left = MARGIN + names
     cell = (width - left - MARGIN) / len(shown)
-    for line in fold(reports[0].stack.act.name, width - 2 * MARGIN, 11, 1):
+    for line in fold(reports[0].stack.act.name, width - 2 * MARGIN, 11, 1, "bold"):
         page.write(width / 2, top, line, 11, fontweight="bold", ha="center", va="top")
     top += _TITLE + _LAYERS
     for row, report in enumerate(reports):

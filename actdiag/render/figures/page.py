@@ -14,9 +14,6 @@ from matplotlib.textpath import text_to_path
 from actdiag.render.figures.settings import own_settings
 
 DPI = 150
-MOST_INCHES = 20.0
-"""The longest side of a page: 3000 pixels."""
-
 MARGIN = 0.12
 HEADING_SIZE = 10
 _MOST_HEADING_LINES = 6
@@ -31,7 +28,7 @@ class Page(Figure):
 
     def __init__(self, width: float, height: float) -> None:
         """Make an empty page."""
-        super().__init__(figsize=(width, height), dpi=DPI, layout="none")
+        super().__init__(figsize=(width, height), dpi=DPI)
 
     @own_settings()
     def draw(self, renderer: RendererBase) -> None:
@@ -70,13 +67,14 @@ def text_height(lines: int, size: float) -> float:
 
 
 @lru_cache(maxsize=10_000)
-def text_width(text: str, size: float) -> float:
+def text_width(text: str, size: float, weight: str = "normal") -> float:
     """Return the inches that a line of text takes."""
-    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)
+    font = FontProperties(size=size, weight=weight)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(width) * _HINTING / _POINTS_AN_INCH
 
 
-def fold(text: str, width: float, size: float, most: int | None = None) -> list[str]:
+def fold(text: str, width: float, size: float, most: int | None = None, weight: str = "normal") -> list[str]:
     """Return text as lines that fit a width, divided at spaces, and inside words that are longer than a line.
 
     Args:
@@ -84,31 +82,34 @@ def fold(text: str, width: float, size: float, most: int | None = None) -> list[
         width: The width in inches.
         size: The size of the letters in points.
         most: How many lines to keep; the last of them ends in an ellipsis where more are left out.
+        weight: The weight of the letters.
     """
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
         for word in paragraph.split(" "):
             longer = f"{line} {word}" if line else word
-            if text_width(longer, size) <= width:
+            if text_width(longer, size, weight) <= width:
                 line = longer
                 continue
             lines += [line] if line else []
-            while text_width(word, size) > width:
-                fits = _fitting(word, width, size)
+            while text_width(word, size, weight) > width:
+                fits = _fitting(word, width, size, weight)
                 lines.append(word[:fits])
                 word = word[fits:]
             line = word
         lines.append(line)
     if most is not None and len(lines) > most:
         last = lines[most - 1]
-        while last and text_width(f"{last}…", size) > width:
+        while last and text_width(f"{last}…", size, weight) > width:
             last = last[:-1]
         lines = [*lines[: most - 1], f"{last}…"]
     return lines
 
 
-def _fitting(word: str, width: float, size: float) -> int:
+def _fitting(word: str, width: float, size: float, weight: str) -> int:
     """Return how many letters of a word fit a width, at least one; up to a colon, a comma or a slash where there is."""
-    fits = max(1, bisect_right(range(1, len(word)), width, key=lambda letters: text_width(word[:letters], size)))
+    fits = max(
+        1, bisect_right(range(1, len(word)), width, key=lambda letters: text_width(word[:letters], size, weight))
+    )
     return 1 + max(word.rfind(mark, 0, fits) for mark in _PARTING) or fits

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 
-_OWN = {
+_OWN: dict[Any, Any] = {
     "svg.hashsalt": "actdiag",  # the names inside an SVG file are the same each time it is written
 }
-_SETTINGS = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"} | _OWN
+_SETTINGS: dict[Any, Any] = {
+    name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"
+} | _OWN
 
 
 @contextmanager
