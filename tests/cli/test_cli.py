@@ -223,6 +223,13 @@ def test_further_pages_are_checked_before_anything_is_run(capfd, monkeypatch, ar
     refused(capfd, ["compare", *SMALL[2:], *MANY, *arguments.split()], expected)
 
 
+def test_a_name_that_the_font_lacks_is_no_warning(capfd):
+    np.save("\u6570.npy", np.ones((4, 3)))
+    succeed(capfd, "propagate", "--input", "\u6570.npy", "--depth", "2", "--png", "x.png")
+    assert Path("x.png").exists()
+    assert capfd.readouterr().err == ""
+
+
 @LINUX
 def test_a_page_that_cannot_be_written_leaves_no_page(capfd):
     Path("x.png").write_bytes(b"old")

@@ -15,7 +15,7 @@ from actdiag.activations import ACTIVATIONS, resolve
 from actdiag.initializers import resolve as initializer
 from actdiag.measure.histograms import Histogram
 from actdiag.render.figures import comparison_figures, picture_files, report_figure, signal_figure
-from actdiag.render.figures.bars import bars_of
+from actdiag.render.figures.bars import bars_of, tick_label
 from actdiag.render.figures.page import Page, fold, text_width
 from actdiag.view.paging import block_pages
 
@@ -37,6 +37,26 @@ def test_bars_keep_the_counts_and_are_as_many_as_fit(bins):
     assert counts.sum() == pytest.approx(sum(fine.counts))
     assert counts[0] == pytest.approx(sum(fine.counts[:size]))
     assert (edges[0], edges[-1]) == (0, 1)
+
+
+@pytest.mark.parametrize("power", [-300, -12, -7, 0, 5, 9, 30])
+def test_ticks_of_any_size_tell_their_power_of_ten_and_keep_apart(power):
+    counts = histogram(30)
+    edges = tuple(np.linspace(-1.7, 1.7, 31) * 10.0**power)
+    layers = [builders.layer(number, histogram=replace(counts, edges=edges)) for number in range(1, 7)]
+    report = builders.report(layers)
+    other = builders.changed(report, stack=builders.stack(6, init=initializer("xavier")))
+    for figure in (signal_figure(report), *comparison_figures([report, other])):
+        assert_apart(figure, drawn(figure))
+        for axes in figure.axes:
+            assert axes.xaxis.get_offset_text().get_text() == ""
+            labels = [float(label.get_text().replace("\N{MINUS SIGN}", "-")) for label in axes.get_xticklabels()]
+            assert labels == pytest.approx(axes.get_xticks(), rel=1e-12, abs=0)
+
+
+def test_tick_labels():
+    values = [0.0, 1.5, -0.25, 1e-7, 2.5e-12, -3e30, 150_000]
+    assert [tick_label(value) for value in values] == ["0", "1.5", "-0.25", "1e-7", "2.5e-12", "-3e30", "150000"]
 
 
 def artists(figure):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from actdiag.arrays import Doubles
 from actdiag.measure.histograms import Histogram
@@ -66,8 +66,9 @@ def draw_bars(axes: Axes, report: Report, number: int, notes: Sequence[str], siz
     axes.stairs(bars.shares, bars.edges, fill=True, color=BLUE)
     axes.set_xlim(bars.edges[0], bars.edges[-1])
     axes.tick_params(labelsize=size)
-    axes.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
-    axes.yaxis.set_major_locator(MaxNLocator(_MOST_TICKS))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(_MOST_TICKS))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: tick_label(value)))
     note = "\n".join(line for text in notes for line in fold(text, across - 2 * _NOTE_MARGIN, size))
     right, top = 1 - _NOTE_MARGIN / across, 1 - _NOTE_MARGIN / down
     axes.text(right, top, note, transform=axes.transAxes, ha="right", va="top", fontsize=size)
@@ -97,6 +98,12 @@ def entries(histogram: Histogram) -> int:
     """Return how many entries a histogram is of."""
     outside = histogram.below + histogram.above + histogram.zero + histogram.nan + histogram.inf
     return sum(histogram.counts) + outside
+
+
+def tick_label(value: float) -> str:
+    """Return the label of a tick, its power of ten included, which would otherwise stand in a corner of its own."""
+    digits, mark, power = f"{value:g}".partition("e")
+    return f"{digits}e{int(power)}" if mark else digits
 
 
 def _predicted(report: Report, number: int, bars: Bars) -> tuple[Doubles, Doubles] | None:

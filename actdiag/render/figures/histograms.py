@@ -15,10 +15,10 @@ from actdiag.view.selection import evenly_chosen
 
 _PANELS_A_ROW, _MOST_PANELS = 5, 10
 
-_CELL = (2.3, 2.15)
+_CELL = (2.35, 2.15)
 """The width and height of a panel with its title and the labels of its ticks."""
 
-_LEFT, _OVER, _UNDER = 0.5, 0.28, 0.3
+_LEFT, _OVER, _UNDER = 0.55, 0.28, 0.3
 """What the labels of the ticks take of a cell on the left and under the panel, and the title over it."""
 
 _LEAST_WIDTH = 7.0
