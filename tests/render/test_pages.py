@@ -159,15 +159,15 @@ def test_settings_of_the_process_neither_change_a_picture_nor_are_changed():
         assert dict(matplotlib.rcParams) == before
 
 
-def test_a_figure_saved_by_its_owner_has_the_ticks_of_its_page():
-    report = builders.report()
-    sizes = []
-    for settings in ({}, {"xtick.labelsize": 30, "text.usetex": True}):
+def test_a_figure_that_its_owner_draws_has_the_ticks_of_its_page():
+    looks = []
+    for settings in ({}, {"ytick.labelsize": 30, "ytick.direction": "in", "text.color": "red"}):
+        figure = report_figure(builders.with_gradient())
         with matplotlib.rc_context(settings):
-            figure = report_figure(report)
             drawn(figure)
-            sizes.append([(label.get_fontsize(), label.get_usetex()) for label in figure.axes[0].get_xticklabels()])
-    assert sizes[0] == sizes[1]
+        ticks = figure.axes[0].yaxis.majorTicks
+        looks.append([(tick.label1.get_fontsize(), tick.label1.get_color(), tick.get_tickdir()) for tick in ticks])
+    assert looks[0] == looks[1]
 
 
 RC = {
