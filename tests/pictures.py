@@ -15,15 +15,14 @@ def drawn(figure):
 
 
 def assert_apart(figure, renderer):
-    """No title, label or panel of the figure overlaps another, and all of them are on the page."""
+    """No title, label or panel of the figure overlaps another, all are on the page, and no page is too large."""
+    assert figure.get_layout_engine() is None
+    assert max(figure.bbox.size) <= 3000
     boxes = []
     for axes in figure.axes:
         if axes.axison:
             boxes.append((f"panel {axes.get_title()}", axes.get_tightbbox(renderer)))
-    for owner in [figure, *figure.subfigs]:
-        for text in (owner._suptitle, owner._supxlabel, owner._supylabel):
-            if text is not None:
-                boxes.append((text.get_text(), text.get_window_extent(renderer)))
+    boxes += [(text.get_text(), text.get_window_extent(renderer)) for text in figure.texts]
     page = figure.bbox
     for name, box in boxes:
         beyond = max(page.x0 - box.x0, box.x1 - page.x1, page.y0 - box.y0, box.y1 - page.y1)

@@ -1,9 +1,15 @@
 """actdiag activations."""
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import click
 
 from actdiag.cli import options
 from actdiag.cli.types import Registered
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @click.command(short_help="List the activations, or show one.")
@@ -27,8 +33,11 @@ def activations(act: str | None, png: str | None) -> None:
         screen.show(lambda width, plain: catalogue.activations_view(width=width, ascii_only=plain))
         return
     entry, outputs = resolve(act), files.taken_from({"png": png}, act=act)
-    if png is not None:
+
+    def figures() -> "Iterable[Figure]":
         from actdiag.render.figures import activation_figure
 
-        outputs.write(figure=lambda: activation_figure(entry))
+        return [activation_figure(entry)]
+
+    outputs.write(figures)
     screen.show(lambda width, plain: catalogue.activation_view(entry, width=width, ascii_only=plain))

@@ -22,10 +22,14 @@ def compare(act: tuple[str, ...], init: tuple[str, ...], **given: Any) -> None:
       actdiag compare --act relu,tanh,sigmoid --init std=0.01,xavier,he --png grid.png
     """
     from actdiag.api.compare import compare as of_library
+    from actdiag.api.stack import resolve_acts, resolve_inits
     from actdiag.cli import files, gate, output, screen
+    from actdiag.view.paging import block_pages
 
-    outputs, fail_on = files.taken_from(given, act=act), gate.taken_from(given)
+    acts, inits = resolve_acts(options.split_list(act)), resolve_inits(options.split_list(init))
+    pages = len(block_pages([inits] * len(acts)))
+    outputs, fail_on = files.taken_from(given, pages=pages, act=act), gate.taken_from(given)
     with screen.progress() as progress:
-        reports = of_library(options.split_list(act), options.split_list(init), progress=progress, **given)
+        reports = of_library(acts, inits, progress=progress, **given)
     with fail_on.after(reports):
         output.answer_all(reports, outputs)

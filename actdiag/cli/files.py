@@ -4,21 +4,18 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from actdiag.cli import pictures
 from actdiag.cli.reading import files_read, is_loaded
 from actdiag.errors import InvalidField
 from actdiag.process import held_signals, undone_at_end
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
-
 
 _STDOUT = "-"
 
@@ -31,11 +28,13 @@ class Outputs:
         png: Where the picture goes.
         json: Where the JSON goes; `-` is standard output.
         csv: Where the CSV goes; `-` is standard output.
+        pages: How many pages the picture has; those after the first go to files of their own, but for PDF.
     """
 
     png: str | None = None
     json: str | None = None
     csv: str | None = None
+    pages: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be written.
@@ -43,7 +42,7 @@ class Outputs:
         Raises:
             InvalidField: A suffix is unknown, a folder is missing or cannot be written to, or two files are the same.
         """
-        if self.png is not None and Path(self.png).suffix.lower() not in PICTURE_SUFFIXES:
+        if self.png is not None and pictures.suffix_of(self.png) not in pictures.SUFFIXES:
             raise InvalidField(field="png", problem=f"must end in .png, .svg or .pdf, got {self.png!r}")
         if self.json == self.csv == _STDOUT:
             raise InvalidField(field="csv", problem="must go to a file where --json goes to standard output, got '-'")
@@ -55,28 +54,32 @@ class Outputs:
                 raise InvalidField(field, f"must be another file than --{taken[real]}'s, got {name!r}")
             taken[real] = field
 
-    def files(self) -> Iterator[tuple[str, str]]:
-        """Yield (field, name) of each file, without what goes to standard output."""
-        for field, name in (("png", self.png), ("json", self.json), ("csv", self.csv)):
-            if name is not None and (field == "png" or name != _STDOUT):
-                yield field, name
-
     @property
     def on_stdout(self) -> bool:
         """Whether a file's content takes the place of the table on standard output."""
         return _STDOUT in (self.json, self.csv)
 
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Yield the option and the name of every file, each page of the picture among them."""
+        if self.png is not None:
+            yield from (("png", name) for name in pictures.page_names(self.png, self.pages))
+        for field, name in (("json", self.json), ("csv", self.csv)):
+            if name not in (None, _STDOUT):
+                yield field, name
+
     def write(
         self,
-        figure: "Callable[[], Figure] | None" = None,
+        figures: "Callable[[], Iterable[Figure]] | None" = None,
         json: Callable[[], str] | None = None,
         csv: Callable[[], str] | None = None,
     ) -> None:
         """Write the files, all of them or none, then what goes to standard output; content is made if asked for."""
         files: list[tuple[str, str, bytes]] = []
         stdout: list[str] = []
-        if self.png is not None and figure is not None:
-            files.append(("png", self.png, picture_bytes(figure(), Path(self.png).suffix.lower())))
+        if self.png is not None and figures is not None:
+            names = pictures.page_names(self.png, self.pages)
+            drawn = pictures.contents(figures, self.png)
+            files += [("png", name, content) for name, content in zip(names, drawn, strict=True)]
         for field, name, content in (("json", self.json, json), ("csv", self.csv, csv)):
             if name is None or content is None:
                 continue
@@ -89,17 +92,18 @@ class Outputs:
             sys.stdout.write(text)
 
 
-def taken_from(given: dict[str, Any], **others: Any) -> Outputs:
+def taken_from(given: dict[str, Any], pages: int = 1, **others: Any) -> Outputs:
     """Take the output options out of a command's options, and refuse those that would overwrite what is read.
 
     Args:
         given: The options of the command, by name.
-        others: Those that are not among them.
+        pages: How many pages the picture has.
+        others: Options that are not among them.
 
     Raises:
         InvalidField: An output cannot be written, or is a file that the command reads.
     """
-    outputs = Outputs(given.pop("png", None), given.pop("json", None), given.pop("csv", None))
+    outputs = Outputs(given.pop("png", None), given.pop("json", None), given.pop("csv", None), pages)
     named = [(field, name) for field, name in outputs.files() if not Path(name).is_char_device()]
     read = set(files_read({**given, **others})) if named else set()
     for field, name in named:
@@ -110,25 +114,6 @@ def taken_from(given: dict[str, Any], **others: Any) -> Outputs:
 
 def _is_read(field: str, name: str) -> InvalidField:
     return InvalidField(field, f"must be another file than those that are read, got {name!r}")
-
-
-def picture_bytes(figure: "Figure", suffix: str) -> bytes:
-    """Return a figure as a file of that suffix, the same bytes for the same figure."""
-    import matplotlib
-
-    figure.draw_without_rendering()  # lays the panels out
-    figure.set_layout_engine("none")
-    # The solver behind the layout sums in an order that memory addresses set, which the last digits show.
-    for part in figure.subfigs:
-        part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
-    for axes in figure.axes:
-        left, bottom, width, height = (round(float(bound), 6) for bound in axes.get_position().bounds)
-        axes.set_position((left, bottom, width, height))
-    buffer = io.BytesIO()
-    metadata = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[suffix]
-    with matplotlib.rc_context({"svg.hashsalt": "actdiag"}):
-        figure.savefig(buffer, format=suffix[1:], metadata=metadata)
-    return buffer.getvalue()
 
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:
@@ -186,13 +171,13 @@ def _write_files(files: Sequence[tuple[str, str, bytes]]) -> None:
 
     try:
         with undone_at_end(remove):
-            for field, name, content in files:
+            for number, (field, name, content) in enumerate(files):
                 path = _destination(name)
                 try:
                     if path.exists() and not path.is_file():
                         path.write_bytes(content)
                         continue
-                    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.{field}.tmp")
+                    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.{number}.tmp")
                     staged.append((field, name, temporary, path))
                     temporary.write_bytes(content)
                     if path.exists():

@@ -99,7 +99,9 @@ judge_option = _option(
 )
 fix_option = _option("--fix", "Find the smallest change that makes the stack healthy, and run it.", is_flag=True)
 layers_option = _option("--layers", "Layers in the table.  [default: up to 20, evenly spaced]", metavar="all|1-10,50")
-png_option = _option("--png", "Write a figure: PNG, SVG or PDF by suffix.", metavar="FILE")
+png_option = _option(
+    "--png", "Write a figure: PNG, SVG or PDF by suffix; further pages go to FILE-2.png, FILE-3.png.", metavar="FILE"
+)
 
 
 def outputs_option(row: str) -> Decorator[Any]:

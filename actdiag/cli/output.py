@@ -1,6 +1,6 @@
 """Answers of commands: files, and a table on standard output unless a file takes its place."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actdiag.cli import screen
@@ -36,7 +36,7 @@ def answer(report: Report, outputs: Outputs, layers: Sequence[int] | None, extra
 
         return as_json(report.to_dict() | {extra.key: extra.document for extra in extras})
 
-    outputs.write(report.figure, document, lambda: csv_text(report.rows()))
+    outputs.write(lambda: [report.figure()], document, lambda: csv_text(report.rows()))
     if not outputs.on_stdout:
         from actdiag.render.terminal.summary import report_view
 
@@ -48,10 +48,10 @@ def answer(report: Report, outputs: Outputs, layers: Sequence[int] | None, extra
 def answer_all(reports: Sequence[Report], outputs: Outputs) -> None:
     """Give the answer of several reports: their files, and their matrix unless standard output is taken."""
 
-    def figure() -> "Figure":
-        from actdiag.render.figures import comparison_figure
+    def figures() -> "Iterable[Figure]":
+        from actdiag.render.figures import comparison_figures
 
-        return comparison_figure(reports)
+        return comparison_figures(reports)
 
     def rows() -> str:
         names = [{"act": report.stack.act.name, "init": report.stack.init.name} for report in reports]
@@ -63,7 +63,7 @@ def answer_all(reports: Sequence[Report], outputs: Outputs) -> None:
 
         return as_json(reports_to_dict(reports))
 
-    outputs.write(figure, document, rows)
+    outputs.write(figures, document, rows)
     if not outputs.on_stdout:
         from actdiag.render.terminal.comparison import comparison_view
 
@@ -76,12 +76,12 @@ def answer_training(runs: "Sequence[TrainingRun]", outputs: Outputs) -> None:
     from actdiag.documents.rows import training_rows
     from actdiag.documents.training import training_to_dict
 
-    def figure() -> "Figure":
-        from actdiag.render.figures import training_figure
+    def figures() -> "Iterable[Figure]":
+        from actdiag.render.figures import training_figures
 
-        return training_figure(runs)
+        return training_figures(runs)
 
-    outputs.write(figure, lambda: as_json(training_to_dict(runs)), lambda: csv_text(training_rows(runs)))
+    outputs.write(figures, lambda: as_json(training_to_dict(runs)), lambda: csv_text(training_rows(runs)))
     if not outputs.on_stdout:
         from actdiag.render.terminal.training import training_view
 

@@ -25,12 +25,16 @@ def train(
       actdiag train --act sigmoid,relu,elu --init auto --data digits --lr auto
       actdiag train --data mnist.npz --init he --optimizer adam --lr 0.001,0.0001 --watch
     """
+    from actdiag.api.stack import resolve_acts, resolve_inits
     from actdiag.api.train import train as of_library
     from actdiag.cli import files, output, screen
+    from actdiag.view.paging import run_pages
 
-    outputs = files.taken_from(given, act=act)
-    asked: dict[str, Any] = {"act": options.split_list(act), "init": options.split_list(init), **given}
-    asked["lr"] = [rate for rates in lr for rate in rates]
+    acts, inits = resolve_acts(options.split_list(act)), resolve_inits(options.split_list(init))
+    rates = list(dict.fromkeys(rate for some in lr for rate in some))
+    pages = len(run_pages(range(len(acts) * len(inits) * len(rates))))
+    outputs = files.taken_from(given, pages=pages, act=act)
+    asked: dict[str, Any] = {"act": acts, "init": inits, "lr": rates, **given}
     if watch:
         from actdiag.cli.watching import watching
 

@@ -196,6 +196,50 @@ def test_files_repeat_byte_for_byte(capsys, command, suffix):
     )
 
 
+MANY = ["--act", "relu,tanh,RELU,gelu", "--init", "he,xavier,lecun,std=0.1,std=0.2,std=0.3"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "files"), [(".png", ["x-2.png", "x.png"]), (".svg", ["x-2.svg", "x.svg"]), (".pdf", ["x.pdf"])]
+)
+def test_further_stacks_are_on_further_pages(capsys, suffix, files):
+    assert "verdict" in succeed(capsys, "compare", *SMALL, *MANY, "--no-theory", "--png", f"x{suffix}")
+    assert sorted(path.name for path in Path().iterdir()) == files
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--png taken.png", "--png must be a file in a folder that can be written to, got the folder 'taken-2.png'"),
+        ("--png x.png --json x-2.png", "--json must be another file than --png's, got 'x-2.png'"),
+        ("--png good.png --input good-2.png.npy", "--png must be another file than those that are read"),
+    ],
+)
+def test_further_pages_are_checked_before_anything_is_run(capfd, monkeypatch, arguments, expected):
+    Path("taken-2.png").mkdir()
+    np.save("good-2.png.npy", np.ones((4, 3)))
+    Path("good-2.png").symlink_to("good-2.png.npy")
+    monkeypatch.setattr("actdiag.api.compare.runner", lambda *_: pytest.fail("it ran"))
+    refused(capfd, ["compare", *SMALL[2:], *MANY, *arguments.split()], expected)
+
+
+def test_a_name_that_the_font_lacks_is_no_warning(capfd):
+    np.save("\u6570.npy", np.ones((4, 3)))
+    succeed(capfd, "propagate", "--input", "\u6570.npy", "--depth", "2", "--png", "x.png")
+    assert Path("x.png").exists()
+    assert capfd.readouterr().err == ""
+
+
+@LINUX
+def test_a_page_that_cannot_be_written_leaves_no_page(capfd):
+    Path("x.png").write_bytes(b"old")
+    Path("x-2.png").symlink_to("/dev/full")
+    assert run(["compare", *SMALL, *MANY, "--no-theory", "--png", "x.png"]) == 2
+    assert capfd.readouterr().err.startswith("Error: --png must be a file that can be written, got 'x-2.png'")
+    assert Path("x.png").read_bytes() == b"old"
+    assert sorted(path.name for path in Path().iterdir()) == ["x-2.png", "x.png"]
+
+
 def test_layers_option(capsys):
     text = succeed(capsys, "propagate", *SMALL, "--depth", 60, "--layers", "1-3,50")
     rows = [line.split()[0] for line in text.splitlines() if line[:5].strip().isdigit()]

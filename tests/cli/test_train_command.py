@@ -469,10 +469,13 @@ def test_outputs_are_checked_before_anything_is_read(capfd):
     refused(capfd, ["train", "--data", "missing.npz", "--png", "loss.bmp"], "--png must end in")
 
 
-def test_pictures_of_too_many_runs_are_refused(capfd, files):
-    rates = ",".join(str(0.001 * number) for number in range(1, 42))
+def test_pictures_of_many_runs_have_pages(capfd, files):
+    rates = ",".join(str(0.001 * number) for number in (*range(1, 42), 1))
     given = ["train", "--data", "tiny.npz", "--init", "he", "--lr", rates, "--iterations", "1", "--batch", "5"]
-    refused(capfd, [*given, "--width", "2", "--png", "x.png"], "--png must be left out for more than 40 runs, got 41")
+    Path("y-2.png").mkdir()
+    refused(capfd, [*given, "--width", "2", "--png", "y.png"], "got the folder 'y-2.png'")
+    succeed(capfd, *given, "--width", "2", "--png", "x.png")
+    assert sorted(path.name for path in Path().glob("x*.png")) == ["x-2.png", "x.png"]
 
 
 # Watching

@@ -22,9 +22,9 @@ def folder(tmp_path, monkeypatch):
     pytest.importorskip("autograd")
     name = f"mine_{tmp_path.name}"  # modules are loaded once a process
     Path("package").mkdir()
-    Path("helper_of_mine.py").write_text("", encoding="utf-8")
+    Path(f"helps_{name}.py").write_text("", encoding="utf-8")
     Path(f"{name}.py").write_text(
-        "import autograd.numpy as np\nimport helper_of_mine\n\ndef f(x):\n    return np.tanh(x)\n", encoding="utf-8"
+        f"import autograd.numpy as np\nimport helps_{name}\n\ndef f(x):\n    return np.tanh(x)\n", encoding="utf-8"
     )
     np.save("x.npy", np.ones((4, 4)))
     np.savez("data.npz", x_train=np.eye(8), y_train=np.arange(8) % 2)
@@ -65,7 +65,7 @@ def test_outputs_spare_the_users_module(capfd, folder, command):
 
 
 def test_outputs_spare_what_the_users_module_loads(capfd, folder):
-    result = held(capfd, ["propagate", *SMALL, "--act", f"{folder}:f", "--csv", "helper_of_mine.py"])
+    result = held(capfd, ["propagate", *SMALL, "--act", f"{folder}:f", "--csv", f"helps_{folder}.py"])
     assert "--csv must be another file than those that are read" in result.err
 
 

@@ -8,10 +8,10 @@ import pytest
 import training_runs
 from pictures import assert_apart, drawn
 
-from actdiag.cli.files import picture_bytes
-from actdiag.errors import InvalidField
 from actdiag.experiments.train import Recipe
-from actdiag.render.figures.training import MOST_RUNS, spread, training_figure
+from actdiag.render.figures import picture_files
+from actdiag.render.figures.training import spread, training_figures
+from actdiag.view.paging import RUNS_A_PAGE
 
 
 def many(count):
@@ -30,6 +30,11 @@ def many(count):
 def exploding():
     exploded = training_runs.run(loss=training_runs.falling(1e9, 50, 2.4))
     return [exploded, training_runs.run(init="xavier"), training_runs.diverged(loss=(None,), accuracy=(0.0,))]
+
+
+def training_figure(runs):
+    (figure,) = training_figures(runs)
+    return figure
 
 
 SETS = {
@@ -191,11 +196,22 @@ def test_spread():
     assert spread([], 0.1) == []
 
 
-def test_too_many_runs_are_refused():
-    with pytest.raises(InvalidField, match="png must be left out for more than 40 runs, got 41"):
-        training_figure([training_runs.run()] * (MOST_RUNS + 1))
+def test_further_runs_are_on_further_pages():
+    runs = [
+        training_runs.run(loss=training_runs.falling(0.05 * number, 20), learning_rate=float(number))
+        for number in range(1, 102)
+    ]
+    pages = list(training_figures(runs))
+    assert [len(labels(page.axes[0])) for page in pages] == [34, 34, 33]
+    assert max(34, 33) <= RUNS_A_PAGE
+    shown = [text.get_text() for page in pages for text in labels(page.axes[0])]
+    assert len(set(shown)) == 101
+    assert len({(page.axes[0].get_ylim(), page.axes[0].get_yscale()) for page in pages}) == 1
+    assert [page.get_suptitle().splitlines()[-1] for page in pages] == [f"page {one} of 3" for one in (1, 2, 3)]
+    for page in pages:
+        assert_apart(page, drawn(page))
 
 
 def test_files_repeat_byte_for_byte():
-    first, second = (picture_bytes(training_figure(training_runs.several()), ".png") for _ in range(2))
+    first, second = (picture_files(training_figures(training_runs.several()), ".png") for _ in range(2))
     assert first == second

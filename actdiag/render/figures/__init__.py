@@ -2,18 +2,21 @@
 
 from matplotlib.figure import Figure
 
+from actdiag.render.figures.comparison import comparison_figures
 from actdiag.render.figures.curves import activation_figure, gradient_figure
-from actdiag.render.figures.histograms import comparison_figure, signal_figure
-from actdiag.render.figures.training import training_figure
+from actdiag.render.figures.histograms import signal_figure
+from actdiag.render.figures.training import training_figures
+from actdiag.render.figures.writing import picture_files
 from actdiag.report import Report
 
 __all__ = [
     "activation_figure",
-    "comparison_figure",
+    "comparison_figures",
     "gradient_figure",
+    "picture_files",
     "report_figure",
     "signal_figure",
-    "training_figure",
+    "training_figures",
 ]
 
 

@@ -1,14 +1,18 @@
 """Curves: of rms and norms against depth, and of an activation."""
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array, Doubles
-from actdiag.render.figures.parts import BLUE, DPI, GREEN, GREY, ORANGE, RED, title
+from actdiag.render.figures.page import MARGIN, Page, fold, heading_height, heading_lines, text_height
+from actdiag.render.figures.parts import BLUE, GREEN, GREY, ORANGE, RED, title
+from actdiag.render.figures.settings import own_settings
 from actdiag.report import Report
 from actdiag.view import words
 
@@ -16,34 +20,77 @@ _MOST_MARKERS = 40
 _REACH = 5.0
 _LARGEST_SPREAD = 50.0
 
+_LEFT, _UNDER = 0.9, 0.55
+"""What the labels of the axes take on the left of a panel and under it, in inches."""
 
+_DEPTH_PANEL, _DEPTH_LEGEND = (6.4, 3.9), 2.6
+_ACT_PANEL, _ACT_LEGEND = (5.2, 3.6), 1.7
+
+_SMALL = 8
+"""The size of the letters of what is said under a panel, in points."""
+
+
+class _Curve(NamedTuple):
+    """A statistic against depth, measured: its label, name and style, at which layers it is, and what is drawn of it.
+
+    A log axis has no place for zero, so that what is drawn there is NaN.
+    """
+
+    label: str
+    name: str
+    style: dict[str, Any]
+    layers: Array
+    drawn: Doubles
+
+
+@own_settings()
 def gradient_figure(report: Report) -> Figure:
     """Return rms dL/dz, the norm of dL/dW and the rms of the activations against depth, on a log axis."""
-    figure = Figure(figsize=(8.0, 5.0), dpi=DPI, layout="constrained")
-    title(figure, report)
-    axes = figure.subplots()
-    depth = np.array([stats.layer for stats in report.layers])
-    curves = (
+    curves = _measured(report)
+    missing = [(curve.label, int(np.isnan(curve.drawn).sum()), len(curve.drawn)) for curve in curves]
+    unseen = "; ".join(f"{label} at {count} of {layers} layers" for label, count, layers in missing if count)
+    note = f"zero or not finite, so not drawn:\n{unseen}" if unseen else ""
+    page, axes = _beside_a_legend(title(report), _DEPTH_PANEL, _DEPTH_LEGEND, note)
+    for curve in curves:
+        axes.plot(curve.layers, curve.drawn, **curve.style, label=curve.label, markersize=5, linewidth=1.8)
+        if report.repeats is not None:
+            sds = [words.value_at(report.repeats.sd[layer - 1], curve.name) for layer in curve.layers]
+            spread = _fold(curve.drawn, sds)
+            ends = curve.drawn / spread, curve.drawn * spread
+            axes.vlines(curve.layers, *ends, color=curve.style["color"], linewidth=1.2)
+    _predictions(axes, report)
+    key = [f"vertical: 1 sd of {report.repeats.n} runs"] if report.repeats is not None else []
+    key += ["bands: 2 sd predicted"] if report.layer_theory else []
+    axes.set_yscale("log")
+    axes.set_xlabel("layer")
+    axes.set_ylabel("magnitude (log scale)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlim(0.5, len(report.layers) + 0.5)
+    axes.grid(True, which="major", alpha=0.3)
+    _legend(axes, "\n".join(key))
+    return page
+
+
+def _measured(report: Report) -> list[_Curve]:
+    """Return the measured curves."""
+    curves = []
+    for label, name, colour, marker, line in (
         ("rms of dL/dz", "gradient.rms", BLUE, "o", "-"),
         ("norm of dL/dW", "weight_gradient.norm", ORANGE, "s", "--"),
         ("rms of activations", "rms", GREEN, "^", ":"),
-    )
-    hidden: list[str] = []
-    for label, name, colour, marker, line in curves:
+    ):
         holder = name.rpartition(".")[0]  # an op without weights has no dL/dW
-        has = np.array([not holder or words.value_at(stats, holder) is not None for stats in report.layers])
-        at = depth[has]
-        # A log axis has no place for zero; what is left out is said under the picture.
-        drawn = _drawable([words.value_at(stats, name) for stats in report.layers])[has]
-        missing = int(np.isnan(drawn).sum())
-        hidden += [f"{label} at {missing} of {len(at)} layers"] if missing else []
-        marker = marker if len(depth) <= _MOST_MARKERS else ""
-        axes.plot(at, drawn, color=colour, marker=marker, linestyle=line, label=label, markersize=5, linewidth=1.8)
-        if report.repeats is not None:
-            spread = _fold(drawn, [words.value_at(report.repeats.sd[place], name) for place in np.flatnonzero(has)])
-            axes.vlines(at, drawn / spread, drawn * spread, color=colour, linewidth=1.2)
-    key = [f"vertical: 1 sd of {report.repeats.n} runs"] if report.repeats is not None else []
-    key += ["bands: 2 sd predicted"] if report.layer_theory else []
+        has = [stats for stats in report.layers if not holder or words.value_at(stats, holder) is not None]
+        marker = marker if len(report.layers) <= _MOST_MARKERS else ""
+        style = {"color": colour, "marker": marker, "linestyle": line}
+        layers = np.array([stats.layer for stats in has], dtype=int)
+        curves.append(_Curve(label, name, style, layers, _drawable([words.value_at(stats, name) for stats in has])))
+    return curves
+
+
+def _predictions(axes: Axes, report: Report) -> None:
+    """Draw what theory predicts, each with a band of 2 sd."""
+    depth = np.array([stats.layer for stats in report.layers])
     for label, name, colour, dashes in (
         ("rms of dL/dz", "gradient.rms", BLUE, (1, 1.5)),
         ("rms of activations", "rms", GREEN, (5, 1, 1, 1)),
@@ -55,16 +102,34 @@ def gradient_figure(report: Report) -> Figure:
             # Over the measured curve, for where theory is right they are one.
             axes.plot(depth, values, color="black", dashes=dashes, linewidth=1.2, label=f"{label}, predicted", zorder=3)
             axes.fill_between(depth, values / band, values * band, color=colour, alpha=0.18, linewidth=0)
-    axes.set_yscale("log")
-    axes.set_xlabel("layer")
-    if hidden:
-        figure.supxlabel("zero or not finite, so not drawn:\n" + "; ".join(hidden), fontsize=8)
-    axes.set_ylabel("magnitude (log scale)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set_xlim(depth[0] - 0.5, depth[-1] + 0.5)
-    axes.grid(True, which="major", alpha=0.3)
-    axes.legend(loc="best", fontsize=9, title="; ".join(key) or None, title_fontsize=8)
-    return figure
+
+
+def _beside_a_legend(heading: str, panel: tuple[float, float], legend: float, note: str = "") -> tuple[Page, Axes]:
+    """Return a page with one panel, room for a legend on its right, and a note under it.
+
+    Args:
+        heading: What stands over the panel.
+        panel: The width and height of the panel, in inches.
+        legend: The width of the legend.
+        note: What stands under the panel; empty for nothing.
+    """
+    width = _LEFT + panel[0] + legend + MARGIN
+    lines, notes = heading_lines(heading, width), fold(note, width - 2 * MARGIN, _SMALL) if note else []
+    top, bottom = heading_height(lines), text_height(len(notes), _SMALL) + MARGIN
+    page = Page(width, top + panel[1] + _UNDER + bottom)
+    page.head(lines)
+    if notes:
+        _, height = page.get_size_inches()
+        page.supxlabel("\n".join(notes), y=MARGIN / 2 / height, va="bottom", fontsize=_SMALL)
+    return page, page.panel(_LEFT, top, *panel)
+
+
+def _legend(axes: Axes, key: str = "") -> None:
+    """Write the names of the curves on the right of a panel, under the key to what has no name."""
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, frameon=False, fontsize=9, title=key or None,
+        title_fontsize=_SMALL, alignment="left",
+    )  # fmt: skip
 
 
 def _drawable(values: Sequence[float | None]) -> Doubles:
@@ -79,10 +144,10 @@ def _fold(values: Doubles, spreads: Sequence[float | None]) -> Doubles:
     return fold
 
 
+@own_settings()
 def activation_figure(act: Activation) -> Figure:
     """Return f and f' over [-5, 5]; of a structured activation, a unit's output with its other pre-activations held."""
-    figure = Figure(figsize=(7.0, 4.6), dpi=DPI, layout="constrained")
-    axes = figure.subplots()
+    page, axes = _beside_a_legend(f"{act.name}: f(x) = {act.formula}", _ACT_PANEL, _ACT_LEGEND)
     x = np.linspace(-_REACH, _REACH, 2001)
     if act.derivative is not None:
         axes.plot(x, _broken(act.value(x), x, act.kinks), color=BLUE, linewidth=2, label="f(x)")
@@ -102,9 +167,8 @@ def activation_figure(act: Activation) -> Figure:
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.grid(True, alpha=0.3)
-    axes.legend(loc="best")
-    axes.set_title(f"{act.name}: f(x) = {act.formula}", fontsize=10, wrap=True)
-    return figure
+    _legend(axes)
+    return page
 
 
 def _broken(curve: Array, x: Array, kinks: Sequence[float]) -> Array:

@@ -1,5 +1,6 @@
 """The density of activations that theory predicts: of f(z) with z normal."""
 
+from collections.abc import Sequence
 from math import isfinite, sqrt
 
 import numpy as np
@@ -10,21 +11,22 @@ from actdiag.formats import FORMATS
 from actdiag.theory.types import PreActivationEstimates
 
 _REACH, _PIECES = 8.0, 2000
-_POINTS_A_BIN, _MOST_POINTS = 8, 400
+_POINTS_A_BAR, _MOST_POINTS = 8, 400
 
 
 def predicted_shares(
-    act: Activation, z: PreActivationEstimates, edges: tuple[float, ...]
+    act: Activation, z: PreActivationEstimates, edges: Sequence[float], bins_a_bar: int = 1
 ) -> tuple[Doubles, Doubles] | None:
-    """Return points over the range of a histogram, and the share of entries in a bin around each.
+    """Return points over the range of a histogram, and the share of entries in a bar around each.
 
-    A share is P(f(z) within half a bin of the point), z ~ N(mean, rms^2 - mean^2), exact zeros left out: at the middle
-    of a bin it is what theory predicts for the bin's bar. None where theory says nothing of z.
+    A share is P(f(z) within half a bar of the point), z ~ N(mean, rms^2 - mean^2), exact zeros left out: at the middle
+    of a bar it is what theory predicts for the bar. None where theory says nothing of z.
 
     Args:
         act: An elementwise activation.
         z: What is predicted of the pre-activations.
         edges: The edges of equal bins.
+        bins_a_bar: How many neighbouring bins a bar holds.
     """
     if act.derivative is None or z.rms is None or not act.can_run:
         return None
@@ -43,8 +45,10 @@ def predicted_shares(
     low, high = np.minimum(before, after)[counted], np.maximum(before, after)[counted]
     weights = weights[counted]
     bins = len(edges) - 1
-    half = (edges[-1] - edges[0]) / bins / 2
-    points = np.linspace(edges[0] + half, edges[-1] - half, min(_POINTS_A_BIN * (bins - 1) + 1, _MOST_POINTS))
+    half = (edges[-1] - edges[0]) / bins * bins_a_bar / 2
+    points = np.linspace(
+        edges[0] + half, edges[-1] - half, min(_POINTS_A_BAR * (bins // bins_a_bar - 1) + 1, _MOST_POINTS)
+    )
     nudge = 1e-9 * half  # what sits on an edge of the window is in it
     starts, ends = points - half - nudge, points + half + nudge
     # Between two neighbouring x the entries are spread evenly from f to f; where f is flat they are all at one place.

@@ -1,7 +1,5 @@
 """What pictures share: colours and the heading."""
 
-from matplotlib.figure import Figure
-
 from actdiag.report import Report
 from actdiag.view.summary import heading
 from actdiag.view.words import outlook
@@ -10,12 +8,10 @@ from actdiag.view.words import outlook
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
 VERDICT_COLOURS = {"healthy": GREEN, "at-risk": ORANGE, "untrainable": RED, "unknown": GREY}
 
-DPI = 150
 
-
-def title(figure: Figure, report: Report) -> None:
-    """Write the stack and its verdict over a picture."""
+def title(report: Report) -> str:
+    """Return what stands over a picture: the stack and its verdict."""
     rules = ", ".join(rule.replace("_", " ") for rule in report.verdict.decided_by)
     verdict = f"{report.verdict.severity} ({outlook(report.verdict)})" + (f": {rules}" if rules else "")
     name, setting, *_ = heading(report)
-    figure.suptitle(f"{name}\n{setting}\nverdict: {verdict}", fontsize=10, wrap=True)
+    return f"{name}\n{setting}\nverdict: {verdict}"

@@ -1,6 +1,6 @@
 """Training runs: loss and accuracy against iteration, every run in one picture, its name where its curve ends."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil, log, log10
 from typing import Any, NamedTuple
 
@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from actdiag import numerals
-from actdiag.errors import InvalidField
 from actdiag.experiments.train import TrainingRun
-from actdiag.render.figures.parts import BLUE, DPI, GREEN, GREY, ORANGE, RED
+from actdiag.render.figures.page import MARGIN, Page, heading_height, heading_lines, text_width
+from actdiag.render.figures.parts import BLUE, GREEN, GREY, ORANGE, RED
+from actdiag.render.figures.settings import own_settings
 from actdiag.view import training as words_of
-
-MOST_RUNS = 40
+from actdiag.view.paging import run_pages
 
 # The rest of Okabe & Ito's palette, but for its yellow, which is lost on white.
 _COLOURS = (BLUE, RED, GREEN, "black", ORANGE, "#CC79A7", "#56B4E9")
@@ -22,7 +22,13 @@ _LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _MARKS_A_CURVE = 8
 
-_WIDTH, _HEIGHTS, _LINE_OF_TEXT = 10.0, (4.2, 2.6), 0.19
+_HEIGHTS, _LINE_OF_TEXT = (4.2, 2.6), 0.19
+_PANEL, _LEFT, _BETWEEN, _UNDER = 6.2, 0.85, 0.2, 0.6
+"""The width of a panel, and what is free on the left of it, between the two and under the lower one, in inches."""
+
+_NAMES_FROM, _NAME_SIZE = 1.085, 9
+"""Where the names of the runs begin, in widths of a panel, and their size in points."""
+
 _MOST_POINTS = 2000
 _SMOOTHED_SHARE = 0.025
 
@@ -45,38 +51,68 @@ class _Curve(NamedTuple):
     label: str
 
 
-def training_figure(runs: Sequence[TrainingRun]) -> Figure:
-    """Return the loss and, under it, the accuracy of every run: raw values light, their moving mean strong.
+def training_figures(runs: Sequence[TrainingRun]) -> Iterator[Figure]:
+    """Yield the pages of the loss and, under it, the accuracy of every run: raw values light, their mean strong.
 
-    Raises:
-        InvalidField: There are more runs than a picture can hold.
+    A page is made when it is asked for. `run_pages` says what is on each; all pages have the same axes, and a run's
+    style is its own among all runs.
     """
-    if len(runs) > MOST_RUNS:
-        raise InvalidField(field="png", problem=f"must be left out for more than {MOST_RUNS} runs, got {len(runs)}")
-    heights = [max(height, _LINE_OF_TEXT * (len(runs) + 1)) for height in _HEIGHTS]
-    figure = Figure(figsize=(_WIDTH, sum(heights) + 1.6), dpi=DPI, layout="constrained")
-    figure.suptitle("\n".join(filter(None, (*words_of.heading(runs), words_of.tried(runs)))), fontsize=10, wrap=True)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=heights)
-    styles, names, classes = _styles(runs), words_of.names(runs), runs[0].data.classes
+    heading = "\n".join(filter(None, (*words_of.heading(runs), words_of.tried(runs))))
+    losses, accuracies = _curves(runs)
+    pages = run_pages(list(zip(losses, accuracies, strict=True)))
+    for number, shown in enumerate(pages, start=1):
+        told = heading + (f"\npage {number} of {len(pages)}" if len(pages) > 1 else "")
+        yield _page(told, runs[0], losses, shown)
+
+
+@own_settings()
+def _page(
+    heading: str, first: TrainingRun, all_losses: Sequence[_Curve], shown: Sequence[tuple[_Curve, _Curve]]
+) -> Figure:
+    """Return a page.
+
+    Args:
+        heading: What stands over it.
+        first: A run, for what all have in common.
+        all_losses: The losses of the runs of all pages, which set the axis.
+        shown: The loss and the accuracy of each run of this page.
+    """
+    labels = max(text_width(curve.label, _NAME_SIZE) for curves in shown for curve in curves)
+    width = _LEFT + _PANEL * _NAMES_FROM + labels + MARGIN
+    lines = heading_lines(heading, width)
+    top = heading_height(lines)
+    heights = [max(height, _LINE_OF_TEXT * (len(shown) + 1)) for height in _HEIGHTS]
+    page = Page(width, top + sum(heights) + _BETWEEN + _UNDER)
+    page.head(lines)
+    upper = page.panel(_LEFT, top, _PANEL, heights[0])
+    lower = page.panel(_LEFT, top + heights[0] + _BETWEEN, _PANEL, heights[1])
+    classes = first.data.classes
+    height = _loss_axis(upper, all_losses, log(classes))
+    _draw(upper, [loss for loss, _ in shown], height, heights[0])
+    _guess(upper, log(classes), f"a guess: ln {classes} = {numerals.number(log(classes))}")
+    lower.set_ylim(0, 1.02)
+    lower.set_ylabel("accuracy of the batch")
+    lower.yaxis.set_major_formatter(PercentFormatter(1.0))
+    _draw(lower, [accuracy for _, accuracy in shown], lambda accuracy: accuracy / 1.02, heights[1])
+    _guess(lower, 1 / classes, f"a guess: {numerals.percent(1 / classes)}", below=True)
+    for axes in (upper, lower):
+        axes.set_xlim(0, first.recipe.iterations)
+    upper.tick_params(labelbottom=False)
+    lower.set_xlabel("iteration")
+    return page
+
+
+def _curves(runs: Sequence[TrainingRun]) -> tuple[list[_Curve], list[_Curve]]:
+    """Return the curves of the losses and of the accuracies of all runs."""
     losses, accuracies = [], []
-    for run, style, name in zip(runs, styles, names, strict=True):
+    for run, style, name in zip(runs, _styles(runs), words_of.names(runs), strict=True):
         known = [loss for loss in run.loss if loss is not None]
         end = numerals.number(run.final_loss) if run.diverged_at is None else words_of.outcome(run)
         losses.append(_curve(run, known, style, f"{name}  {end}"))
         test = "" if run.test_loss is None else f", test {numerals.percent(run.test_accuracy)}"
         told = f"{name}  {numerals.percent(run.final_accuracy)}{test}" if run.diverged_at is None else f"{name}  {end}"
         accuracies.append(_curve(run, run.accuracy[: len(known)], style, told))
-    height = _loss_axis(upper, losses, log(classes))
-    _draw(upper, losses, height, heights[0])
-    _guess(upper, log(classes), f"a guess: ln {classes} = {numerals.number(log(classes))}")
-    lower.set_ylim(0, 1.02)
-    lower.set_ylabel("accuracy of the batch")
-    lower.yaxis.set_major_formatter(PercentFormatter(1.0))
-    _draw(lower, accuracies, lambda accuracy: accuracy / 1.02, heights[1])
-    _guess(lower, 1 / classes, f"a guess: {numerals.percent(1 / classes)}", below=True)
-    lower.set_xlim(0, runs[0].recipe.iterations)
-    lower.set_xlabel("iteration")
-    return figure
+    return losses, accuracies
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
@@ -163,7 +199,7 @@ def _draw(axes: Axes, curves: Sequence[_Curve], height: Callable[[float], float]
         elif curve.x:
             axes.plot(curve.x[-1], curve.smooth[-1], "x", color=colour, markersize=10, markeredgewidth=2.5)
         axes.plot([1.025, 1.05, 1.075], [place] * 3, **strong, markevery=[1], **beside)
-        axes.text(1.085, place, curve.label, fontsize=9, va="center", **beside)
+        axes.text(_NAMES_FROM, place, curve.label, fontsize=_NAME_SIZE, va="center", parse_math=False, **beside)
 
 
 def _guess(axes: Axes, value: float, label: str, below: bool = False) -> None:

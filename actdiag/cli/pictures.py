@@ -1,0 +1,66 @@
+"""Pictures of answers: the names of their files, and their content, untouched by the user's matplotlib settings."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+_PAGED = ".pdf"
+"""The suffix of files that hold all pages."""
+
+
+def suffix_of(name: str) -> str:
+    """Return the suffix of a file's name, in small letters."""
+    return Path(name).suffix.lower()
+
+
+def page_names(name: str, pages: int) -> list[str]:
+    """Return the files that so many pages go to: `x.png`, `x-2.png`, `x-3.png`, or one `x.pdf`."""
+    if suffix_of(name) == _PAGED:
+        return [name]
+    path = Path(name)
+    return [name, *(str(path.with_name(f"{path.stem}-{page}{path.suffix}")) for page in range(2, pages + 1))]
+
+
+def contents(pages: "Callable[[], Iterable[Figure]]", name: str) -> list[bytes]:
+    """Return what goes into each file of a picture.
+
+    Args:
+        pages: Makes the pages.
+        name: The first file.
+    """
+    _import_matplotlib()
+    from actdiag.render.figures import picture_files
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks has boxes
+        return picture_files(pages(), suffix_of(name))
+
+
+def _import_matplotlib() -> None:
+    """Import matplotlib without its settings: a matplotlibrc or an MPLBACKEND that it cannot use would stop it.
+
+    It reads a matplotlibrc in the working folder before all others, so an empty one there stands for all. This is for
+    a process of our own; the library leaves the settings of the process that it is in alone.
+    """
+    if "matplotlib" in sys.modules:
+        return
+    logging.getLogger("matplotlib").addHandler(logging.NullHandler())  # it tells standard error of its caches
+    os.environ.pop("MPLBACKEND", None)
+    here = Path.cwd()
+    with TemporaryDirectory() as folder:
+        Path(folder, "matplotlibrc").touch()
+        os.chdir(folder)
+        try:
+            import matplotlib  # noqa: F401
+        finally:
+            os.chdir(here)
