@@ -43,6 +43,8 @@ def reading(field: str, path: str, accepted: str) -> Iterator[None]:
         yield
     except InvalidField:
         raise
+    except MemoryError:
+        raise InvalidField(field, f"{accepted}, got {path!r}: it does not fit in memory") from None
     except FileNotFoundError:
         raise InvalidField(field, f"{accepted}, got {path!r}, which does not exist") from None
     except OSError as error:

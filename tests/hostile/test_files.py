@@ -148,3 +148,14 @@ def test_the_reports_of_all_stacks_count(capfd, monkeypatch):
     stacks = ["--act", "relu,tanh,gelu", "--init", "he,xavier,lecun"]
     result = held(capfd, ["compare", *stacks, "--width", "2", "--batch", "2", "--depth", "5000"])
     assert "--depth must be smaller" in result.err
+
+
+@pytest.mark.parametrize(("option", "name"), [("--input", "x.npy"), ("--data", "data.npz")])
+def test_a_file_that_does_not_fit_in_memory_is_blamed_itself(capfd, monkeypatch, option, name):
+    def too_large(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "load", too_large)
+    result = held(capfd, ["train" if option == "--data" else "propagate", option, name])
+    assert result.err.startswith(f"Error: {option} must")
+    assert result.err.endswith(f"got {name!r}: it does not fit in memory\n")
