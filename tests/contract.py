@@ -64,6 +64,6 @@ def check(result, before, after, asked=()):
 
 
 def files(folder="."):
-    """Return the content of every file in a folder, by name; folders have none."""
-    found = Path(folder).rglob("*")
+    """Return the content of every file in a folder, by name, without what Python caches; folders have none."""
+    found = (path for path in Path(folder).rglob("*") if "__pycache__" not in path.parts)
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in found}
