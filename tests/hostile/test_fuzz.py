@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -96,6 +97,13 @@ def ended(line):
     return Ended(code, *(stream.buffer.getvalue().decode("utf-8", "backslashreplace") for stream in (out, err)))
 
 
+def outputs_of(line):
+    """Return the files that a command line asks for, further pages of a picture among them."""
+    names = {name for flag, name in pairwise(line) if flag in ("--json", "--csv", "--png")}
+    pages = {f"{Path(name).stem}-{page}{Path(name).suffix}" for name in names for page in range(2, 9)}
+    return names | pages
+
+
 def keeps_the_contract(line, folder):
     before_folder = Path.cwd()
     os.chdir(folder)
@@ -104,9 +112,12 @@ def keeps_the_contract(line, folder):
         result = ended(line)
         if "--watch" in line and result.code == 0:  # which is to print to standard error
             result = result._replace(err="")
-        check(result, before, files(), {*WRITTEN, *TEXTS, *(f"out-{page}.png" for page in range(2, 9))})
-        for name in files().keys() - before.keys():
+        after = files()
+        check(result, before, after, outputs_of(line))
+        for name in after.keys() - before.keys():
             Path(name).unlink()
+        for name in (name for name, content in before.items() if content is not None and after[name] != content):
+            Path(name).write_bytes(before[name])
     finally:
         os.chdir(before_folder)
 
