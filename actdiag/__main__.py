@@ -4,7 +4,7 @@ import gc
 import sys
 from collections.abc import Callable
 
-from actdiag.process import prepare
+from actdiag.cli.process import prepare
 
 _OBJECTS_BEFORE_COLLECTION = 100_000
 """What is imported stays: to look for garbage in it again and again takes a twentieth of a start."""
@@ -25,7 +25,7 @@ def main() -> None:
     """
     prepare()
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
-    from actdiag.cli import run
+    from actdiag.cli.command import run
 
     code = _with_room(run)
     gc.freeze()  # nor is garbage looked for at the end

@@ -1,11 +1,16 @@
-"""The names that annotations use for arrays, and how their rows are cut."""
+"""Arrays: the names that annotations use for them, how their rows are cut, and the memory that there is for them."""
 
+import os
+import re
 from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from actdiag.errors import InvalidField
 
 Array = NDArray[np.floating[Any]]
 """Numbers in the dtype of a stack, float32 or float64."""
@@ -45,3 +50,49 @@ def cut(total: int, size: int) -> Iterator[slice]:
     """Yield slices of `size` (the last one may be shorter) that cover range(total)."""
     for start in range(0, total, size):
         yield slice(start, min(start + size, total))
+
+
+def readable_size(count: float) -> str:
+    """Return a number of bytes in words: `64.0 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
+        if count < 1024 or unit == "PiB":
+            break
+        count /= 1024
+    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+
+
+def available_memory() -> int | None:
+    """Return the bytes that this process may still take, or None where the system does not tell."""
+    known = []
+    try:
+        found = re.search(r"^MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+        known += [int(found[1]) * 1024] if found else []
+    except OSError:
+        pass
+    if not known and hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    try:
+        group = Path("/sys/fs/cgroup")
+        limit, used = (group / "memory.max").read_text(), (group / "memory.current").read_text()
+        known += [int(limit) - int(used)] if limit.strip().isdigit() else []
+    except (OSError, ValueError):
+        pass
+    return max(min(known), 0) if known else None
+
+
+def check_memory(field: str, needed: int, what: str, got: object) -> None:
+    """Refuse what would take more memory than there is, before anything is allocated.
+
+    Args:
+        field: The field to blame.
+        needed: Bytes.
+        what: What needs them.
+        got: The value of the field.
+
+    Raises:
+        InvalidField: It does not fit.
+    """
+    available = available_memory()
+    if available is not None and needed > available:
+        estimate = f"{what} about {readable_size(needed)} and {readable_size(available)} is available"
+        raise InvalidField(field, f"must be smaller, {estimate}, got {got!r}")

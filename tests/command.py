@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from actdiag.cli import run
+from actdiag.cli.command import run
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs pipes, modes and links as POSIX has them")
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full or /proc")

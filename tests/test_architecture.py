@@ -20,9 +20,7 @@ ROOT = Path(actdiag.__file__).parent
 # of the file or inside a function; a folder's __init__ is below all lines of the folder.
 ORDER = {
     "": """
-        process
         errors
-        machine
         registry
         arrays
         formats
@@ -268,6 +266,7 @@ ORDER = {
         explain
     """,
     "cli": """
+        process
         pictures
         screen
         gate
@@ -287,12 +286,13 @@ ORDER = {
         activations
         initializers
         explain
+        command
     """,
 }
 
 # The only files that import modules by names known at run time. Those of report.py, the only imports from below, stand
 # in its table.
-BY_NAME = {"__init__.py", "activations/custom.py", "cli/__init__.py", "report.py"}
+BY_NAME = {"__init__.py", "activations/custom.py", "cli/command.py", "report.py"}
 
 
 class Import(NamedTuple):
@@ -488,7 +488,7 @@ def test_heavy_libraries_stay_in_their_rooms(name):
 
 def loaded_by(*arguments):
     code = (
-        "import sys; from actdiag.cli import run; run(sys.argv[1:]); "
+        "import sys; from actdiag.cli.command import run; run(sys.argv[1:]); "
         "print('\\n'.join(sorted({name for name in sys.modules})), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from actdiag.cli import pictures
+from actdiag.cli.process import held_signals, undone_at_end
 from actdiag.cli.reading import files_read, is_loaded
 from actdiag.errors import InvalidField
-from actdiag.process import held_signals, undone_at_end
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

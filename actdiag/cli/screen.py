@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from actdiag.cli.process import undone_at_end
 from actdiag.errors import one_line, printable
-from actdiag.process import undone_at_end
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult

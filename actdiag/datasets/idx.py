@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from actdiag.arrays import Numbers
+from actdiag.arrays import Numbers, check_memory
 from actdiag.datasets.files import reading
 from actdiag.datasets.parts import Part, Raw, data_bytes
 from actdiag.errors import InvalidField
-from actdiag.machine import check_memory
 
 _KINDS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
 _NAME = re.compile(r"(?:train|t10k)-(?:images([-.])idx3|labels([-.])idx1)-ubyte(\.gz)?")

@@ -4,11 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.arrays import Doubles
+from actdiag.arrays import Doubles, check_memory
 from actdiag.datasets.entry import SOURCES, Source
 from actdiag.datasets.parts import Part, Raw, data_bytes
 from actdiag.errors import check_integer
-from actdiag.machine import check_memory
 from actdiag.streams import Stream, stream
 
 MOST_ROWS = 1_000_000

@@ -6,10 +6,10 @@ from math import ceil, sqrt
 from numbers import Integral
 from typing import NamedTuple
 
+from actdiag.arrays import available_memory, readable_size
 from actdiag.engine.values import crossing, units_of
 from actdiag.engine.workers import available_threads
 from actdiag.errors import InvalidField
-from actdiag.machine import available_memory, readable_size
 from actdiag.model.stack import Stack
 from actdiag.options import RunOptions
 

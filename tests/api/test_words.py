@@ -8,7 +8,7 @@ import pytest
 from command import SMALL, succeed
 
 import actdiag
-from actdiag.cli import run
+from actdiag.cli.command import run
 
 TINY = {"depth": 2, "width": 8, "batch": 20}
 

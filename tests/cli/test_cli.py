@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from command import ENVIRONMENT, LINUX, POSIX, SMALL, succeed
 
-from actdiag.cli import actdiag, run
+from actdiag.cli.command import actdiag, run
 from actdiag.cli.options import split_list
 
 

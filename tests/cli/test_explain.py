@@ -7,7 +7,7 @@ import pytest
 from command import succeed
 from rich.console import Console
 
-from actdiag.cli import run
+from actdiag.cli.command import run
 from actdiag.diagnosis import RULES, rules_from
 from actdiag.render.terminal.explain import allowed, rule_view, rules_view
 

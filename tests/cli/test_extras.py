@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from actdiag.cli import run
+from actdiag.cli.command import run
 
 
 def answer(capsys, line):

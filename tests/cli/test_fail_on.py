@@ -9,7 +9,7 @@ import builders
 import pytest
 from command import ENVIRONMENT, POSIX, SMALL
 
-from actdiag.cli import run
+from actdiag.cli.command import run
 from actdiag.cli.gate import EXIT_TRIPPED, Gate, taken_from
 from actdiag.diagnosis import RULES, rules_from
 from actdiag.diagnosis.findings import Finding

@@ -10,7 +10,7 @@ import pytest
 
 import actdiag
 from actdiag import make_stack
-from actdiag.cli import run
+from actdiag.cli.command import run
 from actdiag.diagnosis.advice.scale import rescale
 from actdiag.engine.parameters import draw_weights
 from actdiag.render.terminal.gain import snippets
@@ -262,7 +262,8 @@ def test_comparing_with_an_automatic_gain(capsys):
 
 
 def test_a_gain_in_figures_costs_no_theory_of_gains():
-    code = "import sys; from actdiag.cli import run; run(sys.argv[1:]); print('actdiag.theory.gains' in sys.modules)"
+    code = "import sys; from actdiag.cli.command import run; run(sys.argv[1:]); "
+    code += "print('actdiag.theory.gains' in sys.modules)"
     for extra, loaded in ([], "False"), (["--gain", "2"], "False"), (["--gain", "auto"], "True"):
         arguments = [sys.executable, "-c", code, "propagate", "--batch", "20", *extra]
         done = subprocess.run(arguments, capture_output=True, text=True, check=True)

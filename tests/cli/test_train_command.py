@@ -21,7 +21,8 @@ import pytest
 import training_runs
 from rich.console import Console
 
-from actdiag.cli import run, watching
+from actdiag.cli import watching
+from actdiag.cli.command import run
 from actdiag.cli.watching import LINES, Watcher, rested
 from actdiag.documents.plain import as_json
 from actdiag.documents.rows import training_rows
@@ -375,7 +376,7 @@ def test_options_reach_the_run(capsys, files):
 
 def test_defaults_are_the_books(capsys):
     from actdiag import train as of_library
-    from actdiag.cli import actdiag as group
+    from actdiag.cli.command import actdiag as group
 
     defaults = {parameter.name: parameter.default for parameter in group.commands["train"].params}
     taken = {

@@ -7,10 +7,10 @@ from math import ceil, sqrt
 import pytest
 
 from actdiag import grad_flow, make_stack, propagate
+from actdiag.arrays import available_memory, readable_size
 from actdiag.engine import memory
 from actdiag.engine.memory import Plan, check_fits, parse_size, plan_backward
 from actdiag.errors import InvalidField
-from actdiag.machine import available_memory, readable_size
 
 MIB = 2**20
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from contract import Ended, check, files
 
-from actdiag.cli import run
+from actdiag.cli.command import run
 
 SMALL = ["--depth", "2", "--width", "4", "--batch", "4"]
 TRAINING = ["--depth", "2", "--width", "4", "--iterations", "2"]
@@ -132,7 +132,7 @@ def test_widths_are_blamed_as_widths(capfd, widths, said):
 
 
 def test_data_that_do_not_fit_are_refused_before_they_are_read(capfd, monkeypatch):
-    monkeypatch.setattr("actdiag.machine.available_memory", lambda: 2**24)
+    monkeypatch.setattr("actdiag.arrays.available_memory", lambda: 2**24)
     result = held(capfd, ["train", *TRAINING, "--data", "synthetic:rows=100000:features=100"])
     assert "--data must be smaller, its rows need about 152.6 MiB and 16.0 MiB is available" in result.err
     header = b"\0\0\x08\x03" + b"".join(size.to_bytes(4, "big") for size in (5000, 64, 64))

@@ -13,7 +13,7 @@ from contract import Ended, check, files
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actdiag.cli import actdiag, run
+from actdiag.cli.command import actdiag, run
 from actdiag.cli.types import Rates, Real, RealOrAuto, Whole, Wholes
 
 SMALL = {"depth": (1, 4), "width": (1, 6), "batch": (1, 8), "iterations": (1, 4), "repeats": (1, 3), "bins": (1, 40)}

@@ -106,7 +106,7 @@ INTERRUPTIBLE = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from actdiag.__main__ import main
-from actdiag.process import prepare
+from actdiag.cli.process import prepare
 prepare()
 print("x", flush=True)
 sys.argv = {arguments}

@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.arrays import Array, Counts
+from actdiag.arrays import Array, Counts, available_memory, readable_size
 from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.experiments.train.network import Network, gradients, slopes_of
 from actdiag.experiments.train.optimizers import OPTIMIZERS, clip, optimizer
-from actdiag.machine import available_memory, readable_size
 from actdiag.model.stack import Stack
 from actdiag.options import TrainOptions
 from actdiag.streams import Stream, stream
