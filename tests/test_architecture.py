@@ -123,8 +123,11 @@ ORDER = {
         types
         roots
         grids
+        panels
+        often_bent
         gaussian
         tables
+        parallel
         pairs
         regions
         batches

@@ -5,7 +5,7 @@ A gain is sqrt(fan_in) times the std of a weight, sigma_w of theory. All of it h
 """
 
 from collections.abc import Callable
-from math import inf, isfinite, sqrt
+from math import inf, isfinite, isnan, sqrt
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -17,10 +17,12 @@ from actdiag.theory.critical import (
     chiq_of,
     critical_points,
     half_stable_point,
+    known_at,
     next_q,
 )
 from actdiag.theory.gaussian import moments
 from actdiag.theory.meanfield import destination
+from actdiag.theory.often_bent import REASON
 from actdiag.theory.recommendation import Recommendation, recommend
 from actdiag.theory.tables import homogeneous_sides
 
@@ -187,6 +189,8 @@ def _check(act: Activation, bias_std: float, field: str) -> None:
 
 
 def _without_gain(second: float, slope: float) -> str:
+    if isnan(second):
+        return REASON
     if not isfinite(second) or not isfinite(slope):
         return "E f(z)^2 or E f'(z)^2 is beyond all numbers"
     return "f is 0 almost everywhere" if not second else "the slope is 0 almost everywhere: no gradient passes"
@@ -198,6 +202,8 @@ def _without_critical(act: Activation, bias_std: float) -> str:
         if not moments(act, 1.0).slope:
             return "the slope is 0 almost everywhere"
         return "where the gradient keeps, the biases add their variance to the signal's second moment at every layer"
+    if not known_at(act, bias_std):
+        return REASON
     at = [(q, moments(act, q)) for q in (1e-2, 1.0, 1e2)]
     known = [(q, found) for q, found in at if 0 < found.slope < inf and isfinite(found.second)]
     if not known:

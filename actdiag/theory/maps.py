@@ -8,7 +8,7 @@ pre-activations at which the slopes are taken.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import isfinite, log, nan, sqrt
+from math import isfinite, isnan, log, nan, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from actdiag.theory.batches import Batch
 from actdiag.theory.fluctuations import Spreads, relative_spreads
 from actdiag.theory.gradient_maps import predict_gradients
 from actdiag.theory.nodes import LINEAR, MOST_FOLD, PredictedValue, expectations, weights_of
+from actdiag.theory.often_bent import REASON
 from actdiag.theory.regions import (
     chance_within,
     expected_dead_fraction,
@@ -107,6 +108,8 @@ def _forward(
         return z
     if isinstance(a, str):
         return a
+    if isnan(a.second):
+        return REASON
     if not (isfinite(z.second) and isfinite(a.second)):
         return "the signal grows beyond all numbers"
     q = max(z.second - z.mean**2, 0.0)

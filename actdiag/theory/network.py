@@ -14,6 +14,7 @@ from actdiag.theory.comparison import disagrees
 from actdiag.theory.gradient_fluctuations import spreads_of_slopes
 from actdiag.theory.maps import predict_nodes
 from actdiag.theory.nodes import LINEAR, weights_of
+from actdiag.theory.often_bent import REASON
 from actdiag.theory.onestep import PreActivationTheory, expected, flagged, is_outlier, pre_activations
 from actdiag.theory.recipe import Layers
 from actdiag.theory.sampling import InputSample, sample_inputs
@@ -91,8 +92,12 @@ class NetworkComparison:
         if sample is None or act.derivative is None:
             return None
         recipe = _recipe_of(self._stack, number, act)
-        self._z[number] = pre_activations(recipe, [1], [sample])
-        return expected(recipe, self._z[number])[0]
+        z = pre_activations(recipe, [1], [sample])
+        if not tables(z.act).knows(z.q):
+            self._reason = REASON
+            return None
+        self._z[number] = z
+        return expected(recipe, z)[0]
 
     def _of_sum(self, number: int) -> LayerEstimates | None:
         """Return what is expected of the sum of two values, the second of which went through random weights."""

@@ -1,14 +1,14 @@
 """The cosine between two inputs after one layer, for many pairs or many layers at once, from the tables."""
 
-from collections.abc import Sequence
 from functools import lru_cache, partial
 from math import acos, ceil, log, pi, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.arrays import Doubles, cut
+from actdiag.arrays import Doubles
 from actdiag.theory.gaussian import value_jumps
+from actdiag.theory.parallel import AngleZero, at_angle_zero
 from actdiag.theory.tables import ORDERS, Curves, Flags, Tables
 
 _NEAR, _FAR = 0.5, 1.4
@@ -19,20 +19,27 @@ _CONVERGED = 1e-11
 _HELD = 1e-6
 """Tolerance of the bounds of a cosine, which are computed from interpolated shares and moments."""
 
+_SURE = 5e-5
+"""What the orders left out add to the cosine of inputs of different second moments is not known where they can add more
+than this: they may as well take as much away."""
+
 _FEW = 16
 _LEFT_OUT = 1e-15
 """Largest power of a small correlation in the orders that are left out."""
 
 
 def pair_cosines(tables: Tables, q1: Doubles, q2: Doubles, c: Doubles) -> Doubles:
-    """Return E f(u1) f(u2) / sqrt(E f(u1)^2 E f(u2)^2) for each pair, shape (pairs,); NaN where f is zero.
+    """Return E f(u1) f(u2) / sqrt(E f(u1)^2 E f(u2)^2) for each pair, shape (pairs,).
+
+    It is NaN where f is zero, and where it is not known.
 
     By Mehler's formula it is the sum over n of a_n(q1) a_n(q2) c^n, a_n the shares of the Hermite polynomials. Where
     inputs are so nearly parallel that the sum converges slowly, it is interpolated in the angle, in which it is smooth,
-    between angles where it has converged and angle 0, where the value and the curvature are known moments. Inputs
-    of one q are exact there, of different q approximate, by the orders left out of both. Where the cosine has
-    fallen between angle 0 and those angles, as that of an activation that oscillates within a small part of q, it is
-    bounded by what the orders left out can add.
+    between angles where it has converged and angle 0, where the value and the curvature are known moments for inputs of
+    one q, and are integrated for inputs of different q. Where the cosine has fallen between angle 0 and those angles,
+    as that of an activation that oscillates within a small part of q, it is bounded by what the orders left out can
+    add. Where an activation bends too often to be integrated at angle 0, and these orders can add more than 5e-5, the
+    cosine is not known.
 
     Args:
         tables: Of an elementwise activation.
@@ -114,11 +121,11 @@ class _AboutParallel(NamedTuple):
     It is parallel - curvature angle^2 / 2 + angle^order times an interpolated function.
 
     Attributes:
-        parallel: The cosine at angle 0, shape (pairs,).
+        parallel: The cosine at angle 0, shape (pairs,); NaN where it is not known.
         curvature: Its curvature there.
         order: 1 where the cosine leaves angle 0 in a straight line, else 3.
         smooth: The interpolated function at the known angles, shape (pairs, angles).
-        rest: What the orders left out of the sum add up to at angle 0, shape (pairs,).
+        rest: What the orders left out of the sum add up to at angle 0, shape (pairs,), in magnitude at most.
         mean_order: The mean of these orders; infinite for an activation that jumps.
         signed: Whether what they add is of unknown sign.
     """
@@ -129,7 +136,7 @@ class _AboutParallel(NamedTuple):
     smooth: Doubles
     rest: Doubles
     mean_order: Doubles
-    signed: Doubles
+    signed: Flags
 
 
 @np.errstate(all="ignore")
@@ -145,23 +152,27 @@ def _about_parallel(
     """Return the cosine of nearly parallel inputs from Hermite shares at q1 and q2; `known`: the curves at q1 = q2."""
     nodes, powers, _ = _known_angles()
     products, n = one * other, np.arange(ORDERS)
-    at_nodes = products @ powers
-    parallel = products.sum(axis=1) + rest
-    few = _few_kinks(tables.act.kinks, q1, q2)
-    if few.any():
-        parallel[few] = _at_angle_zero(tables, q1[few], q2[few])
-    if len(value_jumps(tables.act)[0]):
-        curvature, order, beyond = np.zeros_like(q1), 1, np.full_like(q1, np.inf)
-    else:
-        beyond, order = np.ones_like(q1), 3  # the squares of the orders left out, each times its order
-        for q, shares in ((q1, one), (q2, other)):
-            curves = tables.curves(q) if known is None else known
-            beyond *= np.maximum(q * curves.slope / curves.second - np.square(shares) @ n, 0)
-        beyond = np.sqrt(beyond)
-        curvature = products @ n + beyond
+    summed, of_summed, jumps = products.sum(axis=1), products @ n, len(value_jumps(tables.act)[0]) > 0
+    beyond = np.ones_like(q1)  # the squares of the orders left out, each times its order
+    for q, shares in ((q1, one), (q2, other)):
+        curves = tables.curves(q) if known is None else known
+        beyond *= np.maximum(q * curves.slope / curves.second - np.square(shares) @ n, 0)
+    parallel, beyond, signed = summed + rest, np.sqrt(beyond), q1 != q2
+    if signed.any():  # then they do not all have one sign, and add up to less
+        asked = np.flatnonzero(signed & ((rest > _SURE) | (len(tables.act.kinks) > 0)))
+        found = AngleZero(np.full_like(q1, np.nan), np.full_like(q1, np.nan))
+        for column, values in zip(found, at_angle_zero(tables, q1[asked], q2[asked]), strict=True):
+            column[asked] = values
+        integrated = ~np.isnan(found.cosine)
+        parallel = np.where(integrated, found.cosine, np.where(signed & (rest > _SURE), np.nan, parallel))
+        rest = np.where(integrated, np.abs(found.cosine - summed), rest)
+        beyond = np.where(integrated, found.curvature - of_summed, beyond)
+        signed &= ~(integrated & (found.cosine >= summed) & (beyond >= 0))
+    curvature, order = (np.zeros_like(q1), 1) if jumps else (of_summed + beyond, 3)
     expansion = parallel[:, np.newaxis] - curvature[:, np.newaxis] * nodes**2 / 2
-    mean_order = np.divide(beyond, rest, out=np.full_like(rest, np.inf), where=rest > 0)
-    return _AboutParallel(parallel, curvature, order, (at_nodes - expansion) / nodes**order, rest, mean_order, q1 != q2)
+    mean_order = np.divide(beyond, rest, out=np.full_like(rest, np.inf), where=(rest > 0) & (not jumps))
+    smooth = (products @ powers - expansion) / nodes**order
+    return _AboutParallel(parallel, curvature, order, smooth, rest, mean_order, signed)
 
 
 @np.errstate(all="ignore")
@@ -178,7 +189,8 @@ def _towards_parallel(about: _AboutParallel, c: Doubles, summed: Doubles) -> Dou
     most = about.rest * c**ORDERS
     least = np.where(about.signed, -most, about.rest * c**about.mean_order)
     found = np.where(found > summed + most + _HELD, summed + most, found)
-    return np.where(found < summed + least - _HELD, summed + least, found)
+    found = np.where(found < summed + least - _HELD, summed + least, found)
+    return np.where(np.isnan(about.parallel) & (most <= _SURE), summed, found)
 
 
 class CosineMaps:
@@ -250,48 +262,6 @@ def _homogeneous_cosine(below: float, above: float, c: float) -> float:
 
 
 _COSINE_NEAR = float(np.cos(_NEAR))
-
-
-def _few_kinks(kinks: Sequence[float], q1: Doubles, q2: Doubles) -> Flags:
-    """Return whether the cosine at angle 0 is to be integrated between the kinks: there are some, and few in reach."""
-    if len(kinks) <= _MOST_KINKS:
-        return np.full(len(q1), len(kinks) > 0)
-    reached = _PARALLEL_REACH * np.sqrt(np.maximum(q1, q2))
-    few: Flags = np.searchsorted(np.sort(np.abs(kinks)), reached) <= _MOST_KINKS
-    return few
-
-
-def _at_angle_zero(tables: Tables, q1: Doubles, q2: Doubles) -> Doubles:
-    """Return the cosine of inputs that differ only in length, integrated between the kinks of both."""
-    largest = float(np.sqrt(np.maximum(q1, q2).max(initial=0.0)))
-    kinks = np.array(tables.act.kinks)
-    if len(kinks) > _FEW_KINKS:
-        kinks = kinks[np.abs(kinks) < _PARALLEL_REACH * largest]
-    at_once = max(_MOST_AT_ONCE // (_PARALLEL_POINTS * (_PARALLEL_REACH + 1 + 2 * len(kinks))), 1)
-    parts = [_integrated(tables, kinks, q1[some], q2[some]) for some in cut(len(q1), at_once)]
-    return np.concatenate(parts)
-
-
-@np.errstate(all="ignore")
-def _integrated(tables: Tables, kinks: Doubles, q1: Doubles, q2: Doubles) -> Doubles:
-    x, legendre = np.polynomial.legendre.leggauss(_PARALLEL_POINTS)
-    roots = np.sqrt(np.array([q1, q2]))
-    evenly = np.broadcast_to(np.arange(-_PARALLEL_REACH, _PARALLEL_REACH + 1, 2), (len(q1), _PARALLEL_REACH + 1))
-    breaks = [evenly, *(kinks / root[:, np.newaxis] for root in roots)]
-    edges = np.sort(np.clip(np.concatenate(breaks, axis=1), -_PARALLEL_REACH, _PARALLEL_REACH), axis=1)
-    half = np.diff(edges, axis=1)[..., np.newaxis] / 2
-    z = edges[:, :-1, np.newaxis] + half * (1 + x)
-    one, other = (tables.act.value(root[:, np.newaxis, np.newaxis] * z) for root in roots)
-    weights = np.exp(-np.square(z) / 2) * half * legendre
-    product, *squares = ((weights * part).sum(axis=(1, 2)) for part in (one * other, one**2, other**2))
-    cosines: Doubles = product / np.sqrt(squares[0]) / np.sqrt(squares[1])
-    return cosines
-
-
-_PARALLEL_POINTS, _PARALLEL_REACH = 12, 8
-_FEW_KINKS, _MOST_KINKS = 16, 512
-_MOST_AT_ONCE = 1 << 18
-"""Points of integrals that are computed at once."""
 
 
 @lru_cache(maxsize=1)

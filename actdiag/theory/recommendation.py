@@ -7,9 +7,10 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.numerals import whole_percent
-from actdiag.theory.critical import CriticalPoint, after_layers, chiq_of, roots_of, tried_from
+from actdiag.theory.critical import CriticalPoint, after_layers, chiq_of, known_at, roots_of, tried_from
 from actdiag.theory.gaussian import moments
 from actdiag.theory.meanfield import destination
+from actdiag.theory.often_bent import REASON
 from actdiag.theory.regions import chance_within, saturated_intervals
 from actdiag.theory.tables import homogeneous_sides
 
@@ -126,12 +127,12 @@ def _at_half_stable(act: Activation, point: CriticalPoint, bias_std: float) -> R
 
 
 def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None) -> Recommendation:
-    stable = _least_bad_stable(act, bias_std)
+    stable, why_none = _least_bad_stable(act, bias_std), _why_none(act, bias_std, critical)
     if stable is not None:
         gain, q = stable
         change = gain * sqrt(moments(act, q).slope)
         reason = (
-            f"none is good: {_why_none(critical)}. Under this one the signal returns to a second moment of {q:.3g}, "
+            f"none is good: {why_none}. Under this one the signal returns to a second moment of {q:.3g}, "
             f"and the gradient changes by x{change:.2g} a layer{_instead(act)}"
         )
         return Recommendation(gain, bias_std, reason, False)
@@ -139,11 +140,11 @@ def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None)
     if start is None:
         found = moments(act, 1.0).second
         gain = found**-0.5 if 0 < found < inf else 1.0
-        return Recommendation(gain, bias_std, f"none is good: {_why_none(critical)}{_instead(act)}", False)
+        return Recommendation(gain, bias_std, f"none is good: {why_none}{_instead(act)}", False)
     gain, q = start
     change, chiq = gain * sqrt(moments(act, q).slope), chiq_of(act, gain, q)
     reason = (
-        f"none is good: {_why_none(critical)}. This one keeps N(0, 1) inputs at a second moment of 1, and the "
+        f"none is good: {why_none}. This one keeps N(0, 1) inputs at a second moment of 1, and the "
         f"gradient changes by x{change:.2g} a layer, but a deviation of the signal grows by {_grown(chiq)} a layer"
         f"{_instead(act)}"
     )
@@ -187,8 +188,10 @@ def _grown(chiq: float) -> str:
     return f"{percent:.2g} %" if percent < 99.5 else f"{percent:.0f} %"
 
 
-def _why_none(critical: CriticalPoint | None) -> str:
+def _why_none(act: Activation, bias_std: float, critical: CriticalPoint | None) -> str:
     if critical is None:
+        if not known_at(act, bias_std):
+            return f"which weights keep signal and gradient is not known, for {REASON}"
         return "no weights keep both signal and gradient"
     if critical.stable:
         return f"from N(0, 1) inputs a stack does not come to the critical point (gain {critical.sigma_w:.4g})"

@@ -1,6 +1,6 @@
 """What theory says of a stack as a whole: the limit of its signal, its phase, and how deep it can be."""
 
-from math import exp, inf, isfinite, log, nan
+from math import exp, inf, isfinite, isnan, log, nan
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from actdiag.formats import FORMATS
 from actdiag.theory.flow import Flow
 from actdiag.theory.gaussian import moments
 from actdiag.theory.meanfield import FixedPoint, correlation_fixed_point, depth_scale, fixed_point
+from actdiag.theory.often_bent import REASON
 from actdiag.theory.recipe import Layers
 from actdiag.theory.types import Horizon, StackTheory
 
@@ -98,6 +99,8 @@ def _note(point: FixedPoint) -> str:
         return "every q is a fixed point: the signal keeps the scale it comes with"
     if point.q == 0:
         return f"no fixed point but 0: the signal vanishes{other}"
+    if isnan(point.q):
+        return f"where the signal settles is not known: {REASON}{other}"
     if point.q == inf:
         return f"no fixed point ahead: the signal grows without bound{other}"
     return f"the signal settles at q = {point.q:.4g}{other}"

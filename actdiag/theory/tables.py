@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array, Doubles, cut
-from actdiag.theory.gaussian import Moments, apart, moments, moments_over, rule
+from actdiag.theory import often_bent
+from actdiag.theory.gaussian import Moments, bends_often, moments, moments_over, rule
 
 Flags = NDArray[np.bool_]
 
@@ -48,6 +49,8 @@ _LOG_SECOND = 2
 class Curves(NamedTuple):
     """The moments of an activation at several q, each of shape (q,); inf where one diverges.
 
+    All are NaN at a q for which the activation bends too often.
+
     Attributes:
         mean: E f(u), u ~ N(0, q).
         second: E f(u)^2.
@@ -72,7 +75,7 @@ class _Series(NamedTuple):
     resolved: Flags
 
 
-class _Panels:
+class InterpolatedCurves:
     """Curves over ln q, as Chebyshev series on panels that are made on demand.
 
     A panel is a pair: the ln q where it starts, and its width.
@@ -161,7 +164,7 @@ def _chebyshev_polynomials(x: Doubles) -> Doubles:
     return polynomials
 
 
-def _resolves_each(last: Doubles, sizes: Doubles) -> Flags:
+def resolves_each(last: Doubles, sizes: Doubles) -> Flags:
     """Return whether each column is resolved."""
     return last <= _RESOLVED * sizes
 
@@ -187,8 +190,8 @@ class Tables:
         self.sides = homogeneous_sides(act)
         self.linear_below = _LINEAR_Q if linear_at_zero(act) else 0.0
         self.far = degree_far_out(act)
-        self._moments = _Panels(lambda *q: _packed(moments_over(act, *q)), _resolves_each)
-        self._shares = _Panels(partial(_shares, act), _resolves_cosines)
+        self._moments = InterpolatedCurves(lambda *q: _packed(moments_over(act, *q)), resolves_each)
+        self._shares = InterpolatedCurves(partial(_shares, act), _resolves_cosines)
         self._seconds: dict[tuple[float, float], list[float]] = {}
 
     def curves(self, q: Doubles) -> Curves:
@@ -212,6 +215,10 @@ class Tables:
             scale = np.where(fewer < 1, 1.0, scale)
             grown = mean * np.sqrt(scale), second * scale, fourth * scale**2
             return Curves(*grown, slope * fewer, slope_fourth * fewer, mixed * scale * fewer)
+
+    def knows(self, q: Doubles) -> bool:
+        """Return whether the moments at each q, all at least 0, are known: the activation does not bend too often."""
+        return self.sides is not None or not np.isnan(self.curves(q).second).any()
 
     def _known(self, q: Doubles) -> Doubles:
         """Return each q, clipped to the range outside of which the activation only scales."""
@@ -335,12 +342,23 @@ def _shares(act: Activation, *q: float) -> Doubles:
         alone = np.zeros((len(q), ORDERS))
         alone[:, 0] = np.sign(moments(act, 0.0).mean)
         return alone
-    if apart(act, q):
-        return np.concatenate([_shares(act, one) for one in q])
+    if bends_often(act, q):
+        return np.concatenate([_often_bent(act, one) for one in q])
     z, weights = rule(act, *q)
     f: Array = act.value(np.sqrt(np.array(q))[:, np.newaxis] * z)
-    weighed = f * (weights / np.sqrt(np.square(f) @ weights)[:, np.newaxis])
-    shares = np.zeros((len(q), ORDERS))
+    return _projected(z, f * (weights / np.sqrt(np.square(f) @ weights)[:, np.newaxis]))
+
+
+def _often_bent(act: Activation, q: float) -> Doubles:
+    found = often_bent.weighed(act, q)
+    if found is None:
+        return np.full((1, ORDERS), np.nan)
+    return _projected(found.z, found.parts[:1] / np.sqrt(found.parts[1].sum()))
+
+
+def _projected(z: Doubles, weighed: Doubles) -> Doubles:
+    """Return the products of functions, weighted at z, shape (functions, nodes), with the Hermite polynomials."""
+    shares = np.zeros((len(weighed), ORDERS))
     for held in cut(len(z), _HELD):
         polynomials, parts = hermite_polynomials(z[held], ORDERS), weighed[:, held]
         for some in cut(parts.shape[1], _AT_ONCE):  # products so small that BLAS uses one thread
