@@ -15,6 +15,17 @@ import numpy as np
 
 from actdiag.errors import InvalidField, did_you_mean
 
+_SYNONYMS = {
+    "default_value": ("value",),
+    "lambd": ("half_width",),
+    "max_val": ("max",),
+    "min_val": ("min",),
+    "negative_slope": ("slope",),
+    "stddev": ("std",),
+    "threshold": ("theta", "half_width"),
+}
+"""What PyTorch, JAX and Keras call parameters: to the names that entries have for them."""
+
 Entry = TypeVar("Entry")
 Builder = Callable[..., Entry]
 
@@ -68,6 +79,7 @@ class Registry(Generic[Entry]):
         self._bare = bare
         self._builders: dict[str, Builder[Entry]] = {}
         self._aliases: dict[str, str] = {}
+        self._squeezed: dict[str, str] = {}
         # One entry for one text, so that what is derived from an entry is derived once.
         self._named = functools.lru_cache(maxsize=256)(self._build)
         # One entry for one name as long as it is in use, so that entries of one name are equal.
@@ -89,6 +101,8 @@ class Registry(Generic[Entry]):
                 return self._kept(full_name, lambda: replace(entry, name=full_name))  # type: ignore[type-var]
 
             self._builders[own_name] = named
+            for spelled in (*aliases, own_name):
+                self._squeezed[_squeezed(spelled)] = spelled
             for known in [known for known in self._known if _NAME_ENDS.split(known)[0] in (own_name, *aliases)]:
                 del self._known[known]
             self._aliases.update(dict.fromkeys(aliases, own_name))
@@ -109,6 +123,12 @@ class Registry(Generic[Entry]):
         """The builder under a name or an alias."""
         return self._builders[self._aliases.get(name, name)]
 
+    def found(self, name: str) -> str | None:
+        """The name or alias that is meant, where case and underscores do not count; None where there is none."""
+        if name.lower() in self:
+            return name.lower()
+        return self._squeezed.get(_squeezed(name))
+
     def aliases(self, name: str) -> list[str]:
         """The other names of the entry `name`."""
         return [alias for alias, target in self._aliases.items() if target == name]
@@ -124,6 +144,8 @@ class Registry(Generic[Entry]):
 
     def resolve(self, spec: "str | Entry") -> Entry:
         """Return the entry that `spec` (`NAME[:value[:key=value...]]`) names; an entry is returned as it is.
+
+        Case and underscores do not count in a name: `LeakyReLU`, `xavier_normal_`.
 
         Raises:
             InvalidField: The name is unknown (the nearest ones are offered) or a parameter is not accepted.
@@ -189,8 +211,7 @@ class Registry(Generic[Entry]):
         elif "=" in name:
             name, value = (part.strip() for part in name.split("=", 1))
             values = [value, *values]
-        if name.lower() in self:
-            name = name.lower()
+        name = self.found(name) or name
         if name not in self:
             known = [*self._builders, *self._aliases]
             offer = did_you_mean(name, known) or f"; `actdiag {self.kind}s` lists them"
@@ -220,6 +241,8 @@ class Registry(Generic[Entry]):
             key, equals, value = (part.strip() for part in text.partition("="))
             if not equals:
                 key, value = (list(parameters)[position] if position < len(parameters) else ""), key
+            elif key not in parameters:
+                key = next((own for own in _SYNONYMS.get(key, ()) if own in parameters), key)
             if key not in parameters or key in arguments:
                 takes = f"takes {self.signature(name)}" if parameters else "takes no parameters"
                 raise InvalidField(self.field, f"{spec!r}: {name} {takes}, got {text!r}")
@@ -228,6 +251,10 @@ class Registry(Generic[Entry]):
             if parameter.default is parameter.empty and parameter.name not in arguments:
                 raise InvalidField(self.field, f"{spec!r}: {name} needs a value, as in {self.signature(name)}")
         return arguments
+
+
+def _squeezed(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def digest_of(entry: Any, given: Sequence[Any]) -> str:

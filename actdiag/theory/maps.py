@@ -24,6 +24,7 @@ from actdiag.theory.fluctuations import Spreads, relative_spreads
 from actdiag.theory.gradient_maps import predict_gradients
 from actdiag.theory.nodes import LINEAR, MOST_FOLD, PredictedValue, expectations, weights_of
 from actdiag.theory.often_bent import REASON
+from actdiag.theory.recipe import unlike_theory
 from actdiag.theory.regions import (
     chance_within,
     expected_dead_fraction,
@@ -97,7 +98,7 @@ def _forward(
     act, own = node.site.act, number - 1
     known = Known(weights_of(stack, number, node), expectations)
     if not stack.init.mean_field and known.weights is not None:
-        return f"it needs random weights, and those of {stack.init.name} are fixed"
+        return unlike_theory(stack.init)
     if stack.init.fits_batch and known.weights is not None:
         return f"the weights of {stack.init.name} are fitted to the batch"
     if len(incoming) < len(node.reads):

@@ -16,7 +16,7 @@ from actdiag.theory.maps import predict_nodes
 from actdiag.theory.nodes import LINEAR, weights_of
 from actdiag.theory.often_bent import REASON
 from actdiag.theory.onestep import PreActivationTheory, expected, flagged, is_outlier, pre_activations
-from actdiag.theory.recipe import Layers
+from actdiag.theory.recipe import Layers, unlike_theory
 from actdiag.theory.sampling import InputSample, sample_inputs
 from actdiag.theory.shifting import shifted_activation
 from actdiag.theory.tables import tables
@@ -224,7 +224,7 @@ def _recipe_of(stack: Stack, number: int, act: Activation) -> Layers:
 
 def _why_not(stack: Stack) -> str | None:
     if not stack.init.mean_field or any(stack.weight_std(number) == 0 for number in stack.weight_layers[:1]):
-        return f"it needs random weights, and those of {stack.init.name} are fixed"
+        return unlike_theory(stack.init)
     if stack.init.fits_batch:
         return f"the weights of {stack.init.name} are fitted to the batch"
     return None
