@@ -90,6 +90,12 @@ def bends_often(act: Activation, q: tuple[float, ...]) -> bool:
     return many or resolving_edges(act, q) is None
 
 
+def is_known(act: Activation, q: float) -> bool:
+    """Return whether the moments at a second moment above 0 are known, and so at smaller ones."""
+    end = often_bent.end_of_bin(q)
+    return not bends_often(act, (end,)) or often_bent.weighed(act, q) is not None
+
+
 @lru_cache(maxsize=16)
 def _rule(act: Activation, q: tuple[float, ...]) -> Rule:
     edges = _edges(act, q)
@@ -154,8 +160,7 @@ def _moments(act: Activation, q: float) -> Moments:
 def moments_over(act: Activation, *q: float) -> Doubles:
     """Return the fields of `moments` for each q, all above 0, as an array of shape (q, fields)."""
     if bends_often(act, q):
-        rows = [_often_bent(act, one) for one in q]
-        return np.concatenate(rows)
+        return often_bent.from_the_least(_often_bent, act, q, len(Moments._fields))
     assert act.derivative is not None
     z, weights = rule(act, *q)
     u = np.sqrt(np.array(q))[:, np.newaxis] * z
@@ -175,11 +180,12 @@ def moments_over(act: Activation, *q: float) -> Doubles:
     return _summed(act, q, weighed, float(np.square(u).max()))
 
 
-def _often_bent(act: Activation, q: float) -> Doubles:
+def _often_bent(act: Activation, q: float) -> Doubles | None:
     found = often_bent.weighed(act, q)
     if found is None:
-        return np.full((1, 6), np.nan)
-    return _summed(act, (q,), found.parts[:6, np.newaxis], q * float(np.square(found.z).max()))
+        return None
+    row: Doubles = _summed(act, (q,), found.parts[:6, np.newaxis], q * float(np.square(found.z).max()))[0]
+    return row
 
 
 def _summed(act: Activation, q: tuple[float, ...], weighed: Doubles, largest: float) -> Doubles:

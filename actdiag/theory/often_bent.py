@@ -5,9 +5,10 @@ replaced by weights at a few hundred points, which give the same integrals with 
 second moments of the bin, and Hermite polynomials times them.
 """
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from math import floor, log, sqrt
+from math import exp, floor, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -38,9 +39,10 @@ MANY = 64
 _BIN = 0.5
 """Of ln q."""
 
-_MOST_WORK = 1 << 20
-"""Points of a bin, times the operations of each. What takes more is not known."""
+_MOST_WORK, _OF_SUMS = 3 << 20, 8
+"""Points of a bin, times the operations of each and those of its sums. What takes more is not known."""
 
+_LARGEST_LOG = 709.0
 _PARTS = 7
 _A_HALF = 2
 """Panels of the few hundred points in a unit of z: they resolve the Hermite polynomials of all orders in use."""
@@ -81,6 +83,11 @@ def reached(act: Activation, root_q: float) -> int:
     return int(np.count_nonzero(np.abs(act.kinks) < REACH * root_q))
 
 
+def end_of_bin(q: float) -> float:
+    """Return the largest second moment that is summed up together with one."""
+    return exp(min((floor(log(q) / _BIN) + 1) * _BIN, _LARGEST_LOG))
+
+
 def weighed(act: Activation, q: float) -> Weighed | None:
     """Return an elementwise activation as weights; None where it bends too often for that.
 
@@ -94,6 +101,28 @@ def weighed(act: Activation, q: float) -> Weighed | None:
     scale = summed.root / sqrt(q)
     narrowed = scale * np.exp(np.square(summed.t) * ((1 - scale) * (1 + scale) / 2))
     return Weighed(summed.t * scale, summed.parts * narrowed)
+
+
+def from_the_least(
+    compute: Callable[[Activation, float], Doubles | None], act: Activation, q: Sequence[float], columns: int
+) -> Doubles:
+    """Return rows for several second moments, shape (q, columns), NaN from the first that is not known.
+
+    An activation that bends too often within one spread of its pre-activations does so within larger ones.
+
+    Args:
+        compute: An activation and a second moment to a row; None where it is not known.
+        act: The activation.
+        q: The second moments, in any order.
+        columns: Of a row.
+    """
+    rows = np.full((len(q), columns), np.nan)
+    for place in np.argsort(q).tolist():
+        found = compute(act, q[place])
+        if found is None:
+            break
+        rows[place] = found
+    return rows
 
 
 @lru_cache(maxsize=256)
@@ -116,7 +145,7 @@ def _summed(act: Activation, number: int) -> _Summed | None:
 
 def _resolved(act: Activation, ends: Doubles, reach: float) -> Resolved | None:
     """Return panels for E f^2 and E f'^2, shape (2, ends), at both ends of a bin; None where there are too many."""
-    slope, most = act.derivative, _MOST_WORK // (POINTS * act.operations)
+    slope, most = act.derivative, _MOST_WORK // (POINTS * (act.operations + _OF_SUMS))
     assert slope is not None
     root, scales = float(ends[1]), (ends[1] / ends)[:, np.newaxis, np.newaxis]
     edges = first_edges(act.kinks, ends[1:], reach)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from actdiag.activations import Activation
 from actdiag.arrays import Array, Doubles, cut
 from actdiag.theory import often_bent
-from actdiag.theory.gaussian import Moments, bends_often, moments, moments_over, rule
+from actdiag.theory.gaussian import Moments, bends_often, is_known, moments, moments_over, rule
 
 Flags = NDArray[np.bool_]
 
@@ -69,10 +69,17 @@ class Curves(NamedTuple):
 
 
 class _Series(NamedTuple):
-    """Chebyshev coefficients of the columns in a panel, shape (nodes, columns), and which columns they resolve."""
+    """Curves in a panel.
+
+    Attributes:
+        coefficients: Chebyshev coefficients of the columns, shape (nodes, columns).
+        resolved: Which columns they resolve.
+        known: Whether the columns are known anywhere in the panel; they are NaN where not.
+    """
 
     coefficients: Doubles
     resolved: Flags
+    known: bool
 
 
 class InterpolatedCurves:
@@ -98,14 +105,14 @@ class InterpolatedCurves:
         for panel in sorted({self._panel_of_bin(int(one)) for one in bins}):
             start, width = panel
             chosen = (place >= start) & (place < start + width)
-            coefficients, resolves = self.series(panel)
+            coefficients, resolves, known = self.series(panel)
             series, resolved = coefficients[:, :columns], resolves[:columns]
-            values = np.empty((np.count_nonzero(chosen), len(resolved)))
+            values = np.full((np.count_nonzero(chosen), len(resolved)), np.nan)
             if resolved.any():
                 basis = _chebyshev_polynomials(2 * (place[chosen] - start) / width - 1)
                 for some in cut(len(values), _AT_ONCE):  # so small that BLAS uses one thread
                     np.matmul(basis[:, some].T, series, out=values[some])
-            if not resolved.all():
+            if known and not resolved.all():
                 values[:, ~resolved] = self._columns(*q[chosen].tolist())[:, :columns][:, ~resolved]
             if len(values) == len(q):
                 return values
@@ -130,7 +137,7 @@ class InterpolatedCurves:
             widths = (_WIDE, *_WIDTHS) if abs(place) >= _NEAR else _WIDTHS
             for width in widths:
                 panel = (floor(place / width) * width, width)
-                if self.series(panel).resolved.all():
+                if self.series(panel).resolved.all() or not self.series(panel).known:
                     break
             self._panels[number] = panel
         return self._panels[number]
@@ -151,7 +158,7 @@ class InterpolatedCurves:
         series: Doubles = basis @ np.where(finite, columns, 0)
         last, sizes = np.abs(series[-3:]).max(axis=0), 1 + np.abs(series[0])
         resolved = last <= _WIDE_RESOLVED * sizes if width == _WIDE else self._resolved(last, sizes)
-        return _Series(series, finite & resolved)
+        return _Series(series, finite & resolved, not np.isnan(columns).all())
 
 
 def _chebyshev_polynomials(x: Doubles) -> Doubles:
@@ -217,8 +224,9 @@ class Tables:
             return Curves(*grown, slope * fewer, slope_fourth * fewer, mixed * scale * fewer)
 
     def knows(self, q: Doubles) -> bool:
-        """Return whether the moments at each q, all at least 0, are known: the activation does not bend too often."""
-        return self.sides is not None or not np.isnan(self.curves(q).second).any()
+        """Return whether the moments up to the largest q are known: the activation does not bend too often there."""
+        largest = float(q.max())
+        return self.sides is not None or not 0 < largest < inf or is_known(self.act, largest)
 
     def _known(self, q: Doubles) -> Doubles:
         """Return each q, clipped to the range outside of which the activation only scales."""
@@ -239,7 +247,7 @@ class Tables:
         place = log(at)
         panel = self._moments.panel(place)
         if panel not in self._seconds:
-            series, resolved = self._moments.series(panel)
+            series, resolved, _ = self._moments.series(panel)
             self._seconds[panel] = series[:, _LOG_SECOND].tolist() if resolved[_LOG_SECOND] else []
         if not self._seconds[panel]:
             return moments(self.act, q).second
@@ -343,17 +351,15 @@ def _shares(act: Activation, *q: float) -> Doubles:
         alone[:, 0] = np.sign(moments(act, 0.0).mean)
         return alone
     if bends_often(act, q):
-        return np.concatenate([_often_bent(act, one) for one in q])
+        return often_bent.from_the_least(_often_bent, act, q, ORDERS)
     z, weights = rule(act, *q)
     f: Array = act.value(np.sqrt(np.array(q))[:, np.newaxis] * z)
     return _projected(z, f * (weights / np.sqrt(np.square(f) @ weights)[:, np.newaxis]))
 
 
-def _often_bent(act: Activation, q: float) -> Doubles:
+def _often_bent(act: Activation, q: float) -> Doubles | None:
     found = often_bent.weighed(act, q)
-    if found is None:
-        return np.full((1, ORDERS), np.nan)
-    return _projected(found.z, found.parts[:1] / np.sqrt(found.parts[1].sum()))
+    return None if found is None else _projected(found.z, found.parts[:1] / np.sqrt(found.parts[1].sum()))[0]
 
 
 def _projected(z: Doubles, weighed: Doubles) -> Doubles:
