@@ -104,6 +104,8 @@ def maxout(pieces: int = 2) -> Activation:
     """The largest of `pieces` pre-activations; unit j takes the columns from j * pieces on, the first at a tie."""
     check_integer("pieces", pieces, 1, _MOST_PIECES)
 
+    pre_activations = "x_1, x_2" if pieces == 2 else "x_1" if pieces == 1 else f"x_1, ..., x_{pieces}"
+
     def split(z: Array) -> Array:
         return z.reshape(z.shape[0], -1, pieces)
 
@@ -115,7 +117,7 @@ def maxout(pieces: int = 2) -> Activation:
 
     return Activation(
         name="maxout",
-        formula=f"max(x_1, ..., x_{pieces}), each unit of its own",
+        formula=f"max({pre_activations}), of each unit its own",
         source="Goodfellow, Warde-Farley, Mirza, Courville & Bengio 2013, arXiv:1302.4389",
         value=lambda z: split(z).max(axis=2),
         backward=backward,

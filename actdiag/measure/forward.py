@@ -5,10 +5,9 @@ from math import inf, isfinite, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actdiag.activations import Activation, traits
-from actdiag.arrays import Array, Doubles
+from actdiag.arrays import Array, Doubles, Flags
 from actdiag.engine.workers import Workers
 from actdiag.measure.counting import Counting, EntryCounts, merge_counts, thresholds
 from actdiag.measure.histograms import axis_edges, bounded_axis, linear_histogram, magnitude_histogram, spaced
@@ -31,8 +30,6 @@ from actdiag.measure.statistics import (
 )
 from actdiag.model.site import Site
 from actdiag.options import RunOptions
-
-Flags = NDArray[np.bool_]
 
 _ROWS_THAT_ACTIVATE_MOST = 16
 

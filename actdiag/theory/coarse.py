@@ -44,7 +44,7 @@ def rows_of(act: Activation, q: Doubles, c: Doubles, widths: Sequence[int], loos
         loose: `Batch.loose` of each.
     """
     at = tables(act)
-    least, most = max(at.linear_below, 1e-300), 1e300 if at.far is None else FAR_Q
+    least, most = max(at.scales_below, 1e-300), 1e300 if at.far is None else FAR_Q
     with np.errstate(all="ignore"):
         places = np.nan_to_num(np.rint(np.log(np.clip(q, least, most)) / _STEP)).astype(int).tolist()
         steps = np.nan_to_num(np.rint(np.log(np.maximum(1 - c, _LEAST_DISTANCE)) / _STEP)).astype(int).tolist()

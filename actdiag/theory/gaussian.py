@@ -4,6 +4,7 @@ Panels resolve an activation for the second moments that are asked for at once. 
 values are summed up first, for all second moments of a bin: `often_bent`.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import sqrt
 from typing import NamedTuple
@@ -29,8 +30,9 @@ from actdiag.theory.panels import (
     within,
 )
 
-_MOST_WORK = 1 << 15
-"""Panels, times second moments, times the operations of one point: beyond it an activation counts as often bent."""
+_MOST_WORK, _MOST_PANELS, _MOST_HALVED = 1 << 16, 1024, 128
+"""Panels, times second moments, times the operations of one point; panels alone; and panels that are halved at once:
+beyond these an activation counts as often bent."""
 
 _JUMP, _DISTANCE = 1e-9, 1e-15
 _AT_THE_END = 3e-8
@@ -90,6 +92,34 @@ def bends_often(act: Activation, q: tuple[float, ...]) -> bool:
     return many or resolving_edges(act, q) is None
 
 
+def one_by_one(
+    by_rule: Callable[[Activation, float], Doubles],
+    often_bent: Callable[[Activation, float], Doubles | None],
+    act: Activation,
+    q: tuple[float, ...],
+    columns: int,
+) -> Doubles:
+    """Return rows for several second moments that have no rule together; NaN from the first that is not known.
+
+    An activation that bends too often within one spread of its pre-activations does so within larger ones.
+
+    Args:
+        by_rule: An activation and a second moment that has a rule to an array of one row.
+        often_bent: Those and one that has none to a row; None where it is not known.
+        act: The activation.
+        q: The second moments, in any order.
+        columns: Of a row.
+    """
+    rows, often = np.full((len(q), columns), np.nan), False
+    for place in np.argsort(q).tolist():
+        often = often or bends_often(act, (q[place],))
+        row = often_bent(act, q[place]) if often else by_rule(act, q[place])[0]
+        if row is None:
+            break
+        rows[place] = row
+    return rows
+
+
 def is_known(act: Activation, q: float) -> bool:
     """Return whether the moments at a second moment above 0 are known, and so at smaller ones."""
     end = often_bent.end_of_bin(q)
@@ -122,7 +152,7 @@ def resolving_edges(act: Activation, q: tuple[float, ...]) -> Doubles | None:
 
 def _resolved(act: Activation, roots: Doubles, reach: float) -> Resolved | None:
     """Return panels for E f^2 and E f'^2, shape (2, roots), for the roots of q; None where there are too many."""
-    slope, most = act.derivative, _MOST_WORK // (len(roots) * act.operations)
+    slope, most = act.derivative, min(_MOST_WORK // (len(roots) * act.operations), _MOST_PANELS)
     assert slope is not None
     edges = first_edges(act.kinks, roots, reach)
     if len(edges) > most:
@@ -136,7 +166,7 @@ def _resolved(act: Activation, roots: Doubles, reach: float) -> Resolved | None:
         found: Doubles = np.array([np.square(act.value(u)), np.square(slope(u))]) * normal_density(z)
         return found
 
-    return resolve(squares, edges, most)
+    return resolve(squares, edges, most, _MOST_HALVED)
 
 
 def moments(act: Activation, q: float) -> Moments:
@@ -160,7 +190,7 @@ def _moments(act: Activation, q: float) -> Moments:
 def moments_over(act: Activation, *q: float) -> Doubles:
     """Return the fields of `moments` for each q, all above 0, as an array of shape (q, fields)."""
     if bends_often(act, q):
-        return often_bent.from_the_least(_often_bent, act, q, len(Moments._fields))
+        return one_by_one(moments_over, _often_bent, act, q, len(Moments._fields))
     assert act.derivative is not None
     z, weights = rule(act, *q)
     u = np.sqrt(np.array(q))[:, np.newaxis] * z

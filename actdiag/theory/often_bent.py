@@ -5,9 +5,7 @@ replaced by weights at a few hundred points, which give the same integrals with 
 second moments of the bin, and Hermite polynomials times them.
 """
 
-from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import pairwise
 from math import exp, floor, log, sqrt
 from typing import NamedTuple
 
@@ -47,8 +45,8 @@ _PARTS = 7
 _A_HALF = 2
 """Panels of the few hundred points in a unit of z: they resolve the Hermite polynomials of all orders in use."""
 
-_AT_ONCE = 1024
-"""Points whose sums are taken at once, so few that BLAS uses one thread."""
+_AT_ONCE = 64
+"""Panels whose sums are taken at once, so that they stay in cache."""
 
 
 class _Summed(NamedTuple):
@@ -103,28 +101,6 @@ def weighed(act: Activation, q: float) -> Weighed | None:
     return Weighed(summed.t * scale, summed.parts * narrowed)
 
 
-def from_the_least(
-    compute: Callable[[Activation, float], Doubles | None], act: Activation, q: Sequence[float], columns: int
-) -> Doubles:
-    """Return rows for several second moments, shape (q, columns), NaN from the first that is not known.
-
-    An activation that bends too often within one spread of its pre-activations does so within larger ones.
-
-    Args:
-        compute: An activation and a second moment to a row; None where it is not known.
-        act: The activation.
-        q: The second moments, in any order.
-        columns: Of a row.
-    """
-    rows = np.full((len(q), columns), np.nan)
-    for place in np.argsort(q).tolist():
-        found = compute(act, q[place])
-        if found is None:
-            break
-        rows[place] = found
-    return rows
-
-
 @lru_cache(maxsize=256)
 @np.errstate(all="ignore")
 def _summed(act: Activation, number: int) -> _Summed | None:
@@ -138,9 +114,14 @@ def _summed(act: Activation, number: int) -> _Summed | None:
     root = float(ends[1])
     coarse = np.arange(-_A_HALF * reach, _A_HALF * reach + 1) / _A_HALF
     edges = within(np.concatenate([found.edges, coarse]), reach)
-    starts = np.searchsorted(edges, coarse).tolist()
-    parts = [_gathered(act, root, edges[start : end + 1]) for start, end in pairwise(starts)]
-    return _Summed(root, nodes(coarse[:-1], coarse[1:]).ravel(), np.concatenate(parts, axis=1))
+    sums = np.zeros((len(coarse) - 1, _PARTS, POINTS))
+    for some in cut(len(edges) - 1, _AT_ONCE):
+        low, high = edges[:-1][some], edges[1:][some]
+        into = np.searchsorted(coarse, low, side="right") - 1
+        starts = np.flatnonzero(np.diff(into, prepend=-1))
+        sums[into[starts]] += np.add.reduceat(_products(act, root, low, high, coarse[into]), starts)
+    parts = np.moveaxis(sums @ legendre().series, 1, 0).reshape(_PARTS, -1)
+    return _Summed(root, nodes(coarse[:-1], coarse[1:]).ravel(), parts)
 
 
 def _resolved(act: Activation, ends: Doubles, reach: float) -> Resolved | None:
@@ -160,18 +141,23 @@ def _resolved(act: Activation, ends: Doubles, reach: float) -> Resolved | None:
     return resolve(squares, edges, most)
 
 
-def _gathered(act: Activation, root: float, edges: Doubles) -> Doubles:
-    """Return the parts over panels as weights at the points of one panel, shape (parts, points)."""
+def _products(act: Activation, root: float, low: Doubles, high: Doubles, start: Doubles) -> Doubles:
+    """Return the integrals of the parts times Legendre polynomials over panels, shape (panels, parts, polynomials).
+
+    Args:
+        act: The activation.
+        root: u over t.
+        low: Where the panels begin, shape (panels,).
+        high: Where they end.
+        start: Where the wider panels begin over which the polynomials are.
+    """
     assert act.derivative is not None
-    t = nodes(edges[:-1], edges[1:]).ravel()
-    density = normal_density(t) * np.outer(np.diff(edges), legendre().weights).ravel()
-    sums = np.zeros((_PARTS, POINTS))
-    for some in cut(len(t), _AT_ONCE):
-        u, half, quarter = root * t[some], np.sqrt(density[some]), np.sqrt(np.sqrt(density[some]))
-        f, slope = act.value(u), act.derivative(u)
-        parts = [f * density[some], np.square(f * half), (f * quarter) ** 4, np.square(slope * half)]
-        parts += [(slope * quarter) ** 4, (f * half) * (slope * half) * u, np.square(slope * half * u)]
-        place = 2 * (t[some] - edges[0]) / (edges[-1] - edges[0]) - 1
-        sums += np.array(parts) @ legendre_polynomials(place)[:POINTS].T
-    gathered: Doubles = sums @ legendre().series
-    return gathered
+    t = nodes(low, high)
+    density = normal_density(t) * legendre().weights * (high - low)[:, np.newaxis]
+    u, half, quarter = root * t, np.sqrt(density), np.sqrt(np.sqrt(density))
+    f, slope = act.value(u), act.derivative(u)
+    parts = [f * density, np.square(f * half), (f * quarter) ** 4, np.square(slope * half), (slope * quarter) ** 4]
+    parts += [(f * half) * (slope * half) * u, np.square(slope * half * u)]
+    polynomials = legendre_polynomials(2 * _A_HALF * (t - start[:, np.newaxis]) - 1)[:POINTS]
+    products: Doubles = np.stack(parts, axis=1) @ np.moveaxis(polynomials, 0, 2)
+    return products

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.arrays import Doubles
+from actdiag.arrays import Doubles, Flags
 from actdiag.theory.gaussian import value_jumps
 from actdiag.theory.parallel import AngleZero, at_angle_zero
-from actdiag.theory.tables import ORDERS, Curves, Flags, Tables
+from actdiag.theory.tables import ORDERS, Curves, Tables
 
 _NEAR, _FAR = 0.5, 1.4
 """Angles between which the cosine of nearly parallel inputs is interpolated. cos(.5)^128 is 6e-8."""

@@ -120,14 +120,17 @@ def normal_density(z: Array) -> Array:
 def bends(kinks: Sequence[float], root_q: float) -> Doubles:
     """Return z where an activation of root_q z may bend sharply: at zero and every kink, and ever nearer to them.
 
-    The nearest are so near that between them the activation is resolved as it is at q = 1/16.
+    The nearest are so near that between them the activation is resolved as it is at q = 1/16. Farther than the kinks
+    are from zero, those of zero are theirs.
     """
     finest = _FINEST / root_q
     halvings = max(int(np.ceil(np.log2(1 / finest))), 0) if finest < 1 else 0
     away = np.outer([1.0, 2.0, _FARTHEST_BEND], 0.5 ** np.arange(halvings + 1)).ravel() if halvings else np.empty(0)
     away = away[away >= finest / 2]
-    centres = np.array([0.0, *(kink / root_q for kink in kinks)])
-    return np.concatenate([centres, *(centres[:, np.newaxis] + side * away for side in (-1, 1))], axis=None)
+    centres = np.array(kinks, dtype=float) / root_q
+    near = away[away <= 4 * np.abs(centres).max(initial=0.0)]
+    around = [centres[:, np.newaxis] + side * near for side in (-1, 1)]
+    return np.concatenate([[0.0], centres, -away, away, *around], axis=None)
 
 
 def first_edges(kinks: Sequence[float], roots: Doubles, reach: float) -> Doubles:
@@ -159,7 +162,7 @@ def needs_far(act: Activation, roots: Doubles, integrals: Doubles) -> bool:
         integrals: E f^2 and E f'^2 within the reach, shape (2, roots).
     """
     assert act.derivative is not None
-    if (integrals < NOTHING * np.square(REACH * roots)).any():
+    if (integrals < NOTHING * REACH**2 * np.array([np.square(roots), np.ones_like(roots)])).any():
         return True
     z = np.arange(-2 * REACH, 2 * REACH + 1) / 2
     u = roots[:, np.newaxis] * z
@@ -181,13 +184,17 @@ def nodes(low: Doubles, high: Doubles) -> Doubles:
     return low[..., np.newaxis] + (high - low)[..., np.newaxis] * x
 
 
-def resolve(curves: Callable[[Doubles], Doubles], edges: Doubles, most: int) -> Resolved:
+def resolve(
+    curves: Callable[[Doubles], Doubles], edges: Doubles, most: int, most_halved: int | None = None
+) -> Resolved:
     """Halve panels until they resolve all curves, or as long as they are no more than `most`.
 
     Args:
         curves: Points, shape (panels, points), to the values there, shape (..., panels, points).
         edges: Of the panels to begin with, in order.
         most: How many panels there may be.
+        most_halved: How many may be halved at once: more are those of a curve that oscillates; None for as many as
+            there may be.
     """
     low, high = edges[:-1], edges[1:]
     before: Doubles = np.array(np.inf)
@@ -203,7 +210,8 @@ def resolve(curves: Callable[[Doubles], Doubles], edges: Doubles, most: int) -> 
         unresolved = ((share > _RESOLVED) & ~((rough > before / 4) & (share < _NOISE))).any(axis=curves_of)
         unresolved &= widths > _NARROWEST * (1 + np.abs(low))
         missed = float(share[..., unresolved].sum(axis=-1).max(initial=0.0))
-        if not unresolved.any() or len(edges) + np.count_nonzero(unresolved) > most:
+        halved = np.count_nonzero(unresolved)
+        if not halved or len(edges) + halved > most or halved > (most_halved or most):
             break
         low, high, rough = low[unresolved], high[unresolved], rough[..., unresolved]
         middle = (low + high) / 2

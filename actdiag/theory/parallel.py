@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from actdiag.activations import Activation
-from actdiag.arrays import Array, Doubles, cut
+from actdiag.arrays import Array, Doubles, Flags, cut
 from actdiag.theory.gaussian import resolving_edges
 from actdiag.theory.panels import bends
-from actdiag.theory.tables import Flags, Tables
+from actdiag.theory.tables import Tables
 
 _POINTS, _REACH = 12, 8
 _FEW_KINKS, _MOST_OPERATIONS = 16, 512

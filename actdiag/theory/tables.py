@@ -10,14 +10,11 @@ from math import exp, floor, inf, log, pi, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actdiag.activations import Activation
-from actdiag.arrays import Array, Doubles, cut
+from actdiag.arrays import Array, Doubles, Flags, cut
 from actdiag.theory import often_bent
-from actdiag.theory.gaussian import Moments, bends_often, is_known, moments, moments_over, rule
-
-Flags = NDArray[np.bool_]
+from actdiag.theory.gaussian import Moments, bends_often, is_known, moments, moments_over, one_by_one, rule
 
 ORDERS = 128
 """Number of Hermite coefficients of an activation."""
@@ -41,7 +38,7 @@ _HELD = 64 * _AT_ONCE
 
 _LEAST_Q, _MOST_Q = 1e-299, 1e299
 _LINEAR_Q, FAR_Q = 1e-26, 1e28
-_ROUNDING = 1e-12
+_ROUNDING, _DIGITS = 1e-12, 10
 _CONVERGING = 0.85
 _LOG_SECOND = 2
 
@@ -188,14 +185,16 @@ class Tables:
     Attributes:
         act: The activation.
         sides: Its slopes below and above zero where it is linear on both sides; None for others.
-        linear_below: Under this q it is linear on both sides of zero, to rounding; 0 where it never is.
-        far: 1.0 if above FAR_Q it is linear on both sides of zero, to rounding, 0.0 if constant; None otherwise.
+        scales_below: Under this q it only scales with a power of |u|, to rounding; 0 where it never does.
+        near: That power.
+        far: The power of |u| that it scales with above FAR_Q, 0.0 if it is constant there; None where it does not.
     """
 
     def __init__(self, act: Activation) -> None:
         self.act = act
         self.sides = homogeneous_sides(act)
-        self.linear_below = _LINEAR_Q if linear_at_zero(act) else 0.0
+        self.near = degree_at_zero(act)
+        self.scales_below = 0.0 if self.near is None else _LINEAR_Q
         self.far = degree_far_out(act)
         self._moments = InterpolatedCurves(lambda *q: _packed(moments_over(act, *q)), resolves_each)
         self._shares = InterpolatedCurves(partial(_shares, act), _resolves_cosines)
@@ -215,13 +214,24 @@ class Tables:
         for row in np.flatnonzero(~within):
             found[row] = moments(self.act, float(q[row]))
         scale = np.divide(q, at, out=np.ones_like(q), where=within)
-        mean, second, fourth, slope, slope_fourth, mixed = found.T
-        with np.errstate(all="ignore"):
-            # The slope of a saturating activation is near zero only, where there are fewer and fewer inputs.
-            fewer = np.where((scale > 1) & (self.far == 0), scale**-0.5, 1.0)
-            scale = np.where(fewer < 1, 1.0, scale)
-            grown = mean * np.sqrt(scale), second * scale, fourth * scale**2
-            return Curves(*grown, slope * fewer, slope_fourth * fewer, mixed * scale * fewer)
+        return self._scaled(Curves(*found.T), scale)
+
+    @np.errstate(all="ignore")
+    def _scaled(self, known: Curves, scale: Doubles) -> Curves:
+        """Return the moments at second moments that are `scale` times those at which they are known."""
+        if (scale == 1).all():
+            return known
+        degree = np.where(scale > 1, self.far or 0.0, self.near or 0.0) if self.sides is None else np.ones_like(scale)
+        flat = (scale != 1) & (degree == 0)
+        # The slope of a saturating activation is near zero only, where there are fewer and fewer inputs.
+        return Curves(
+            mean=np.where(known.mean == 0, 0, known.mean * np.sqrt(scale) ** degree),
+            second=known.second * scale**degree,
+            fourth=known.fourth * scale ** (2 * degree),
+            slope=known.slope * scale ** np.where(flat, -0.5, degree - 1),
+            slope_fourth=known.slope_fourth * scale ** np.where(flat, -0.5, 2 * (degree - 1)),
+            mixed=known.mixed * scale ** np.where(flat, -0.5, degree),
+        )
 
     def knows(self, q: Doubles) -> bool:
         """Return whether the moments up to the largest q are known: the activation does not bend too often there."""
@@ -230,7 +240,7 @@ class Tables:
 
     def _known(self, q: Doubles) -> Doubles:
         """Return each q, clipped to the range outside of which the activation only scales."""
-        known: Doubles = np.clip(q, self.linear_below, np.inf if self.far is None else FAR_Q)
+        known: Doubles = np.clip(q, self.scales_below, np.inf if self.far is None else FAR_Q)
         return np.where((q > 0) & (q < np.inf), known, q)
 
     def second(self, q: float) -> float:
@@ -239,9 +249,9 @@ class Tables:
             return (self.sides[0] ** 2 + self.sides[1] ** 2) / 2 * q
         if not 0 < q < inf:
             return moments(self.act, q).second if q == 0 else inf
-        at = max(q, self.linear_below)
+        at = max(q, self.scales_below)
         if self.far is not None and at > FAR_Q:
-            return self.second(FAR_Q) * (q / FAR_Q if self.far else 1.0)
+            return _grown(self.second(FAR_Q), q / FAR_Q, self.far)
         if not _LEAST_Q < at < _MOST_Q:
             return moments(self.act, q).second
         place = log(at)
@@ -254,7 +264,7 @@ class Tables:
         x, later, latest = 2 * (place - panel[0]) / panel[1] - 1, 0.0, 0.0
         for coefficient in reversed(self._seconds[panel]):  # Clenshaw's scheme
             later, latest = 2 * x * later - latest + coefficient, later
-        return exp(later - x * latest) * q / at
+        return _grown(exp(later - x * latest), q / at, self.near or 1.0)
 
     def second_if_made(self, q: float) -> float | None:
         """Return `second` at one q where that needs no new panel; else None."""
@@ -279,6 +289,14 @@ class Tables:
         for row in np.flatnonzero(~within):
             found[row] = _shares(self.act, float(q[row]))[0, :orders]
         return found
+
+
+def _grown(value: float, by: float, degree: float) -> float:
+    """Return a value times a power, infinite where that is beyond float64."""
+    try:
+        return float(value * by**degree)
+    except OverflowError:
+        return inf if value else 0.0
 
 
 @lru_cache(maxsize=64)
@@ -310,32 +328,40 @@ def _homogeneous_moments(below: float, above: float) -> Moments:
     return Moments((above - below) / sqrt(2 * pi), squares, 3 * fourths, squares, fourths, squares)
 
 
-@np.errstate(all="ignore")
-def linear_at_zero(act: Activation) -> bool:
-    """Return whether an activation is 0 at 0 and linear on both sides near 0, with a slope on at least one."""
-    assert act.derivative is not None
-    x = np.array([-1.0, 1.0]) * sqrt(_LINEAR_Q)
-    slopes = act.derivative(x)
-    linear = np.abs(act.value(x) - slopes * x) <= _ROUNDING * np.abs(slopes * x).max()
-    nowhere_else = all(abs(kink) > 1e3 * sqrt(_LINEAR_Q) for kink in act.kinks if kink)
-    return bool(linear.all() and slopes.any() and np.isfinite(slopes).all() and nowhere_else)
+def degree_at_zero(act: Activation) -> float | None:
+    """Return the power of |u| that an activation is near zero, 1 where it is linear on both sides; None without one."""
+    if any(abs(kink) <= 1e3 * sqrt(_LINEAR_Q) for kink in act.kinks if kink):
+        return None
+    return _degree(act, sqrt(_LINEAR_Q) * np.array([1e-2, 1e-1, 1.0])) or None
 
 
-@np.errstate(all="ignore")
 def degree_far_out(act: Activation) -> float | None:
-    """Return 1 for an activation that is linear on both sides far from zero, 0 for a constant one, None for others."""
-    assert act.derivative is not None
+    """Return the power of |u| that an activation is far from zero, 0 where it is constant; None without one."""
     if any(abs(kink) > _ROUNDING * sqrt(FAR_Q) for kink in act.kinks):
         return None
-    x = np.outer([-1.0, 1.0], sqrt(FAR_Q) * np.array([1e-1, 1.0, 1e1]))
+    return _degree(act, sqrt(FAR_Q) * np.array([1.0, 1e1, 1e2]))
+
+
+@np.errstate(all="ignore")
+def _degree(act: Activation, distances: Doubles) -> float | None:
+    """Return the power of |u| that an activation is, to rounding, on both sides of zero; None where it is none.
+
+    Args:
+        act: An elementwise activation.
+        distances: Three of them from zero, each ten times the one before.
+    """
+    assert act.derivative is not None
+    x = np.outer([-1.0, 1.0], distances)
     f, slopes = act.value(x), act.derivative(x)
-    largest = np.abs(f).max()
-    if not (np.isfinite(f).all() and largest > 0):
+    sizes = np.abs(f).max(axis=0)
+    if not (np.isfinite(f).all() and (sizes > 0).all()):
         return None
-    linear = np.abs(f - slopes * x) <= _ROUNDING * np.abs(f).max(axis=0)
-    if linear.all() and (np.abs(slopes - slopes[:, :1]) <= _ROUNDING * np.abs(slopes).max()).all():
-        return 1.0
-    return 0.0 if (np.abs(f - f[:, :1]) <= _ROUNDING * largest).all() else None
+    degree = float(np.round(np.log10(sizes[2] / sizes[0]) / 2, _DIGITS)) + 0.0
+    expected = f[:, 1:2] * (distances / distances[1]) ** degree
+    if (np.abs(f - expected) > _ROUNDING * sizes).any():
+        return None
+    falls = np.abs(slopes - degree * f / x) > _ROUNDING * np.abs(degree) * sizes / distances
+    return None if degree and falls.any() else degree
 
 
 @lru_cache(maxsize=64)
@@ -351,7 +377,7 @@ def _shares(act: Activation, *q: float) -> Doubles:
         alone[:, 0] = np.sign(moments(act, 0.0).mean)
         return alone
     if bends_often(act, q):
-        return often_bent.from_the_least(_often_bent, act, q, ORDERS)
+        return one_by_one(_shares, _often_bent, act, q, ORDERS)
     z, weights = rule(act, *q)
     f: Array = act.value(np.sqrt(np.array(q))[:, np.newaxis] * z)
     return _projected(z, f * (weights / np.sqrt(np.square(f) @ weights)[:, np.newaxis]))

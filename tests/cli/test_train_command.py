@@ -341,7 +341,7 @@ def test_a_tiny_npz(capsys, files):
     assert "relu, he (std" in text
     assert "2 layers of 12, float32, seed 0, sgd at 0.1, 30 iterations of 10 rows" in text
     assert "tiny.npz: 60 rows of 3 in 3 classes, 20 to test on" in text
-    assert "a guess has 1.1" in text
+    assert "chance level 1.1" in text
     assert " learned" in text
 
 

@@ -88,10 +88,12 @@ def draw_bars(axes: Axes, report: Report, number: int, notes: Sequence[str], siz
     return curve is not None
 
 
-def off_axis(histogram: Histogram) -> list[str]:
-    """Return a line on the entries that the axis leaves out, if they are worth one."""
-    share = (histogram.below + histogram.above) / entries(histogram)
-    return [f"off the axis {percent(share)}"] if share > _WORTH_SAYING else []
+def outside(histogram: Histogram) -> list[str]:
+    """Return lines on the entries that no bar holds, those that are worth one."""
+    total = entries(histogram)
+    off_axis, nonfinite = (histogram.below + histogram.above) / total, (histogram.nan + histogram.inf) / total
+    lines = [f"off the axis {percent(off_axis)}"] if off_axis > _WORTH_SAYING else []
+    return lines + ([f"NaN or inf {percent(nonfinite)}"] if 0 < nonfinite < 1 else [])
 
 
 def entries(histogram: Histogram) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from matplotlib.figure import Figure
 
 from actdiag.numerals import brief
-from actdiag.render.figures.bars import draw_bars, off_axis
+from actdiag.render.figures.bars import draw_bars, outside
 from actdiag.render.figures.page import MARGIN, Page, fold, heading_height, heading_lines, text_height, text_width
 from actdiag.render.figures.parts import VERDICT_COLOURS
 from actdiag.render.figures.settings import own_settings
@@ -75,7 +75,7 @@ def _block(page: Page, top: float, reports: Sequence[Report], shown: Sequence[in
         for column, number in enumerate(shown):
             axes = page.panel(left + column * cell + _GAP, over, cell - _GAP, height)
             stats = report.layers[number - 1]
-            draw_bars(axes, report, number, [f"std {brief(stats.std)}", *off_axis(stats.histogram)], _NOTE_SIZE)
+            draw_bars(axes, report, number, [f"std {brief(stats.std)}", *outside(stats.histogram)], _NOTE_SIZE)
             axes.set_yticks([])
             if row == 0:
                 axes.set_title(f"layer {number}", fontsize=8, pad=4)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from actdiag.activations import Activation
-from actdiag.arrays import Array, Doubles
+from actdiag.arrays import Array, Doubles, Flags
 from actdiag.render.figures.page import MARGIN, Page, fold, heading_height, heading_lines, text_height
 from actdiag.render.figures.parts import BLUE, GREEN, GREY, ORANGE, RED, title
 from actdiag.render.figures.settings import own_settings
@@ -20,7 +20,10 @@ _MOST_MARKERS = 40
 _REACH = 5.0
 _LARGEST_SPREAD = 50.0
 
-_LEFT, _UNDER = 0.9, 0.55
+_POINT = 12
+"""The width of what is drawn of a prediction at a layer whose neighbours have none, in points."""
+
+_LEFT, _UNDER = 1.0, 0.55
 """What the labels of the axes take on the left of a panel and under it, in inches."""
 
 _DEPTH_PANEL, _DEPTH_LEGEND = (6.4, 3.9), 2.6
@@ -52,7 +55,12 @@ def gradient_figure(report: Report) -> Figure:
     note = f"zero or not finite, so not drawn:\n{unseen}" if unseen else ""
     page, axes = _beside_a_legend(title(report), _DEPTH_PANEL, _DEPTH_LEGEND, note)
     for curve in curves:
-        axes.plot(curve.layers, curve.drawn, **curve.style, label=curve.label, markersize=5, linewidth=1.8)
+        style = curve.style | {"markersize": 5, "linewidth": 1.8}
+        if len(report.layers) > _MOST_MARKERS:
+            alone = _alone(curve.drawn)
+            axes.plot(curve.layers[alone], curve.drawn[alone], **style | {"linestyle": ""})
+            style["marker"] = ""
+        axes.plot(curve.layers, curve.drawn, **style, label=curve.label)
         if report.repeats is not None:
             sds = [words.value_at(report.repeats.sd[layer - 1], curve.name) for layer in curve.layers]
             spread = _fold(curve.drawn, sds)
@@ -81,7 +89,6 @@ def _measured(report: Report) -> list[_Curve]:
     ):
         holder = name.rpartition(".")[0]  # an op without weights has no dL/dW
         has = [stats for stats in report.layers if not holder or words.value_at(stats, holder) is not None]
-        marker = marker if len(report.layers) <= _MOST_MARKERS else ""
         style = {"color": colour, "marker": marker, "linestyle": line}
         layers = np.array([stats.layer for stats in has], dtype=int)
         curves.append(_Curve(label, name, style, layers, _drawable([words.value_at(stats, name) for stats in has])))
@@ -102,6 +109,10 @@ def _predictions(axes: Axes, report: Report) -> None:
             # Over the measured curve, for where theory is right they are one.
             axes.plot(depth, values, color="black", dashes=dashes, linewidth=1.2, label=f"{label}, predicted", zorder=3)
             axes.fill_between(depth, values / band, values * band, color=colour, alpha=0.18, linewidth=0)
+            alone = _alone(values)
+            at, value, fold = depth[alone], values[alone], band[alone]
+            axes.plot(at, value, color="black", marker="_", markersize=_POINT, linestyle="", zorder=3)
+            axes.vlines(at, value / fold, value * fold, color=colour, alpha=0.18, linewidth=_POINT)
 
 
 def _beside_a_legend(heading: str, panel: tuple[float, float], legend: float, note: str = "") -> tuple[Page, Axes]:
@@ -132,6 +143,14 @@ def _legend(axes: Axes, key: str = "") -> None:
     )  # fmt: skip
 
 
+def _alone(values: Doubles) -> Flags:
+    """Return which values are known and have none beside them, so that no line leads there."""
+    known = np.isfinite(values)
+    beside = np.append(known[1:], False) | np.append(False, known[:-1])
+    alone: Flags = known & ~beside
+    return alone
+
+
 def _drawable(values: Sequence[float | None]) -> Doubles:
     """Return values for a log axis: NaN where there is none or it is zero."""
     return np.array([value or np.nan for value in values], dtype=np.float64)
@@ -157,9 +176,10 @@ def activation_figure(act: Activation) -> Figure:
         axes.set_ylabel("f(x) and f'(x)")
     else:
         others = max(act.pieces, 2) - 1
+        rest = "the other" if others == 1 else "the others"
         for held, colour, line in ((-2.0, BLUE, "-"), (0.0, ORANGE, "--"), (2.0, GREEN, ":")):
             z = np.column_stack([x, *[np.full_like(x, held)] * others])
-            axes.plot(x, act.value(z)[:, 0], color=colour, linestyle=line, linewidth=2, label=f"the others at {held:g}")
+            axes.plot(x, act.value(z)[:, 0], color=colour, linestyle=line, linewidth=2, label=f"{rest} at {held:g}")
         axes.set_xlabel("first pre-activation of the unit")
         axes.set_ylabel("output of the unit")
     low, high = axes.get_ylim()

@@ -11,16 +11,16 @@ from actdiag.formats import FORMATS
 from actdiag.theory.types import PreActivationEstimates
 
 _REACH, _PIECES = 8.0, 2000
-_POINTS_A_BAR, _MOST_POINTS = 8, 400
+_MOST_POINTS = 400
 
 
 def predicted_shares(
     act: Activation, z: PreActivationEstimates, edges: Sequence[float], bins_a_bar: int = 1
 ) -> tuple[Doubles, Doubles] | None:
-    """Return points over the range of a histogram, and the share of entries in a bar around each.
+    """Return the middles of the bars of a histogram, and the share of entries in each.
 
-    A share is P(f(z) within half a bar of the point), z ~ N(mean, rms^2 - mean^2), exact zeros left out: at the middle
-    of a bar it is what theory predicts for the bar. None where theory says nothing of z.
+    A share is P(f(z) within half a bar of the middle), z ~ N(mean, rms^2 - mean^2), exact zeros left out. Of very many
+    bars some are left out. None where theory says nothing of z.
 
     Args:
         act: An elementwise activation.
@@ -46,9 +46,7 @@ def predicted_shares(
     weights = weights[counted]
     bins = len(edges) - 1
     half = (edges[-1] - edges[0]) / bins * bins_a_bar / 2
-    points = np.linspace(
-        edges[0] + half, edges[-1] - half, min(_POINTS_A_BAR * (bins // bins_a_bar - 1) + 1, _MOST_POINTS)
-    )
+    points = edges[0] + half * np.arange(1, 2 * (bins // bins_a_bar), 2 * -(-bins // bins_a_bar // _MOST_POINTS))
     nudge = 1e-9 * half  # what sits on an edge of the window is in it
     starts, ends = points - half - nudge, points + half + nudge
     # Between two neighbouring x the entries are spread evenly from f to f; where f is flat they are all at one place.
@@ -58,4 +56,5 @@ def predicted_shares(
             float(np.dot(weights, np.clip((end - low) / length, 0, 1) - np.clip((start - low) / length, 0, 1)))
             for start, end in zip(starts, ends, strict=True)
         ]
-    return points, np.array(shares)
+    middles: Doubles = points.astype(float)
+    return middles, np.array(shares)

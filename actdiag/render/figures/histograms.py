@@ -5,7 +5,7 @@ from math import ceil
 from matplotlib.figure import Figure
 
 from actdiag.numerals import brief, percent, rough
-from actdiag.render.figures.bars import draw_bars, off_axis
+from actdiag.render.figures.bars import draw_bars, outside
 from actdiag.render.figures.page import MARGIN, Page, heading_height, heading_lines
 from actdiag.render.figures.parts import title
 from actdiag.render.figures.settings import own_settings
@@ -60,7 +60,7 @@ def _notes(report: Report, number: int) -> list[str]:
     stats = report.layers[number - 1]
     notes = [_noted(report, number, name) for name in ("mean", "std")] if stats.rms is not None else []
     notes += [f"zero {percent(stats.zero_fraction)}"] if stats.zero_fraction else []
-    return notes + off_axis(stats.histogram)
+    return notes + outside(stats.histogram)
 
 
 def _noted(report: Report, number: int, name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter
 
 from actdiag import numerals
 from actdiag.experiments.train import TrainingRun
@@ -89,14 +89,15 @@ def _page(
     classes = first.data.classes
     height = _loss_axis(upper, all_losses, log(classes))
     _draw(upper, [loss for loss, _ in shown], height, heights[0])
-    _guess(upper, log(classes), f"a guess: ln {classes} = {numerals.number(log(classes))}")
+    _guess(upper, log(classes), f"chance level: ln {classes} = {numerals.number(log(classes))}")
     lower.set_ylim(0, 1.02)
     lower.set_ylabel("accuracy of the batch")
     lower.yaxis.set_major_formatter(PercentFormatter(1.0))
     _draw(lower, [accuracy for _, accuracy in shown], lambda accuracy: accuracy / 1.02, heights[1])
-    _guess(lower, 1 / classes, f"a guess: {numerals.percent(1 / classes)}", below=True)
+    _guess(lower, 1 / classes, f"chance level: {numerals.percent(1 / classes)}", below=True)
     for axes in (upper, lower):
-        axes.set_xlim(0, first.recipe.iterations)
+        axes.set_xlim((0, first.recipe.iterations) if first.recipe.iterations > 1 else (0.5, 1.5))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     upper.tick_params(labelbottom=False)
     lower.set_xlabel("iteration")
     return page
@@ -203,8 +204,9 @@ def _draw(axes: Axes, curves: Sequence[_Curve], height: Callable[[float], float]
 
 
 def _guess(axes: Axes, value: float, label: str, below: bool = False) -> None:
-    """Draw what a guess among all classes has, and say so on the side where curves seldom end."""
+    """Draw what a guess among all classes has, and say so on the side where curves seldom end, over those that do."""
     axes.axhline(value, color=GREY, linewidth=1.0, linestyle=(0, (1, 2)), zorder=1)
     beside: dict[str, Any] = {"va": "top" if below else "bottom", "ha": "right", "fontsize": 8, "color": GREY}
+    beside["bbox"] = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1}
     shift = (0, -3 if below else 3)
     axes.annotate(label, (0.995, value), shift, axes.get_yaxis_transform(), "offset points", **beside)

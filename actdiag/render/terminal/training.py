@@ -145,7 +145,7 @@ def _legend(heads: Collection[str], axis: float | None, guess: float) -> str:
     """Return what the columns of these heads hold."""
     meanings = (
         (axis is not None, f"curve: the loss from 0 to {numerals.brief(axis)}"),
-        ("loss" in heads, f"loss: first and last (a guess has {numerals.brief(guess)})"),
+        ("loss" in heads, f"loss: first and last (chance level {numerals.brief(guess)})"),
         ("train" in heads, "train, test: accuracy"),
         ("test" in heads and "train" not in heads, "test: accuracy"),
         ("up" in heads and "down" not in heads, "up: change per layer of rms(a), before and after"),
