@@ -32,7 +32,7 @@ _NAMES_FROM, _NAME_SIZE = 1.085, 9
 _MOST_POINTS = 2000
 _SMOOTHED_SHARE = 0.025
 
-_LOG_FROM, _LEAST_SHARE = 15.0, 1e-5
+_LOG_FROM, _LEAST_SHARE = 10.0, 1e-5
 """The axis is logarithmic where the highest smoothed loss is so many times the lowest; and the share of a guess where
 it ends, for losses that reach zero."""
 
@@ -207,6 +207,6 @@ def _guess(axes: Axes, value: float, label: str, below: bool = False) -> None:
     """Draw what a guess among all classes has, and say so on the side where curves seldom end, over those that do."""
     axes.axhline(value, color=GREY, linewidth=1.0, linestyle=(0, (1, 2)), zorder=1)
     beside: dict[str, Any] = {"va": "top" if below else "bottom", "ha": "right", "fontsize": 8, "color": GREY}
-    beside["bbox"] = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1}
+    beside["bbox"] = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1}
     shift = (0, -3 if below else 3)
     axes.annotate(label, (0.995, value), shift, axes.get_yaxis_transform(), "offset points", **beside)
