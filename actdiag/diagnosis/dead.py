@@ -187,6 +187,7 @@ BORN_DEAD = Rule(
     title="A whole layer is dead",
     quantity="layers whose units are all without slope, and constant, on the whole batch",
     severity="error",
+    certain=True,
     high=0.0,
     measure=_born_dead,
     summary=_born_dead_summary,

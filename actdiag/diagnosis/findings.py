@@ -16,12 +16,14 @@ class Finding:
 
     Attributes:
         rule: The rule's name.
-        severity: `info`, `warning` (training may fail) or `error` (training will fail).
+        severity: `error` where a rule is certain that no network trains with it, and of what decided that a network is
+            untrainable; `warning` of what decided that it is at risk; else `info`, a note. Rules may ask for more.
         layers: The layers concerned, from 1, in order; empty where the finding concerns the network as a whole.
         value: The measured number that is farthest beyond its limit.
         limit: That limit.
         summary: What was measured, in a sentence.
         advice: The smallest change that fixes it.
+        explained: Whether depth, batch or a learning rate that is only recommended explain it, so that it is no fault.
     """
 
     rule: str
@@ -31,10 +33,11 @@ class Finding:
     limit: float
     summary: str
     advice: str
+    explained: bool = False
 
     @property
     def counts(self) -> bool:
-        """Whether the finding rules out `healthy`."""
+        """Whether the finding is more than a note."""
         return self.severity != "info"
 
 
@@ -43,9 +46,9 @@ class Verdict:
     """The outlook for training, and the reasons for it.
 
     Attributes:
-        severity: `untrainable` where a rule is certain, the probability is small or more than half of several runs are
-            untrainable, `healthy` where it is large and no rule found more than `info`, else `at-risk`; `unknown` where
-            nothing was found in a network without a recipe, of which no probability is known.
+        severity: By the probability in whole percent: `untrainable` under 15, also where a rule is certain or more than
+            half of several runs are untrainable; `healthy` from 85; `at-risk` between; `unknown` where there is no
+            probability.
         trainable: Whether plain SGD is more likely to train the network than not; None where that is not known.
         probability: The probability that plain SGD trains it at the best learning rate; 0 where a rule is certain that
             it does not; None where it is not known. Of several runs the mean of theirs.

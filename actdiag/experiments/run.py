@@ -16,7 +16,7 @@ from actdiag.engine.tape import Tape
 from actdiag.engine.workers import MOST_THREADS, Workers
 from actdiag.errors import InvalidField, check_integer, check_real
 from actdiag.measure.forward import Axis, ForwardMeasure, change_per_layer, directions_of
-from actdiag.measure.gradients import BackwardMeasure, radial_share
+from actdiag.measure.gradients import BackwardMeasure
 from actdiag.measure.moments import mean_cosine, squares_of
 from actdiag.measure.statistics import InputStats, LayerStats, LossValue
 from actdiag.measurements import Measurements
@@ -150,7 +150,7 @@ class _Run:
         """Measure every layer's gradients on the backward pass."""
         measure = BackwardMeasure(self._sites)
         held = []
-        radial = 0.0
+        along = 0.0
         for passed in backward(self._stack, workers, tape, d_top, measure.visit):
             held.append((passed, measure.weigh(passed, workers)))
             # dL/dW of a layer is left to the threads while the gradient goes on to the next.
@@ -159,8 +159,9 @@ class _Run:
                 at = layer.number - 1
                 self._layers[at] = measure.summarize(layer, weighed, self._layers[at])
                 if self._theory is not None and layer.number < self._stack.depth:
-                    self._theory.record_gradient(self._layers[at], self._layers[at + 1], radial)
-                radial = radial_share(layer)
+                    self._theory.record_gradient(self._layers[at], self._layers[at + 1], along)
+                gradient = self._layers[at].gradient
+                along = 0.0 if gradient is None else gradient.along_z_fraction
                 self._progress(self._steps - at, self._steps)
 
     def report(self, command: str, loss: LossValue | None = None) -> Report:

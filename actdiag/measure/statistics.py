@@ -27,6 +27,10 @@ class GradientStats:
         zero_fraction: Exact zeros, per entry.
         nonfinite_fraction: NaN and inf, per entry.
         magnitude: Histogram of log10 |dL/dz|, one bin a decade.
+        typical_rms: rms of what does not lie along z, for the median input: a few inputs may have nearly all of the
+            gradient. None where it is not finite.
+        along_z_fraction: The share of the sum of squares that lies along z, input by input. That part only rescales
+            the layer for an input and does not help to tell inputs apart; 0 where it is not known.
     """
 
     rms: float | None
@@ -34,6 +38,8 @@ class GradientStats:
     zero_fraction: float
     nonfinite_fraction: float
     magnitude: Histogram
+    typical_rms: float | None = None
+    along_z_fraction: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
