@@ -128,6 +128,7 @@ ORDER = {
         types
         roots
         grids
+        quadrature
         gaussian
         tables
         pairs
