@@ -8,7 +8,7 @@ from typing import Any
 
 from actdiag.diagnosis import RULES, Rules, diagnose
 from actdiag.diagnosis.lost_signal import is_lost
-from actdiag.measure.forward import change_per_layer
+from actdiag.measure.change import change_per_layer
 from actdiag.measure.histograms import Histogram
 from actdiag.measure.statistics import InputStats, LayerStats
 from actdiag.report import Repeats, Report, runs_that_count

@@ -112,10 +112,15 @@ ORDER = {
     "measure": """
         pooled
         moments
+        squares
+        directions
         bins
+        decades
         counting
         histograms
         statistics
+        change
+        slopes
         forward
         gradients
     """,
@@ -123,6 +128,7 @@ ORDER = {
         types
         roots
         grids
+        quadrature
         gaussian
         tables
         pairs

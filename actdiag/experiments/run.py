@@ -15,9 +15,10 @@ from actdiag.engine.memory import check_fits, plan_backward, useful_threads
 from actdiag.engine.tape import Tape
 from actdiag.engine.workers import MOST_THREADS, Workers
 from actdiag.errors import InvalidField, check_integer, check_real
-from actdiag.measure.forward import Axis, ForwardMeasure, change_per_layer, directions_of
+from actdiag.measure.change import change_per_layer
+from actdiag.measure.directions import mean_cosine, squares_of
+from actdiag.measure.forward import Axis, ForwardMeasure, directions_of
 from actdiag.measure.gradients import BackwardMeasure
-from actdiag.measure.moments import mean_cosine, squares_of
 from actdiag.measure.statistics import InputStats, LayerStats, LossValue
 from actdiag.measurements import Measurements
 from actdiag.model.stack import MOST_SEED, Stack

@@ -12,8 +12,8 @@ from actdiag.engine.backward import BackwardLayer, weight_gradients
 from actdiag.engine.workers import Started, Workers
 from actdiag.measure.counting import EntryCounts, count_entries, merge_counts
 from actdiag.measure.histograms import magnitude_histogram
-from actdiag.measure.moments import SquareSum, column_and_square_sums, merge_squares, square_sum
 from actdiag.measure.rows import RowGradients, along_fraction, row_gradients, typical_rms
+from actdiag.measure.squares import SquareSum, column_and_square_sums, merge_squares, square_sum
 from actdiag.measure.statistics import BiasGradientStats, GradientStats, LayerStats, WeightGradientStats
 from actdiag.model.site import Site
 

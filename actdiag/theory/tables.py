@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array, Doubles, cut
-from actdiag.theory.gaussian import Moments, apart, moments, moments_over, rule
+from actdiag.theory.gaussian import Moments, moments, moments_over
+from actdiag.theory.quadrature import apart, rule
 
 Flags = NDArray[np.bool_]
 

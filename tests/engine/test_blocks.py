@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from actdiag.arrays import cut
-from actdiag.engine.blocks import REDUCED, in_double, in_order, pieces, release, scratch
+from actdiag.engine.blocks import REDUCED, in_double, in_order, pieces, release, rows_added, scratch
 from actdiag.engine.workers import Workers
 
 RNG = np.random.default_rng(0)
@@ -108,3 +108,9 @@ def test_entries_in_order(shape, dtype):
     assert np.array_equal(ordered, expected, equal_nan=True)
     assert np.array_equal(x, kept, equal_nan=True)
     assert not np.shares_memory(ordered, x)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (1, 4), (40, 7), (REDUCED, 1)])
+def test_the_rows_of_a_piece_are_added_up(shape):
+    piece = RNG.integers(-1000, 1000, shape).astype(float)
+    assert rows_added(piece).tolist() == piece.sum(axis=0).tolist()

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pair_moments import pair_moment
 
 from actdiag.activations import ACTIVATIONS, resolve
-from actdiag.theory.gaussian import moments, pair_moment, value_jumps
+from actdiag.theory.gaussian import moments, value_jumps
 from actdiag.theory.pairs import CosineMaps, cosine_slope, pair_cosines
 from actdiag.theory.shifting import shifted_activation
 from actdiag.theory.tables import tables

@@ -4,11 +4,12 @@ from math import acos, log, pi, sin, sqrt
 
 import numpy as np
 import pytest
+from pair_moments import pair_moment
 
 from actdiag import make_stack, propagate
 from actdiag.activations import resolve
 from actdiag.theory.flow import follow
-from actdiag.theory.gaussian import moments, pair_moment
+from actdiag.theory.gaussian import moments
 from actdiag.theory.recipe import layers_of
 from actdiag.theory.sampling import InputSample
 from actdiag.theory.summary import FARTHEST, FOLD, extended, summarize

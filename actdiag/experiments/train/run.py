@@ -13,7 +13,7 @@ from actdiag.experiments.train.loop import Recipe, Step, steps
 from actdiag.experiments.train.network import Network, draw_network, evaluate
 from actdiag.experiments.train.outcome import Outcome, outcome_of
 from actdiag.experiments.train.snapshot import Snapshot, relative_changes, snapshot
-from actdiag.measure.moments import directions, mean_cosine, squares_of
+from actdiag.measure.directions import directions, mean_cosine, squares_of
 from actdiag.measure.statistics import InputStats, LossValue
 from actdiag.measurements import Measurements
 from actdiag.model.stack import Stack
