@@ -25,6 +25,7 @@ RULES: Rules = MappingProxyType(
             numerics.NONFINITE,
             numerics.ZERO_SIGNAL,
             dead.BORN_DEAD,
+            dead.SILENT_INPUTS,
             repeated.DIED_RUNS,
             units.SYMMETRIC_UNITS,
             scale.VANISHING_GRADIENT,

@@ -103,7 +103,7 @@ def _behind(found: Sequence[Finding], reasons: Sequence[Reason]) -> tuple[str, .
     """Return the rules behind a low probability, the strongest first."""
     faults = {finding.rule for finding in found if not finding.explained}
     against = sorted((reason for reason in reasons if reason.pull < 0), key=lambda reason: reason.pull)
-    return tuple(dict.fromkeys(reason.rule for reason in against if reason.rule in faults))
+    return tuple(dict.fromkeys(rule for reason in against for rule in reason.rules if rule in faults))
 
 
 def _place(rule: str, decided: Sequence[str]) -> int:

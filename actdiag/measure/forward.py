@@ -13,7 +13,7 @@ from actdiag.measure.directions import Directions, directions, mean_cosine
 from actdiag.measure.histograms import axis_edges, bounded_axis, linear_histogram, magnitude_histogram, spaced
 from actdiag.measure.moments import BlockMoments, block_moments, mean_unit_std, merge_moments, pool
 from actdiag.measure.pooled import EntryMoments, entry_moments, pool_entries, value_range
-from actdiag.measure.slopes import Flags, active_units, count_saturated, mean_squared_slope
+from actdiag.measure.slopes import Flags, active_units, count_saturated, count_silent, mean_squared_slope
 from actdiag.measure.statistics import LayerStats, PreActivationStats
 from actdiag.model.site import Site
 from actdiag.options import RunOptions
@@ -40,6 +40,7 @@ class BlockStats(NamedTuple):
         entries: Counts of the activations; a copy of the activations where the axis is not known yet.
         directions: Of the rows of activations.
         active: Units that let a gradient through, shape (width,); None where that has no meaning.
+        silent: How many rows let no gradient through; None likewise.
         saturated: How many entries are saturated; None where that has no meaning.
         slopes: The squares of a random gradient of the first rows, after the activation over before.
     """
@@ -51,6 +52,7 @@ class BlockStats(NamedTuple):
     entries: EntryCounts | Array
     directions: Directions
     active: Flags | None
+    silent: int | None
     saturated: int | None
     slopes: float
 
@@ -77,6 +79,7 @@ class ForwardMeasure:
         act = self._sites[number - 1].act
         low, high = value_range(z)
         of_z, of_a, entries, pointing = entry_moments(z), *self._reduced(a)
+        finite, elementwise = not of_z.nonfinite, act is not None and act.derivative is not None
         return BlockStats(
             z=of_z,
             low=low,
@@ -84,7 +87,8 @@ class ForwardMeasure:
             a=of_a,
             entries=entries,
             directions=pointing,
-            active=None if act is None or act.derivative is None else active_units(act, z, finite=not of_z.nonfinite),
+            active=active_units(act, z, finite) if act is not None and elementwise else None,
+            silent=count_silent(act, z, finite) if act is not None and elementwise else None,
             saturated=None if act is None else count_saturated(act, z),
             slopes=1.0 if act is None else mean_squared_slope(act, z[:_ROWS_OF_SLOPES], a.shape[1]),
         )
@@ -115,6 +119,7 @@ class ForwardMeasure:
         a = merge_moments([block.a for block in blocks])
         pooled_z, pooled_a = pool_entries([block.z for block in blocks]), pool(a)
         active = [block.active for block in blocks if block.active is not None]
+        silent = [block.silent for block in blocks if block.silent is not None]
         saturated = [block.saturated for block in blocks if block.saturated is not None]
         return LayerStats(
             layer=number,
@@ -128,6 +133,7 @@ class ForwardMeasure:
             zero_fraction=counts.zero / size,
             dead_fraction=(site.units - int(np.count_nonzero(_any_of(active)))) / site.units if active else None,
             saturated_fraction=sum(saturated) / size if saturated else None,
+            silent_fraction=sum(silent) / site.batch if silent else None,
             nonfinite_fraction=(counts.nan + counts.inf) / size,
             subnormal_fraction=counts.subnormal / size,
             cosine=mean_cosine([block.directions for block in blocks]),

@@ -10,6 +10,7 @@ from actdiag.measure.moments import unit_highest
 Flags = NDArray[np.bool_]
 
 _ROWS_THAT_ACTIVATE_MOST = 16
+_UNITS_THAT_HEAR_MOST = 8
 
 
 def active_units(act: Activation, z: Array, finite: bool = False) -> Flags:
@@ -20,21 +21,40 @@ def active_units(act: Activation, z: Array, finite: bool = False) -> Flags:
         z: Pre-activations, shape (rows, width).
         finite: Whether all of `z` is known to be finite.
     """
-    derivative, dead_slope, active_over = act.derivative, traits(act).dead_slope, traits(act).active_over
-    assert derivative is not None
-
-    def any_active(rows: Array) -> Flags:
-        flags: Flags = np.abs(derivative(rows)) > dead_slope
-        active: Flags = np.logical_or.reduce(flags | np.isnan(rows), axis=0)
-        return active
-
+    active_over = traits(act).active_over
     if finite and active_over is not None:
         return unit_highest(z) > active_over
     # A few rows activate nearly all units, and only the others need the rest of the rows.
-    active = any_active(z[:_ROWS_THAT_ACTIVATE_MOST])
+    active = _any_active(act, z[:_ROWS_THAT_ACTIVATE_MOST], axis=0)
     inactive = np.flatnonzero(~active)
     if len(inactive) and len(z) > _ROWS_THAT_ACTIVATE_MOST:
-        active[inactive] = any_active(z[_ROWS_THAT_ACTIVATE_MOST:, inactive])
+        active[inactive] = _any_active(act, z[_ROWS_THAT_ACTIVATE_MOST:, inactive], axis=0)
+    return active
+
+
+def count_silent(act: Activation, z: Array, finite: bool = False) -> int:
+    """Return for how many rows of `z` no unit has |f'(z)| above the dead slope, or NaN for z.
+
+    Args:
+        act: An elementwise activation.
+        z: Pre-activations, shape (rows, width).
+        finite: Whether all of `z` is known to be finite.
+    """
+    active_over = traits(act).active_over if finite else None
+    some, others = z[:, :_UNITS_THAT_HEAR_MOST], z[:, _UNITS_THAT_HEAR_MOST:]
+    heard = _any_active(act, some, axis=1) if active_over is None else some.max(axis=1) > active_over
+    unheard = np.flatnonzero(~heard)
+    if len(unheard) and others.shape[1]:
+        rest = others[unheard]
+        heard[unheard] = _any_active(act, rest, axis=1) if active_over is None else rest.max(axis=1) > active_over
+    return len(z) - int(np.count_nonzero(heard))
+
+
+def _any_active(act: Activation, z: Array, axis: int) -> Flags:
+    """Return whether any entry along an axis has a slope above the dead one, or is NaN."""
+    assert act.derivative is not None
+    flags: Flags = np.abs(act.derivative(z)) > traits(act).dead_slope
+    active: Flags = np.logical_or.reduce(flags | np.isnan(z), axis=axis)
     return active
 
 

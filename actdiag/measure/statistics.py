@@ -74,6 +74,7 @@ class LayerStats:
         dead_fraction: Units with |f'(z)| <= 1e-6 min(1, sup |f'|) for every input; None for structured activations.
         saturated_fraction: Entries with |f'(z)| under 1 % of its supremum on a side that the activation names; None
             where it names none.
+        silent_fraction: Inputs for which every unit is without slope, as for `dead_fraction`; None likewise.
         nonfinite_fraction: NaN and inf, per entry.
         subnormal_fraction: Entries other than zero under the dtype's smallest normal number.
         cosine: Mean cosine over pairs of different inputs; None under two inputs with activations other than zero.
@@ -110,6 +111,7 @@ class LayerStats:
     weight_gradient: WeightGradientStats | None = None
     bias_gradient: BiasGradientStats | None = None
     slope_gradient: float | None = None
+    silent_fraction: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

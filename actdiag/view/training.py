@@ -52,7 +52,8 @@ def recipe(runs: Sequence[TrainingRun]) -> str:
     used = runs[0].recipe
     rates = {run.learning_rate for run in runs}
     at = f" at {brief(*rates)}" if len(rates) == 1 and not any(run.tried for run in runs) else ""
-    parts = [f"{used.optimizer}{at}, {used.iterations} iteration{'s' if used.iterations > 1 else ''} of {used.batch} rows"]
+    plural = "s" if used.iterations > 1 else ""
+    parts = [f"{used.optimizer}{at}, {used.iterations} iteration{plural} of {used.batch} rows"]
     parts += [f"gradients clipped to a norm of {brief(used.clip_norm)}"] if used.clip_norm is not None else []
     parts += [f"their entries to {brief(used.clip_value)}"] if used.clip_value is not None else []
     return ", ".join(parts)
