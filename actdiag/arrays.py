@@ -21,6 +21,9 @@ Doubles = NDArray[np.float64]
 Counts = NDArray[np.int64]
 """Whole numbers."""
 
+Flags = NDArray[np.bool_]
+"""Whether something holds of each entry."""
+
 Numbers = NDArray[Any]
 """Whatever a file or a caller holds, before it is judged."""
 

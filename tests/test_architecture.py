@@ -130,7 +130,10 @@ ORDER = {
         grids
         quadrature
         gaussian
+        homogeneous
+        chebyshev
         tables
+        parallel
         pairs
         regions
         batches

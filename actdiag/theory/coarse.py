@@ -11,8 +11,9 @@ from actdiag.arrays import Doubles
 from actdiag.theory.batches import Batches, together
 from actdiag.theory.fluctuations import Spreads, relative_spreads_of_layers
 from actdiag.theory.gradient_fluctuations import Radial, radials, spreads_of_slopes
+from actdiag.theory.homogeneous import FAR_Q
 from actdiag.theory.regions import saturated_intervals, zero_intervals
-from actdiag.theory.tables import FAR_Q, tables
+from actdiag.theory.tables import tables
 
 _STEP = 0.1
 """Of ln q and ln(1 - c)."""
