@@ -138,17 +138,21 @@ ORDER = {
         regions
         batches
         mehler
+        cosine_fluctuations
         fluctuations
+        heavy_tails
         gradient_fluctuations
+        coarse
         sampling
         shifting
         recipe
+        pre_activations
         onestep
+        flags
         nodes
         gradient_maps
         maps
         flow
-        coarse
         backpropagation
         prediction
         meanfield
