@@ -96,6 +96,7 @@ ORDER = {
     "model": """
         site
         blocks
+        fingerprint
         stack
     """,
     "engine": """
