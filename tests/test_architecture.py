@@ -47,6 +47,9 @@ ORDER = {
         api
         cli
     """,
+    "registry": """
+        spelling
+    """,
     "activations": """
         entry
         traits
