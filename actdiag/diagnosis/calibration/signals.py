@@ -163,8 +163,9 @@ def _estimated_through(measurements: Measurements, recipe: Stack) -> dict[int, f
         passed = [] if number == measurements.depth else [at.pop(number, _LEAST_LOG) + 2 * _log(slope)]
         squares = 0.0 if number == measurements.depth else _log_sum([*passed, at.pop(-number, 2 * _LEAST_LOG)])
         found[number] = squares / 2
-        factors = [_log(node.op.gradient_factor(which)) for which in range(len(node.reads))]
-        if node.draw is not None:
+        if node.draw is None:
+            factors = [_log(node.op.gradient_factor(which)) for which in range(len(node.reads))]
+        else:
             read = _read_by(measurements, recipe, number)
             std = _weight_std(measurements, recipe, number, None if read is None else read.stats)
             factors = [2 * _log(std) + log(node.site.columns)]
