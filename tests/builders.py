@@ -224,23 +224,34 @@ def repeated(base=None, runs=20):
     base = base or report()
     empty = Histogram((), (), 0, 0, 0, 0, 0)
 
+    def of(value, sd):
+        return None if value is None else sd
+
     def spread(stats):
-        sd = replace(
-            stats,
-            mean=0.031,
-            std=0.094,
-            rms=0.1,
-            unit_std=0.02,
+        gradient = stats.gradient
+        return LayerStats(
+            layer=stats.layer,
+            width=stats.width,
+            mean=of(stats.mean, 0.031),
+            std=of(stats.std, 0.094),
+            rms=of(stats.rms, 0.1),
+            min=of(stats.min, 0.02),
+            max=of(stats.max, 0.05),
+            unit_std=of(stats.unit_std, 0.02),
             zero_fraction=0.012,
-            dead_fraction=0.0,
-            cosine=0.012,
+            dead_fraction=of(stats.dead_fraction, 0.0),
+            saturated_fraction=of(stats.saturated_fraction, 0.013),
+            nonfinite_fraction=0.0,
+            subnormal_fraction=0.0,
+            cosine=of(stats.cosine, 0.012),
+            slope_rms=of(stats.slope_rms, 0.003),
             pre_activation=PreActivationStats(0.01, 0.12, 0.12, 0.5, 0.5, 0.0),
             histogram=empty,
             magnitude=empty,
+            gradient=gradient and GradientStats(gradient.rms / 8, gradient.ratio / 9, 0.01, 0.0, empty),
+            weight_gradient=stats.weight_gradient and WeightGradientStats(0.004, 0.0002),
+            bias_gradient=stats.bias_gradient and BiasGradientStats(0.005),
         )
-        if stats.gradient is None:
-            return sd
-        return replace(sd, gradient=GradientStats(stats.gradient.rms / 8, stats.gradient.ratio / 9, 0.01, 0.0, empty))
 
     verdicts = (("healthy", runs - 1), ("at-risk", 1))
     spreads = tuple(spread(stats) for stats in base.layers)

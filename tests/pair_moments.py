@@ -5,7 +5,9 @@ from math import sqrt
 
 import numpy as np
 
+from actdiag.activations import resolve
 from actdiag.theory import quadrature
+from actdiag.theory.gaussian import moments
 from actdiag.theory.quadrature import REACH, Rule, normal_density, rule
 
 ROWS = 128
@@ -26,6 +28,12 @@ def pair_moment(act, q, c, *, slopes=False, other_q=None):
         other_q: The second moment of u2; by default that of u1.
     """
     return _pair_moment(act, float(q), min(max(float(c), -1.0), 1.0), slopes, float(other_q or q))
+
+
+def cosine_by_quadrature(name, q, c, other_q=None):
+    """Return the cosine of two inputs after one layer; arguments as in `pair_moment`, but for the activation's name."""
+    act, other = resolve(name), other_q or q
+    return pair_moment(act, q, c, other_q=other) / sqrt(moments(act, q).second * moments(act, other).second)
 
 
 @lru_cache(maxsize=1024)

@@ -47,6 +47,9 @@ ORDER = {
         api
         cli
     """,
+    "registry": """
+        spelling
+    """,
     "activations": """
         entry
         traits
@@ -96,6 +99,7 @@ ORDER = {
     "model": """
         site
         blocks
+        fingerprint
         stack
     """,
     "engine": """
@@ -130,22 +134,29 @@ ORDER = {
         grids
         quadrature
         gaussian
+        homogeneous
+        chebyshev
         tables
+        parallel
         pairs
         regions
         batches
         mehler
+        cosine_fluctuations
         fluctuations
+        heavy_tails
         gradient_fluctuations
+        coarse
         sampling
         shifting
         recipe
+        pre_activations
         onestep
+        flags
         nodes
         gradient_maps
         maps
         flow
-        coarse
         backpropagation
         prediction
         meanfield

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.arrays import Array, Doubles
+from actdiag.arrays import Array, Doubles, Flags
 from actdiag.engine.workers import Workers
 from actdiag.measure.counting import Counting, EntryCounts, merge_counts, thresholds
 from actdiag.measure.directions import Directions, directions, mean_cosine
 from actdiag.measure.histograms import axis_edges, bounded_axis, linear_histogram, magnitude_histogram, spaced
 from actdiag.measure.moments import BlockMoments, block_moments, mean_unit_std, merge_moments, pool
 from actdiag.measure.pooled import EntryMoments, entry_moments, pool_entries, value_range
-from actdiag.measure.slopes import Flags, active_units, count_saturated, count_silent, mean_squared_slope
+from actdiag.measure.slopes import active_units, count_saturated, count_silent, mean_squared_slope
 from actdiag.measure.statistics import LayerStats, PreActivationStats
 from actdiag.model.site import Site
 from actdiag.options import RunOptions

@@ -1,13 +1,10 @@
 """What the slope of an activation says of a block of rows: units that live, entries that are saturated, its size."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actdiag.activations import Activation, traits
-from actdiag.arrays import Array
+from actdiag.arrays import Array, Flags
 from actdiag.measure.moments import unit_highest
-
-Flags = NDArray[np.bool_]
 
 _ROWS_THAT_ACTIVATE_MOST = 16
 _UNITS_THAT_HEAR_MOST = 8

@@ -8,15 +8,10 @@ import numpy as np
 from actdiag.arrays import Array, Doubles
 from actdiag.measure.statistics import LayerStats
 from actdiag.model.stack import Stack
+from actdiag.theory.flags import flagged, is_outlier
 from actdiag.theory.flow import follow
-from actdiag.theory.onestep import (
-    PreActivationTheory,
-    expected,
-    expected_gradients,
-    flagged,
-    is_outlier,
-    pre_activations,
-)
+from actdiag.theory.onestep import expected, expected_gradients
+from actdiag.theory.pre_activations import PreActivationTheory, pre_activations
 from actdiag.theory.prediction import predict_along
 from actdiag.theory.recipe import layers_of, why_not
 from actdiag.theory.sampling import InputSample, sample_inputs

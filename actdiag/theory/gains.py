@@ -20,9 +20,9 @@ from actdiag.theory.critical import (
     next_q,
 )
 from actdiag.theory.gaussian import moments
+from actdiag.theory.homogeneous import homogeneous_sides
 from actdiag.theory.meanfield import destination
 from actdiag.theory.recommendation import Recommendation, recommend
-from actdiag.theory.tables import homogeneous_sides
 
 Fate = Literal["keeps", "settles", "vanishes", "explodes"]
 

@@ -12,7 +12,7 @@ from actdiag.theory.batches import Batches
 from actdiag.theory.coarse import rows_of, spreads_of_rows
 from actdiag.theory.flow import Flow, follow, sample_of_input
 from actdiag.theory.fluctuations import Spreads
-from actdiag.theory.onestep import means_or_zeros
+from actdiag.theory.onestep import estimates, means_or_zeros
 from actdiag.theory.recipe import Layers, layers_of, why_not
 from actdiag.theory.regions import (
     Interval,
@@ -99,20 +99,20 @@ def _forward(
 
     def share(chance: Doubles, intervals: Sequence[Interval], own: Doubles) -> list[Estimate]:
         spread = joined(own, chance_slope(intervals, q))
-        return _estimates(chance, np.minimum(spread, _MOST_OF_A_SHARE))
+        return estimates(chance, np.minimum(spread, _MOST_OF_A_SHARE))
 
     nothing = [None] * len(q)
     columns = (
-        _estimates(means_or_zeros(curves.mean, rms), joined(sd.mean * rms, slope(around[0].mean, around[1].mean))),
-        _estimates(std, joined(sd.std * rms, slope(_std(around[0]), _std(around[1])))),
-        _estimates(rms, joined(sd.rms, flow.degree / 2) * rms),
+        estimates(means_or_zeros(curves.mean, rms), joined(sd.mean * rms, slope(around[0].mean, around[1].mean))),
+        estimates(std, joined(sd.std * rms, slope(_std(around[0]), _std(around[1])))),
+        estimates(rms, joined(sd.rms, flow.degree / 2) * rms),
         share(chance_of_zero(act, recipe.dtype, q), zero, sd.zero_fraction),
         share(chance_within(saturated, q), saturated, sd.saturated_fraction) if saturated else nothing,
         _dead(recipe, flow) if recipe.batch == 1 or pairs else nothing,
         _cosines(flow, sd.cosine) if pairs else nothing,
-        _estimates(np.full(len(q), recipe.centre), z_mean),
-        _estimates(root, z_std),
-        _estimates(z_rms, np.divide(of_rms, z_rms, out=np.zeros_like(q), where=z_rms > 0)),
+        estimates(np.full(len(q), recipe.centre), z_mean),
+        estimates(root, z_std),
+        estimates(z_rms, np.divide(of_rms, z_rms, out=np.zeros_like(q), where=z_rms > 0)),
     )
     return [
         LayerEstimates(
@@ -127,10 +127,6 @@ def _forward(
         )
         for mean, std_, rms_, zeros, plateau, dead, cosine, *of_z in zip(*columns, strict=True)
     ]
-
-
-def _estimates(values: Doubles, spreads: Doubles) -> list[Estimate]:
-    return [Estimate(value, sd) for value, sd in zip(values.tolist(), spreads.tolist(), strict=True)]
 
 
 def _std(curves: Curves) -> Doubles:
@@ -157,7 +153,7 @@ def _drift(passed: Doubles, degree: Doubles, sd: Spreads[Doubles]) -> Doubles:
 def _dead(recipe: Layers, flow: Flow) -> list[Estimate]:
     c = flow.c[:, 0] if recipe.batch > 1 else np.zeros(len(flow.q))
     chance = expected_dead_fractions(recipe.act, flow.q, c, recipe.batch)
-    return _estimates(chance, np.sqrt(chance * (1 - chance) / np.array(recipe.widths[: len(chance)])))
+    return estimates(chance, np.sqrt(chance * (1 - chance) / np.array(recipe.widths[: len(chance)])))
 
 
 def _cosines(flow: Flow, own: Doubles) -> list[Estimate | None]:
@@ -172,8 +168,8 @@ def _cosines(flow: Flow, own: Doubles) -> list[Estimate | None]:
     for layer, (slope, sd) in enumerate(zip(slopes.tolist(), own.tolist(), strict=True)):
         variance = min(slope**2 * variance + sd**2, 1.0)
         spread[layer] = sqrt(variance)
-    estimates = _estimates(np.clip(flow.cosines[:, 0], -1, 1), spread)
-    return [None if isnan(one.value) else one for one in estimates]
+    found = estimates(np.clip(flow.cosines[:, 0], -1, 1), spread)
+    return [None if isnan(one.value) else one for one in found]
 
 
 def _spreads(recipe: Layers, flow: Flow, sample: InputSample) -> Spreads[Doubles]:

@@ -9,9 +9,9 @@ from actdiag.activations import Activation
 from actdiag.numerals import whole_percent
 from actdiag.theory.critical import CriticalPoint, after_layers, chiq_of, roots_of, tried_from
 from actdiag.theory.gaussian import moments
+from actdiag.theory.homogeneous import homogeneous_sides
 from actdiag.theory.meanfield import destination
 from actdiag.theory.regions import chance_within, saturated_intervals
-from actdiag.theory.tables import homogeneous_sides
 
 MOST_SATURATED = 1 / 3
 """The share of saturated units from which a critical point is not good to train from."""

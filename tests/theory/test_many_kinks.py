@@ -9,7 +9,7 @@ import pytest
 from pair_moments import pair_moment
 
 from actdiag.activations import resolve
-from actdiag.theory import pairs, quadrature
+from actdiag.theory import parallel, quadrature
 from actdiag.theory.gaussian import moments, moments_over
 from actdiag.theory.pairs import pair_cosines
 from actdiag.theory.regions import zero_intervals
@@ -74,16 +74,16 @@ def test_parallel_inputs_are_integrated_between_the_kinks_in_reach():
 
 def test_the_parts_that_pairs_are_computed_in_change_nothing(monkeypatch):
     act, q1, q2 = resolve("abs(sin(2*x))"), np.linspace(0.5, 4, 30), np.linspace(3, 0.4, 30)
-    found = pairs._at_angle_zero(tables(act), q1, q2)
-    monkeypatch.setattr(pairs, "_MOST_AT_ONCE", 1)
-    np.testing.assert_array_equal(pairs._at_angle_zero(tables(act), q1, q2), found)
+    found = parallel._at_angle_zero(tables(act), q1, q2)
+    monkeypatch.setattr(parallel, "_MOST_AT_ONCE", 1)
+    np.testing.assert_array_equal(parallel._at_angle_zero(tables(act), q1, q2), found)
 
 
 def test_kinks_in_reach_are_counted_before_they_are_integrated_between():
     q = np.array([1.0, 1e4])
-    assert pairs._few_kinks(resolve("abs(sin(5*x))").kinks, q, q).tolist() == [True, False]
-    assert pairs._few_kinks(resolve("relu").kinks, q, q).tolist() == [True, True]
-    assert pairs._few_kinks((), q, q).tolist() == [False, False]
+    assert parallel._few_kinks(resolve("abs(sin(5*x))").kinks, q, q).tolist() == [True, False]
+    assert parallel._few_kinks(resolve("relu").kinks, q, q).tolist() == [True, True]
+    assert parallel._few_kinks((), q, q).tolist() == [False, False]
 
 
 def test_intervals_of_zeros_are_narrowed_down_together():

@@ -188,8 +188,9 @@ def _estimated_through(measurements: Measurements, recipe: Stack) -> dict[int, f
         passed = [] if number == measurements.depth else [at.pop(number, -inf) + 2 * _log(slope)]
         squares = 0.0 if number == measurements.depth else _log_sum([*passed, at.pop(-number, -inf)])
         found[number] = squares / 2
-        factors = [_log(node.op.gradient_factor(which)) for which in range(len(node.reads))]
-        if node.draw is not None:
+        if node.draw is None:
+            factors = [_log(node.op.gradient_factor(which)) for which in range(len(node.reads))]
+        else:
             read = _read_by(measurements, recipe, number)
             std = _weight_std(measurements, recipe, number, None if read is None else read.stats)
             factors = [2 * _log(std) + log(node.site.columns)]
