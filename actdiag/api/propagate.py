@@ -9,6 +9,7 @@ from actdiag.api.running import runner
 from actdiag.api.signatures import takes
 from actdiag.api.stack import build_stack
 from actdiag.arrays import Numbers
+from actdiag.experiments.fix import with_advice
 from actdiag.experiments.run import Progress
 from actdiag.initializers import Initializer
 from actdiag.ops.entry import Op
@@ -56,4 +57,5 @@ def propagate(
     """
     given = locals()
     run = runner(options_from(RunOptions, given))
-    return run(build_stack(options_from(StackOptions, given)), progress)
+    report = run(build_stack(options_from(StackOptions, given)), progress)
+    return with_advice(report, lambda stack: run(stack, None)) if report.repeats is None else report

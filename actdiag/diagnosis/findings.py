@@ -1,10 +1,14 @@
 """The result of a diagnosis: findings, and the verdict that follows from them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Severity = Literal["info", "warning", "error"]
 Outlook = Literal["healthy", "at-risk", "untrainable", "unknown"]
+
+Value = str | float | bool | tuple[int, ...] | None
+"""A value of an option; None is its default."""
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
 """In rising order."""
@@ -22,7 +26,8 @@ class Finding:
         value: The measured number that is farthest beyond its limit.
         limit: That limit.
         summary: What was measured, in a sentence.
-        advice: The smallest change that fixes it.
+        advice: The change that was run and makes the network healthy, and what came of it: on the finding that decided
+            the verdict, empty on all others.
         explained: Whether depth, batch or a learning rate that is only recommended explain it, so that it is no fault.
     """
 
@@ -42,6 +47,25 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class ProvenFix:
+    """A change that was run, and under which the network is healthy.
+
+    Attributes:
+        changes: The options that it sets, by name; None for one that goes back to its default.
+        command: How it is said on the command line.
+        severity: The verdict after it.
+        probability: The probability after it.
+        tried: How many changes were tried, this one included.
+    """
+
+    changes: Mapping[str, Value] = field(hash=False)
+    command: str
+    severity: Outlook
+    probability: float | None
+    tried: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The outlook for training, and the reasons for it.
 
@@ -57,6 +81,8 @@ class Verdict:
         estimated: Whether the gradient was estimated because no backward pass was run.
         decided_by: The rules that decided, the strongest first; empty for a healthy network.
         findings: Most severe first.
+        fix: The smallest change found that makes the network healthy; None where it is healthy, where nothing helped,
+            and where none was looked for.
     """
 
     severity: Outlook
@@ -67,3 +93,4 @@ class Verdict:
     estimated: bool
     decided_by: tuple[str, ...]
     findings: tuple[Finding, ...]
+    fix: ProvenFix | None = None

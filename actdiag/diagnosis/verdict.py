@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from actdiag.diagnosis.advice import advise
 from actdiag.diagnosis.calibration.trainability import HIGH, LOW, Reason, trainability
 from actdiag.diagnosis.findings import SEVERITIES, Finding, Outlook, Severity, Verdict
 from actdiag.diagnosis.needs import available
@@ -95,8 +94,9 @@ def _find(rule: Rule, measurements: Measurements, rules: Rules) -> list[Finding]
     if found is None:
         return []
     severity: Severity = "info" if found.explained else rule.severity
-    summary, advice = rule.summary(found), advise(found)
-    return [Finding(rule.name, severity, found.layers, found.value, found.limit, summary, advice, found.explained)]
+    return [
+        Finding(rule.name, severity, found.layers, found.value, found.limit, rule.summary(found), "", found.explained)
+    ]
 
 
 def _behind(found: Sequence[Finding], reasons: Sequence[Reason]) -> tuple[str, ...]:
