@@ -169,9 +169,9 @@ class LossOptions:
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class BackwardOptions(LossOptions):
-    """What a backward pass starts from, and the memory that it may take."""
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
+class MemoryOptions:
+    """The memory that a backward pass may take."""
 
     memory: int | str = option(
         DEFAULT_BUDGET,
@@ -180,6 +180,11 @@ class BackwardOptions(LossOptions):
         shown="1GiB",
         library="A number is of bytes.",
     )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class BackwardOptions(MemoryOptions, LossOptions):
+    """What a backward pass starts from, and the memory that it may take."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)

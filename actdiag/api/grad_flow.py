@@ -49,6 +49,9 @@ def grad_flow(
 ) -> Report:
     """Run a stack forward and backward and report on signal and gradient, layer by layer.
 
+    A stack that is not healthy is run again with a few changes, on few rows: `verdict.fix` is the first that makes it
+    healthy.
+
     `progress` is called with (steps done, steps in all), two steps a layer, counted over all repeats.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actdiag.arrays import Array
-from actdiag.diagnosis import RULES, Rules, diagnose, rules_from
+from actdiag.diagnosis import RULES, Rules, Verdict, diagnose, rules_from
 from actdiag.engine.backward import backward
 from actdiag.engine.forward import forward
 from actdiag.engine.losses import DEFAULT_CLASSES, Loss, labels_of, loss_and_gradient
@@ -22,7 +22,7 @@ from actdiag.measure.gradients import BackwardMeasure
 from actdiag.measure.statistics import InputStats, LayerStats, LossValue
 from actdiag.measurements import Measurements
 from actdiag.model.stack import MOST_SEED, Stack
-from actdiag.options import RunOptions
+from actdiag.options import DEFAULT_BUDGET, RunOptions
 from actdiag.repeats import average
 from actdiag.report import Report
 from actdiag.theory.comparison import TheoryComparison
@@ -32,6 +32,9 @@ if TYPE_CHECKING:  # a plain stack does without
 
 MOST_BINS = 10_000
 MOST_REPEATS = 10_000
+
+_UNSURE = (0.03, 0.97)
+"""Probabilities between which an estimate of the gradient is not enough."""
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
@@ -84,13 +87,38 @@ def silent(done: int, total: int) -> None:
     """Report no progress."""
 
 
-def run_propagate(stack: Stack, settings: RunSettings) -> Report:
-    """Run a stack forward and return its Report."""
+def run_propagate(stack: Stack, settings: RunSettings, budget: int = DEFAULT_BUDGET) -> Report:
+    """Run a stack forward and return its Report.
+
+    The verdict rests on an estimate of the gradient. Where that is unsure a backward pass is run for it, from random
+    directions, if `budget` bytes are room enough for what it keeps.
+    """
     check_fits(stack, bins=settings.axis.bins)
     run = _Run(stack, settings, stack.depth)
     with Workers(settings.threads or useful_threads(stack)) as workers:
         run.forward(workers)
-        return run.report("propagate")
+        report = run.report("propagate")
+    return _measured(report, settings, budget) if _is_unsure(report.verdict) else report
+
+
+def _is_unsure(verdict: Verdict) -> bool:
+    low, high = _UNSURE
+    return verdict.estimated and verdict.probability is not None and low < verdict.probability < high
+
+
+def _measured(report: Report, settings: RunSettings, budget: int) -> Report:
+    """Return a report whose verdict rests on a backward pass, where there is room for it."""
+    try:
+        measured = run_grad_flow(
+            report.stack, Loss("random"), budget, settings._replace(progress=silent, theory=False)
+        )  # fmt: skip
+    except InvalidField:  # there is no room
+        return report
+    layers = tuple(
+        replace(stats, weight_gradient=None, bias_gradient=None, slope_gradient=None) for stats in measured.layers
+    )
+    judged = replace(report.measurements, layers=layers, change=measured.change_per_layer)
+    return replace(report, verdict=diagnose(judged, settings.rules))
 
 
 def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
