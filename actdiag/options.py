@@ -239,13 +239,13 @@ class GainOptions:
     """What `gain` looks for."""
 
     bias_std: float = option(0.0, "Standard deviation of the biases.")
+    depth: int = option(30, "Number of layers that the gain is for.")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
 class VerifyOptions(GainOptions, ThreadOptions):
     """The stacks that `verify` runs."""
 
-    depth: int = option(30, "Number of layers of the stacks that are run.")
     width: int = option(256, "Units per layer.")
     seed: int = option(0, "Random seed of the first stack.")
 

@@ -205,8 +205,7 @@ ORDER = {
         trainability
     """,
     "diagnosis/advice": """
-        scale
-        by_rule
+        changes
     """,
     "experiments": """
         run

@@ -39,7 +39,7 @@ def verify(
     from actdiag.theory.gains import gains
 
     entry = activations.resolve(act)
-    take = gains(entry, bias_std).recommended
+    take = gains(entry, bias_std, depth).recommended
     return run_stacks(
         entry,
         take.gain,

@@ -38,7 +38,7 @@ def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, 
 
     outputs = files.taken_from({"json": json}, act=act)
     entries = resolve_acts(act)
-    found = [of_library(entry, bias_std) for entry in entries]
+    found = [of_library(entry, bias_std, given["depth"]) for entry in entries]
     checked: list[Verification | None] = [None] * len(entries)
     if verify:
         with screen.progress() as progress:

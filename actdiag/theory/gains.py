@@ -10,8 +10,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from actdiag.activations import ACTIVATIONS, Activation
-from actdiag.errors import InvalidField, check_real
+from actdiag.activations import ACTIVATIONS, Activation, traits
+from actdiag.errors import InvalidField, check_integer, check_real
+from actdiag.initializers import resolve
+from actdiag.model.stack import MOST_LAYERS, Stack
+from actdiag.options import GainOptions
 from actdiag.theory.critical import (
     CriticalPoint,
     chiq_of,
@@ -22,12 +25,19 @@ from actdiag.theory.critical import (
 from actdiag.theory.gaussian import moments
 from actdiag.theory.homogeneous import homogeneous_sides
 from actdiag.theory.meanfield import destination
+from actdiag.theory.prediction import predict
 from actdiag.theory.recommendation import Recommendation, recommend
 
 Fate = Literal["keeps", "settles", "vanishes", "explodes"]
 
 MOST_BIAS = 1e3
 """The largest std of the biases accepted."""
+
+LEAST_APART = 0.02
+"""Where the mean cosine between inputs comes nearer to 1 than this, no gain was found to train a stack."""
+
+_WIDTH = 256
+"""Of the stacks and batches that the cosine is predicted of."""
 
 
 class TorchGain(NamedTuple):
@@ -84,17 +94,19 @@ class Gains(NamedTuple):
     recommended: Recommendation
 
 
-def gains(act: Activation, bias_std: float = 0.0) -> Gains:
+def gains(act: Activation, bias_std: float = 0.0, depth: int = GainOptions.depth) -> Gains:
     """Return the gains of an elementwise activation, its critical point and the recommended gain.
 
     Args:
         act: The activation.
         bias_std: The std of the biases of the critical point.
+        depth: The number of layers that the recommended gain is for.
 
     Raises:
-        InvalidField: The activation is structured, or `bias_std` is not a std.
+        InvalidField: The activation is structured, `bias_std` is not a std, or `depth` not a number of layers.
     """
     _check(act, bias_std, "act")
+    check_integer("depth", depth, 1, MOST_LAYERS)
     at_one = moments(act, 1.0)
     forward, backward = (
         value**-0.5 if 0 < value < inf and isfinite(value**-0.5) else None for value in (at_one.second, at_one.slope)
@@ -115,16 +127,44 @@ def gains(act: Activation, bias_std: float = 0.0) -> Gains:
         reason=None if critical else _without_critical(act, bias_std),
         half_stable=half_stable,
         torch=torch_gain(act),
-        recommended=recommend(act, bias_std, critical, half_stable),
+        recommended=_apart(act, recommend(act, bias_std, critical, half_stable, depth)),
     )
 
 
-def automatic(act: Activation, bias_std: float | None) -> tuple[float, float]:
+def _apart(act: Activation, found: Recommendation) -> Recommendation:
+    """Return a recommendation that is not good where inputs have aligned at the last layer."""
+    if not found.good:
+        return found
+    recipe = Stack(
+        act=act,
+        init=resolve("lecun"),
+        widths=(_WIDTH,) * found.depth,
+        input="normal",
+        input_width=_WIDTH,
+        batch=_WIDTH,
+        gain=found.gain,
+        bias_mean=0.0,
+        bias_std=found.bias_std,
+    )
+    last = predict(recipe)[-1]
+    cosine = None if last.cosine is None else last.cosine.value
+    if cosine is None or 1 - cosine > LEAST_APART:
+        return found
+    centred = "" if traits(act).zero_centred else ", or an activation centred on zero, such as tanh"
+    reason = (
+        f"none is good: after {found.depth} layers the mean cosine between different inputs is {cosine:.3g}, under the "
+        f"gain that keeps the gradient. Take fewer layers{centred}"
+    )
+    return found._replace(good=False, reason=reason)
+
+
+def automatic(act: Activation, bias_std: float | None, depth: int) -> tuple[float, float]:
     """Return the gain and the std of the biases that `--gain auto` stands for.
 
     Args:
         act: The activation.
         bias_std: The std of the biases where it is given, and stays; the recommended one where it is None.
+        depth: The number of layers.
 
     Raises:
         InvalidField: The activation is structured.
@@ -134,7 +174,7 @@ def automatic(act: Activation, bias_std: float | None) -> tuple[float, float]:
     points = critical_points(act, asked)
     critical = next((point for point in points if point.stable), points[0] if points else None)
     half_stable = half_stable_point(act) if bias_std is None else None
-    chosen = recommend(act, asked, critical, half_stable)
+    chosen = recommend(act, asked, critical, half_stable, depth)
     return chosen.gain, asked if bias_std is not None else chosen.bias_std
 
 

@@ -1,6 +1,6 @@
 """The recommended gain of an activation with its reason, also where no gain is good."""
 
-from math import inf, isfinite, log, sqrt
+from math import exp, inf, isfinite, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ from actdiag.numerals import whole_percent
 from actdiag.theory.critical import CriticalPoint, after_layers, chiq_of, roots_of, tried_from
 from actdiag.theory.gaussian import moments
 from actdiag.theory.homogeneous import homogeneous_sides
+from actdiag.theory.kept_gradient import KeptGradient, kept_gradient
 from actdiag.theory.meanfield import destination
 from actdiag.theory.regions import chance_within, saturated_intervals
 
@@ -18,6 +19,9 @@ MOST_SATURATED = 1 / 3
 
 _LAYERS, _STRAY = 30, 2.0
 """A stack stays at a point if after this many layers its second moment is at most this factor beyond it."""
+
+MOST_CHANGED = exp(2.0)
+"""The factor that the signal may change by from end to end under a gain that is good to train with."""
 
 _RETURNS = 0.9
 """Where no gain is good, the factor of a deviation of the signal a layer may be this at most."""
@@ -33,46 +37,67 @@ class Recommendation(NamedTuple):
         gain: sqrt(fan_in) times the std of a weight.
         bias_std: The std of a bias.
         reason: Why, in words.
-        good: Whether the gain preserves signal and gradient of a deep stack.
+        good: Whether a stack of that many layers trains with it.
+        depth: The number of layers that it is for.
     """
 
     gain: float
     bias_std: float
     reason: str
     good: bool
+    depth: int
 
 
 def recommend(
-    act: Activation, bias_std: float, critical: CriticalPoint | None, half_stable: CriticalPoint | None
+    act: Activation, bias_std: float, critical: CriticalPoint | None, half_stable: CriticalPoint | None, depth: int
 ) -> Recommendation:
-    """Return the recommended gain.
+    """Return the recommended gain for a stack of some depth.
 
-    For an activation that is linear on both sides of 0 it is the gain that preserves signal and gradient; else the
-    critical point for the biases, if a stack with N(0, 1) inputs stays there; else the half-stable point. Else no gain
-    is good, and the least bad one preserves the signal with the smallest possible change of the gradient.
+    For an activation that is linear on both sides of 0 it is the gain that preserves signal and gradient. Else it is
+    the gain under which the gradient is as large at the first layer as at the last: with the given biases, if the
+    critical point for them is stable, or with those of the half-stable point. Where there is no such gain, the least
+    bad one preserves the signal with the smallest possible change of the gradient.
 
     Args:
         act: An elementwise activation.
         bias_std: The std of the biases.
         critical: The critical point under it.
         half_stable: The half-stable point; None where there is none, or where the biases are fixed.
+        depth: The number of layers.
     """
     sides = homogeneous_sides(act)
     if sides is not None and 0 < sides[0] ** 2 + sides[1] ** 2 < inf:
-        return _linear_on_both_sides(act, sides, bias_std)
-    if critical is not None and critical.stable and _holds(act, critical):
-        return _at_critical(act, critical)
-    if half_stable is not None and _holds(act, half_stable):
-        return _at_half_stable(act, half_stable, bias_std)
-    return _least_bad(act, bias_std, critical)
+        return _linear_on_both_sides(act, sides, bias_std, depth)
+    stable = critical is not None and critical.stable and _holds(act, critical)
+    steadied = None if stable or half_stable is None or not _holds(act, half_stable) else half_stable
+    kept = kept_gradient(act, bias_std if steadied is None else steadied.sigma_b, depth)
+    if kept is None or (steadied is None and not stable and not _is_kept(kept)):
+        return _least_bad(act, bias_std, critical, depth)
+    if steadied is not None:
+        return _steadied(act, kept, steadied, bias_std, depth)
+    saturated = _saturated_share(act, critical) if critical is not None and critical.q else 0.0
+    if act.saturates == "both" and saturated >= MOST_SATURATED:
+        return _saturating(act, kept, bias_std, saturated, depth)
+    return Recommendation(kept.gain, bias_std, _keeps(kept, depth), _is_kept(kept), depth)
 
 
-def _linear_on_both_sides(act: Activation, sides: tuple[float, float], bias_std: float) -> Recommendation:
+def _is_kept(kept: KeptGradient) -> bool:
+    return 1 / MOST_CHANGED < kept.signal < MOST_CHANGED
+
+
+def _keeps(kept: KeptGradient, depth: int) -> str:
+    return (
+        f"over {depth} layers the gradient keeps, from the last to the first; the signal changes by "
+        f"x{kept.signal:.2g} in all"
+    )
+
+
+def _linear_on_both_sides(act: Activation, sides: tuple[float, float], bias_std: float, depth: int) -> Recommendation:
     gain = ((sides[0] ** 2 + sides[1] ** 2) / 2) ** -0.5
     reason = f"{act.name} is linear on both sides of 0: this gain keeps signal and gradient at any scale"
     if bias_std:
         reason += f"; biases of std {bias_std:.3g} would add {bias_std**2:.3g} to the second moment at every layer"
-    return Recommendation(gain, 0.0, reason, True)
+    return Recommendation(gain, 0.0, reason, True, depth)
 
 
 def _holds(act: Activation, point: CriticalPoint) -> bool:
@@ -83,24 +108,19 @@ def _holds(act: Activation, point: CriticalPoint) -> bool:
     return min(start, point.q) / _STRAY <= end <= max(start, point.q) * _STRAY
 
 
-def _at_critical(act: Activation, point: CriticalPoint) -> Recommendation:
-    if not point.q:
-        reason = "the gradient keeps, and the signal falls towards 0 ever more slowly"
-        return Recommendation(point.sigma_w, point.sigma_b, reason, True)
-    share = float(chance_within(saturated_intervals(act), np.array([point.q]))[0])
-    if act.saturates != "both" or share < MOST_SATURATED:
-        reason = (
-            f"the gradient keeps, and the signal returns to a second moment of {point.q:.3g}: "
-            f"a deviation shrinks to {point.chiq:.2g} of itself a layer"
-        )
-        return Recommendation(point.sigma_w, point.sigma_b, reason, True)
+def _saturated_share(act: Activation, point: CriticalPoint) -> float:
+    assert point.q is not None
+    return float(chance_within(saturated_intervals(act), np.array([point.q]))[0])
+
+
+def _saturating(act: Activation, kept: KeptGradient, bias_std: float, share: float, depth: int) -> Recommendation:
     centred, saturated = not moments(act, 0.0).mean, whole_percent(share).replace("%", " %")
     instead = "smaller biases" if centred else "an activation with f(0) = 0 and slope 1 there, such as tanh"
     reason = (
-        f"none is good: signal and gradient keep only under a gain of {point.sigma_w:.4g}, where {saturated} "
-        f"of the units are saturated; {_other_gain(act)}. Take {instead}"
+        f"none is good: the gradient keeps only under a gain of {kept.gain:.4g}, where {saturated} of the units are "
+        f"saturated; {_other_gain(act)}. Take {instead}"
     )
-    return Recommendation(point.sigma_w, point.sigma_b, reason, False)
+    return Recommendation(kept.gain, bias_std, reason, False, depth)
 
 
 def _other_gain(act: Activation) -> str:
@@ -108,24 +128,16 @@ def _other_gain(act: Activation) -> str:
     return f"under the forward gain the gradient changes by x{sqrt(found.slope / found.second):.2g} a layer"
 
 
-def _at_half_stable(act: Activation, point: CriticalPoint, bias_std: float) -> Recommendation:
-    found = moments(act, 1.0)
-    chiq = chiq_of(act, found.second**-0.5, 1.0)
+def _steadied(act: Activation, kept: KeptGradient, point: CriticalPoint, bias_std: float, depth: int) -> Recommendation:
     under = f"under biases of std {bias_std:.3g}" if bias_std else "without biases"
-    forward = (
-        f"the forward gain does not hold the signal, for its fixed point is unstable (a deviation grows by "
-        f"{_grown(chiq)} a layer), and so is the critical point {under}"
-        if chiq > 1 + _ROUNDING
-        else f"the critical point {under} does not hold the signal"
-    )
     reason = (
-        f"{forward}; with this gain and these biases the gradient keeps and a deviation of the signal neither grows "
-        f"nor shrinks (the half-stable point)"
+        f"{_keeps(kept, depth)}. {under[0].upper()}{under[1:]} a deviation of the signal grows from layer to layer; with "
+        f"these, which are those of the half-stable point, it does so least"
     )
-    return Recommendation(point.sigma_w, point.sigma_b, reason, True)
+    return Recommendation(kept.gain, point.sigma_b, reason, _is_kept(kept), depth)
 
 
-def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None) -> Recommendation:
+def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None, depth: int) -> Recommendation:
     stable = _least_bad_stable(act, bias_std)
     if stable is not None:
         gain, q = stable
@@ -134,12 +146,12 @@ def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None)
             f"none is good: {_why_none(critical)}. Under this one the signal returns to a second moment of {q:.3g}, "
             f"and the gradient changes by x{change:.2g} a layer{_instead(act)}"
         )
-        return Recommendation(gain, bias_std, reason, False)
+        return Recommendation(gain, bias_std, reason, False, depth)
     start = _from_the_start(act, bias_std)
     if start is None:
         found = moments(act, 1.0).second
         gain = found**-0.5 if 0 < found < inf else 1.0
-        return Recommendation(gain, bias_std, f"none is good: {_why_none(critical)}{_instead(act)}", False)
+        return Recommendation(gain, bias_std, f"none is good: {_why_none(critical)}{_instead(act)}", False, depth)
     gain, q = start
     change, chiq = gain * sqrt(moments(act, q).slope), chiq_of(act, gain, q)
     reason = (
@@ -147,7 +159,7 @@ def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None)
         f"gradient changes by x{change:.2g} a layer, but a deviation of the signal grows by {_grown(chiq)} a layer"
         f"{_instead(act)}"
     )
-    return Recommendation(gain, bias_std, reason, False)
+    return Recommendation(gain, bias_std, reason, False, depth)
 
 
 def _least_bad_stable(act: Activation, bias_std: float) -> tuple[float, float] | None:

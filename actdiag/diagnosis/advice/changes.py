@@ -183,6 +183,8 @@ def _rescaled(
 ) -> Stack | None:
     """Return the stack with an activation, an initializer and a gain; None where they do not go together."""
     try:
-        return replace(stack, act=act, init=init, **scale_fields(act, init, gain, bias_mean, bias_std))
+        return replace(
+            stack, act=act, init=init, **scale_fields(act, init, gain, bias_mean, bias_std, len(stack.weight_layers))
+        )
     except InvalidField:
         return None
