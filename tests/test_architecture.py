@@ -164,6 +164,7 @@ ORDER = {
         comparison
         network
         critical
+        kept_gradient
         recommendation
         gains
         automatic

@@ -4,6 +4,7 @@ from math import exp, isfinite
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
@@ -100,10 +101,10 @@ def kept_gradient(act: Activation, bias_std: float, depth: int) -> KeptGradient 
     return best
 
 
-def _crosses(gradient: Doubles) -> Doubles:
+def _crosses(gradient: Doubles) -> NDArray[np.bool_]:
     """Return where the gradient no longer vanishes at the next gain, shape (gains - 1,)."""
     with np.errstate(invalid="ignore"):
-        crosses: Doubles = (gradient[:-1] < 0) & (gradient[1:] >= 0)
+        crosses: NDArray[np.bool_] = (gradient[:-1] < 0) & (gradient[1:] >= 0)
     return crosses
 
 

@@ -129,10 +129,10 @@ def _other_gain(act: Activation) -> str:
 
 
 def _steadied(act: Activation, kept: KeptGradient, point: CriticalPoint, bias_std: float, depth: int) -> Recommendation:
-    under = f"under biases of std {bias_std:.3g}" if bias_std else "without biases"
+    under = f"Under biases of std {bias_std:.3g}" if bias_std else "Without biases"
     reason = (
-        f"{_keeps(kept, depth)}. {under[0].upper()}{under[1:]} a deviation of the signal grows from layer to layer; with "
-        f"these, which are those of the half-stable point, it does so least"
+        f"{_keeps(kept, depth)}. {under} a deviation of the signal grows from layer to layer; with those of the "
+        "half-stable point it does so least"
     )
     return Recommendation(kept.gain, point.sigma_b, reason, _is_kept(kept), depth)
 

@@ -183,8 +183,7 @@ def _rescaled(
 ) -> Stack | None:
     """Return the stack with an activation, an initializer and a gain; None where they do not go together."""
     try:
-        return replace(
-            stack, act=act, init=init, **scale_fields(act, init, gain, bias_mean, bias_std, len(stack.weight_layers))
-        )
+        scale = scale_fields(act, init, gain, bias_mean, bias_std, len(stack.weight_layers))
+        return replace(stack, act=act, init=init, **scale)
     except InvalidField:
         return None
