@@ -115,7 +115,7 @@ class TheoryComparison:
         further = extended(self._recipe)
         flow = follow(further, self._input)
         predicted = predict_along(self._recipe, flow, self._input, top)
-        theory = summarize(further, flow)._replace(disagrees=disagrees(sorted(self._flagged), len(layers)))
+        theory = summarize(further, flow, len(layers))._replace(disagrees=disagrees(sorted(self._flagged), len(layers)))
         empty = LayerEstimates()
         return theory, tuple(
             LayerTheory(prediction, self._expected.get(number, empty), self._flagged.get(number, ()))

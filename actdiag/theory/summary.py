@@ -1,6 +1,6 @@
 """What theory says of a stack as a whole: the limit of its signal, its phase, and how deep it can be."""
 
-from math import exp, inf, isfinite, log, nan
+from math import exp, inf, isfinite, log, nan, sqrt
 
 import numpy as np
 
@@ -51,8 +51,8 @@ def _typical(recipe: Layers) -> tuple[float, float]:
         return float(np.exp(np.mean(np.log(recipe.weight[inner])))), float(np.mean(recipe.bias[inner]))
 
 
-def summarize(recipe: Layers, flow: Flow) -> StackTheory:
-    """Return what theory says of a stack, given the flow of its extended recipe."""
+def summarize(recipe: Layers, flow: Flow, depth: int) -> StackTheory:
+    """Return what theory says of a stack of so many layers, given the flow of its extended recipe."""
     act = recipe.act
     weight, bias = _typical(recipe)
     if recipe.fitted:
@@ -72,7 +72,7 @@ def summarize(recipe: Layers, flow: Flow) -> StackTheory:
     known = isfinite(point.chi1)
     return StackTheory(
         applies=True,
-        note=_note(point),
+        note=_note(point, flow, depth),
         phase=point.phase if known else None,
         stable=point.stable if isfinite(point.chiq) else None,
         q=point.q if point.q is not None and isfinite(point.q) else None,
@@ -92,15 +92,24 @@ def _fitted_point(act: Activation, bias: float) -> tuple[float, FixedPoint]:
     return weight, FixedPoint(1.0, weight * known.slope, 0.0)
 
 
-def _note(point: FixedPoint) -> str:
+def _note(point: FixedPoint, flow: Flow, depth: int) -> str:
+    """Return where the signal goes; where it goes on for ever, how far it comes within the stack."""
     other = f"; q = {point.repeller:.4g} is an unstable fixed point" if point.repeller else ""
     if point.q is None:
         return "every q is a fixed point: the signal keeps the scale it comes with"
     if point.q == 0:
-        return f"no fixed point but 0: the signal vanishes{other}"
+        goes = "falls ever more slowly" if point.chi1 > 1 - _STILL else "vanishes"
+        return f"no fixed point but 0: the signal {goes}{_within(flow, depth)}{other}"
     if point.q == inf:
-        return f"no fixed point ahead: the signal grows without bound{other}"
+        return f"no fixed point ahead: the signal grows without bound{_within(flow, depth)}{other}"
     return f"the signal settles at q = {point.q:.4g}{other}"
+
+
+def _within(flow: Flow, depth: int) -> str:
+    second = flow.curves.second[:depth]
+    if len(second) < max(depth, 2) or not second[0]:
+        return ""
+    return f", x{sqrt(second[-1] / second[0]):.2g} over these {depth} layers"
 
 
 def _horizon(recipe: Layers, flow: Flow) -> Horizon:

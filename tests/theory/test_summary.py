@@ -25,7 +25,7 @@ def summary(act, init, width=100, cosines=(-0.1, 0.1), second=1.0, **options):
     sample = InputSample(second * one, one, lengths, lengths, cosines, float(cosines.mean()) if len(cosines) else 0.0)
     recipe = extended(layers_of(stack))
     with np.errstate(all="ignore"):  # as beside a run
-        return summarize(recipe, follow(recipe, sample))
+        return summarize(recipe, follow(recipe, sample), stack.depth)
 
 
 # tanh, sigma_b^2 = .05: q*, chi1, chiq, c*, xi_q, xi_c
