@@ -72,7 +72,7 @@ def average(reports: Iterable[Report], rules: Rules = RULES) -> Report:
     measurements = replace(
         first.measurements,
         layers=means,
-        input=InputStats(cosine.mean, input_rms.mean),
+        input=InputStats(cosine.mean, input_rms.mean, first.measurements.input.evenness),
         change=change_per_layer(means),
         loss=first.loss and replace(first.loss, value=loss.mean),
         theory=first.theory and first.theory._replace(disagrees=disagreeing >= enough),

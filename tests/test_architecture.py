@@ -125,7 +125,9 @@ ORDER = {
         statistics
         change
         slopes
+        features
         forward
+        rows
         gradients
     """,
     "theory": """

@@ -36,6 +36,7 @@ RULES: Rules = MappingProxyType(
             inputs.ALIGNED_INPUTS,
             inputs.SHIFTED_MEAN,
             inputs.INPUT_SCALE,
+            inputs.UNEVEN_FEATURES,
             units.SATURATION,
             dead.DEAD_UNITS,
             readout.FAINT_OUTPUT,

@@ -1,12 +1,12 @@
 """The smallest change that makes a stack healthy: changes are tried in order, each by a run of its own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 
-from actdiag.diagnosis.advice import Change, changes
+from actdiag.diagnosis.advice import FAULTS_OF_DATA, Change, changes
 from actdiag.diagnosis.findings import ProvenFix, Value, Verdict
 from actdiag.model.stack import Stack
 from actdiag.numerals import whole_percent
@@ -60,14 +60,19 @@ def find_fix(report: Report, rerun: Callable[[Stack], Report]) -> Fix | None:
 def with_advice(report: Report, rerun: Callable[[Stack], Report]) -> Report:
     """Return a report with the first of a few changes that makes its stack healthy, if there is one.
 
+    Of a healthy stack whose inputs are at fault only their change is tried.
+
     Args:
         report: The report of a single run.
         rerun: Runs a stack the same way.
     """
     verdict = report.verdict
+    tries: Iterator[Change] = islice(changes(report.measurements), MOST_TRIED)
     if verdict.severity not in ("at-risk", "untrainable"):
-        return report
-    for tried, change in enumerate(islice(changes(report.measurements), MOST_TRIED), 1):
+        if not any(finding.rule in FAULTS_OF_DATA for finding in verdict.findings):
+            return report
+        tries = (change for change in tries if change.what == "inputs")
+    for tried, change in enumerate(tries, 1):
         found = rerun(_few_rows(change.stack))
         if is_better(found.verdict, verdict):
             return advised(report, Fix(change, found, tried))
@@ -78,7 +83,8 @@ def advised(report: Report, found: Fix) -> Report:
     """Return a report with the fix of its stack, which the finding that decided has as its advice."""
     verdict, fix = report.verdict, found.proven()
     advice = f"{fix.command}: {fix.severity}, {whole_percent(fix.probability)} that SGD trains it"
-    first = verdict.decided_by[:1]
+    of_data = [finding.rule for finding in verdict.findings if finding.rule in FAULTS_OF_DATA]
+    first = (*verdict.decided_by, *of_data)[:1]
     findings = tuple(replace(one, advice=advice) if one.rule in first else one for one in verdict.findings)
     return replace(report, verdict=replace(verdict, findings=findings, fix=fix))
 

@@ -17,6 +17,7 @@ from actdiag.engine.workers import MOST_THREADS, Workers
 from actdiag.errors import InvalidField, check_integer, check_real
 from actdiag.measure.change import change_per_layer
 from actdiag.measure.directions import mean_cosine, squares_of
+from actdiag.measure.features import feature_evenness
 from actdiag.measure.forward import Axis, ForwardMeasure, directions_of
 from actdiag.measure.gradients import BackwardMeasure
 from actdiag.measure.statistics import InputStats, LayerStats, LossValue
@@ -163,7 +164,11 @@ class _Run:
             if layer.number == 0:
                 found = directions_of(layer.activations, self._stack.row_blocks(), workers)
                 squares = squares_of(found)
-                self._input = InputStats(mean_cosine(found), sqrt(squares.mean() / self._stack.input_width))
+                self._input = InputStats(
+                    mean_cosine(found),
+                    sqrt(squares.mean() / self._stack.input_width),
+                    None if self._stack.data is None else feature_evenness(layer.activations),
+                )
                 if self._theory is not None:
                     self._theory.record_input(layer.activations, squares, self._input.cosine)
                 continue

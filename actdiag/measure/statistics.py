@@ -134,10 +134,13 @@ class InputStats:
     Attributes:
         cosine: Mean cosine over pairs of different inputs; None under two inputs other than zero.
         rms: Root mean square of their entries; None where it is not known.
+        evenness: How evenly the features of given inputs share the sum of squares, from 0 where one has all to 1; None
+            for a single feature and for inputs that are drawn.
     """
 
     cosine: float | None = None
     rms: float | None = None
+    evenness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,10 @@ _OFF_CENTRE, _OFF_SCALE = 0.1, 0.25
 """A feature whose mean is beyond the first, or its std farther from 1 than the second, is worth standardizing."""
 
 
+FAULTS_OF_DATA = frozenset({"input_scale", "uneven_features"})
+"""Rules that find what is wrong with the inputs, whatever the network."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A change to a stack.

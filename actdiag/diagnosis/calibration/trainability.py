@@ -41,7 +41,7 @@ _EXPLAINED_BY = {
         *("collapsed_inputs", "vanishing_signal", "faint_output", "silent_inputs", "dead_units", "aligned_inputs"),
         *("shifted_mean", "precision_lost"),
     ),
-    "excess": ("loud_output", "exploding_signal", "input_scale", "shifted_mean"),
+    "excess": ("loud_output", "exploding_signal", "input_scale", "uneven_features", "shifted_mean"),
 }
 """The rules that explain each feature, the nearest first."""
 
