@@ -239,6 +239,7 @@ ORDER = {
         words
         summary
         training
+        code
         paging
     """,
     "render": """
