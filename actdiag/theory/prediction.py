@@ -25,12 +25,17 @@ from actdiag.theory.regions import (
 )
 from actdiag.theory.sampling import InputSample
 from actdiag.theory.tables import Curves
-from actdiag.theory.types import Estimate, LayerEstimates, PreActivationEstimates
+from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, PreActivationEstimates
 
 _MOST_VARIANCE = 1e4
 """Largest variance of a log second moment."""
 
 _MOST_OF_A_SHARE = 0.5
+
+_RUNS_APART, _STRAYED = 2.0, 0.5
+"""Where a deviation of the signal has grown by the first factor, and the sd of its rms is this share of it, each input
+goes its own way, and nothing is known of their mean."""
+
 _SAME = 1e-12
 
 
@@ -71,10 +76,23 @@ def predict_along(
     around = curves_around(recipe.act, flow.q)
     forward = _forward(recipe, flow, around, sd, drift, pairs=len(sample.cosines) > 0)
     backward = predict_gradients(recipe, flow, around, passed, drift, top)
+    ahead = _known_ahead(flow, passed, forward) if recipe.batch > 1 else len(forward)
+    if ahead < len(forward):  # the gradient has to pass the layers of which nothing is known
+        backward = [(GradientEstimates(), chi1) for _, chi1 in backward]
+        forward = [*forward[:ahead], *[LayerEstimates()] * (len(forward) - ahead)]
     known = (
         layer._replace(gradient=gradient, chi1=chi1) for layer, (gradient, chi1) in zip(forward, backward, strict=True)
     )
     return (*known, *nothing)
+
+
+def _known_ahead(flow: Flow, passed: Doubles, forward: Sequence[LayerEstimates]) -> int:
+    """Return of how many layers the signal can be predicted: as many as before inputs run apart."""
+    grown = np.cumprod(np.append(1.0, flow.degree[:-1] * passed[1:])).tolist()
+    for layer, (growth, known) in enumerate(zip(grown, forward, strict=True)):
+        if growth > _RUNS_APART and known.rms and (known.rms.sd or 0.0) > _STRAYED * known.rms.value:
+            return layer
+    return len(forward)
 
 
 def _forward(

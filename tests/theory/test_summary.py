@@ -13,7 +13,7 @@ from actdiag.theory.gaussian import moments
 from actdiag.theory.recipe import layers_of
 from actdiag.theory.sampling import InputSample
 from actdiag.theory.summary import FARTHEST, FOLD, extended, summarize
-from actdiag.theory.types import Horizon
+from actdiag.theory.types import Horizon, LayerEstimates
 
 
 def summary(act, init, width=100, cosines=(-0.1, 0.1), second=1.0, **options):
@@ -25,7 +25,7 @@ def summary(act, init, width=100, cosines=(-0.1, 0.1), second=1.0, **options):
     sample = InputSample(second * one, one, lengths, lengths, cosines, float(cosines.mean()) if len(cosines) else 0.0)
     recipe = extended(layers_of(stack))
     with np.errstate(all="ignore"):  # as beside a run
-        return summarize(recipe, follow(recipe, sample), stack.depth)
+        return summarize(recipe, follow(recipe, sample), (LayerEstimates(),))
 
 
 # tanh, sigma_b^2 = .05: q*, chi1, chiq, c*, xi_q, xi_c
