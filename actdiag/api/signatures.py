@@ -24,7 +24,7 @@ def takes(
     Args:
         kinds: The classes of options.
         not_taken: A class of options that other functions take. Those of them that this one does not take, since it
-            finds them out by itself, may be given as their defaults; anything else is refused.
+            finds them out by itself, may be None or their defaults; anything else is refused.
     """
 
     def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -39,7 +39,7 @@ def takes(
                 if name not in defaults:
                     message = f"unexpected option {name!r}{did_you_mean(name, known)}"
                     raise TypeError(message)
-                if not _same(given, defaults[name]):
+                if given is not None and not _same(given, defaults[name]):
                     raise InvalidField(name, f"must be left out: the data say what it is, got {given!r}")
             return function(*args, **kwargs)
 
@@ -51,7 +51,7 @@ def takes(
 
 
 def _same(given: object, default: object) -> bool:
-    return given is default or (type(given) is type(default) and given == default)  # an array has no one truth
+    return type(given) is type(default) and bool(given == default)  # of an array there is no one truth
 
 
 def _described(kinds: tuple[type[Any], ...], known: Collection[str]) -> str:

@@ -173,14 +173,14 @@ def of_columns(columns: int = 3) -> int:
     ("name", "default", "others"),
     [
         ("none", None, (False, 0, 1, "")),
-        ("flag", False, (None, 0, True)),
-        ("text", "normal", (None, False, "uniform", np.zeros(3), np.array("normal"))),
-        ("number", 3, (None, 4, 0)),
-        ("several", (1, 2), (None, (), (1, 3), np.array([1, 2]))),
+        ("flag", False, (0, True)),
+        ("text", "normal", (False, "uniform", np.zeros(3), np.array("normal"))),
+        ("number", 3, (False, 4, 0)),
+        ("several", (1, 2), ((), (1, 3), np.array([1, 2]))),
     ],
 )
-def test_an_option_of_other_functions_may_be_its_default_and_nothing_else(name, default, others):
-    assert of_columns(**{name: default}) == of_columns() == 3
+def test_an_option_of_other_functions_may_be_none_or_its_default_and_nothing_else(name, default, others):
+    assert of_columns(**{name: default}) == of_columns(**{name: None}) == of_columns() == 3
     for other in others:
         with pytest.raises(InvalidField, match=f"{name} must be left out: the data say what it is, got ") as caught:
             of_columns(**{name: other})
