@@ -185,13 +185,24 @@ def _born_dead(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
         yield from found
 
 
+def _silent_inputs(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    """Yield what `_silent` does, without the layers that born_dead reports."""
+    born = rules[BORN_DEAD.name]
+    dead = _born_dead(measurements, rules) if born.enabled else ()
+    reported = {one.layers for one in dead if one.value > born.high}
+    return (one for one in _silent(measurements, rules) if one.layers not in reported)
+
+
 def _silent_summary(found: Found) -> str:
     place = found.measurements.place(found.layers[0])
     why = cause_of_death(found.measurements, place.stats, found.rules)
     where = name_layers(found.layers)
     if found.value == 1:
         return f"every unit of {where} is dead on every input: {why}"
-    return f"no unit has a slope for up to {brief_percent(found.value)} of the inputs in {where}: {why}"
+    most = "up to " if len(found.layers) > 1 else ""
+    # Where inputs reach no unit although units live, a number of inputs explains nothing.
+    cause = "" if why in (DEAD_FOR_GOOD, TOO_FEW) else f": {why}"
+    return f"no unit of {where} has a slope for {most}{brief_percent(found.value)} of the inputs{cause}"
 
 
 def has_one_dead_side(act: Activation) -> bool:
@@ -251,7 +262,7 @@ SILENT_INPUTS = replace(
     severity="info",
     certain=False,
     high=0.5,
-    measure=_silent,
+    measure=_silent_inputs,
     harmless=lambda measurements, measured, rules: measured.value > rules[BORN_DEAD.name].high,
     explanation=(
         "For such an input every unit of the layer is on its flat side: the layers above get the same as for all other "

@@ -7,11 +7,11 @@ import sys
 
 import numpy as np
 import pytest
+from actdiag.diagnosis.advice.scale import rescale
 
 import actdiag
 from actdiag import make_stack
 from actdiag.cli.command import run
-from actdiag.diagnosis.advice.scale import rescale
 from actdiag.engine.parameters import draw_weights
 from actdiag.render.terminal.gain import snippets
 from actdiag.theory.gains import gains

@@ -103,7 +103,8 @@ def _standardize(stack: Stack) -> Iterator[Change]:
     """Yield the stack over standardized inputs, where they are given and not standardized yet."""
     if not isinstance(stack.data, np.ndarray) or len(stack.data) < 2:
         return
-    means, stds = stack.data.mean(axis=0, dtype=np.float64), stack.data.std(axis=0, dtype=np.float64)
+    with np.errstate(all="ignore"):  # the squares of large inputs leave float64
+        means, stds = stack.data.mean(axis=0, dtype=np.float64), stack.data.std(axis=0, dtype=np.float64)
     varied = stds > 0
     off = np.maximum(np.abs(means) / _OFF_CENTRE, np.abs(stds - 1) / _OFF_SCALE)[varied]
     if not off.size or off.max() <= 1:
