@@ -21,6 +21,7 @@ from actdiag.datasets.catalogue import Dataset
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train.loop import Recipe, last_mean, steps
 from actdiag.experiments.train.network import draw_network
+from actdiag.theory.gains import Gains
 from benchmarks.labels import FOLDER, data_of, load
 
 PATH = FOLDER / "gains.jsonl"
@@ -72,10 +73,24 @@ class Trained(NamedTuple):
 def grid(act: str) -> tuple[float, ...]:
     """Return the gains to train: evenly spaced logarithms around all that theory names for the activation."""
     found = gain(act)
-    named = [found.recommended.gain, found.forward_gain or 1.0]
+    named = [_critical_gain(found), found.forward_gain or 1.0]
     low, high = min(named) / _BESIDE, max(named) * _BESIDE
     wider = math.sqrt(max(_LEAST_SPAN * low / high, 1.0))
     return tuple(float(f"{one:.4g}") for one in np.geomspace(low / wider, high * wider, _GAINS))
+
+
+def _critical_gain(found: Gains) -> float:
+    """Return the gain of the point that keeps signal and gradient, whatever the depth; else the recommended one."""
+    if found.recommended.bias_std and found.half_stable is not None:
+        return found.half_stable.sigma_w
+    stable = found.critical is not None and found.critical.stable
+    return found.critical.sigma_w if found.critical is not None and stable else found.recommended.gain
+
+
+def recommended(act: str, depth: int) -> tuple[float, float]:
+    """Return the gain and the std of the biases that are recommended for a stack of some depth."""
+    take = gain(act, depth=depth).recommended
+    return float(f"{take.gain:.4g}"), float(f"{take.bias_std:.4g}")
 
 
 def biases(act: str) -> tuple[float, ...]:
@@ -101,6 +116,7 @@ def _of(act: str, depth: int, width: int, seed: int) -> Iterator[Case]:
     for bias_std in biases(act):
         for one in grid(act):
             yield Case(act, "lecun", one, bias_std, depth, width, seed)
+    yield Case(act, "lecun", *recommended(act, depth), depth, width, seed)
 
 
 def train(case: Case, data: Dataset) -> Trained:
