@@ -86,7 +86,7 @@ def _setting(case: Case) -> Setting:
 def _scored(
     known: Mapping[Setting, Mapping[int, float]], take: Setting, seeds: Sequence[int]
 ) -> tuple[float, float, float, Setting]:
-    """Return the losses of a Score, by means of logarithms; the best setting is chosen without the seed it scores on."""
+    """Return the losses of a Score, by means of logarithms; the best is chosen without the seed that it scores on."""
 
     def mean(setting: Setting, over: Sequence[int]) -> float:
         return float(np.mean([known[setting][seed] for seed in over]))
