@@ -14,7 +14,7 @@ from actdiag.measure.statistics import InputStats, LayerStats
 from actdiag.report import Repeats, Report, runs_that_count
 from actdiag.theory.types import LayerEstimates, LayerTheory
 
-AS_LOGS = frozenset({"rms", "ratio", "norm", "weight_ratio"})
+AS_LOGS = frozenset({"rms", "typical_rms", "ratio", "norm", "weight_ratio"})
 """The numbers whose logarithms are averaged: at finite width a second moment is nearly log-normal, so that a few seeds
 carry its arithmetic mean while nearly all lie under it."""
 
