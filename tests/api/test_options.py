@@ -8,9 +8,10 @@ import click
 import pytest
 
 import actdiag
-from actdiag import InvalidField, cli, ops
+from actdiag import InvalidField, ops
 from actdiag.api.signatures import takes
 from actdiag.arrays import Numbers
+from actdiag.cli import command
 from actdiag.datasets.random_inputs import RANDOM_INPUTS
 from actdiag.datasets.scaling import SCALES
 from actdiag.engine.losses import LOSSES
@@ -102,8 +103,8 @@ def test_help_says_what_every_option_sets(name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_an_option_for_every_field(name):
-    parameters = {one.name: one for one in cli.actdiag.commands[name.replace("_", "-")].params}
-    context = click.Context(cli.actdiag.commands[name.replace("_", "-")])
+    told = command.actdiag.commands[name.replace("_", "-")]
+    parameters, context = {one.name: one for one in told.params}, click.Context(told)
     for one in fields_of(*COMMANDS[name]):
         if (name, one.name) == ("gain", "threads") or one.metadata["python_only"]:
             continue
