@@ -105,8 +105,7 @@ def _standardize(stack: Stack) -> Iterator[Change]:
         return
     with np.errstate(all="ignore"):  # the squares of large inputs leave float64
         means, stds = stack.data.mean(axis=0, dtype=np.float64), stack.data.std(axis=0, dtype=np.float64)
-    varied = stds > 0
-    off = np.maximum(np.abs(means) / _OFF_CENTRE, np.abs(stds - 1) / _OFF_SCALE)[varied]
+        off = np.maximum(np.abs(means) / _OFF_CENTRE, np.abs(stds - 1) / _OFF_SCALE)[stds > 0]
     if not off.size or off.max() <= 1:
         return
     data = standardized(stack.data).astype(stack.dtype)

@@ -119,18 +119,19 @@ def trainability(measurements: Measurements) -> Trainability:
     in which the signal died.
     """
     found, estimated = signals(measurements), not measurements.has_gradient
+    of_deaths = _reasons_of_runs(measurements)
     of_runs = None if measurements.runs is None else measurements.runs.probability
     if found is None:
         rules = (*_EXPLAINED_BY["falling"], *_EXPLAINED_BY["slowness"])
         lost = Reason(rules, -_FARTHEST, "the signal, or its gradient, does not reach the other end")
-        return Trainability(of_runs or 0.0, None, None, estimated, (lost,))
+        return Trainability(of_runs or 0.0, None, None, estimated, (lost, *of_deaths))
     measured = features(found, measurements.depth)
     odds = fitted.INTERCEPT + sum(fitted.WEIGHTS[name] * value for name, value in measured._asdict().items())
     probability = 1 / (1 + exp(-min(max(odds, -700.0), 700.0)))
     probability = probability if of_runs is None else of_runs
     rate = recommended_rate(found, measurements.depth) if probability >= 0.5 else None
     rates = None if rate is None else (rate / _SLOWER, rate * _FASTER)
-    reasons = tuple(_reasons(found, measured))
+    reasons = tuple(sorted((*_reasons(found, measured), *of_deaths), key=lambda reason: reason.pull))
     return Trainability(probability, rate, rates, estimated, reasons, at_most=found.curvature is None)
 
 
@@ -158,7 +159,7 @@ def output_scale(measurements: Measurements) -> float | None:
 
 
 def _reasons(found: Signals, measured: Features) -> list[Reason]:
-    """Return what speaks for and against training, the strongest against it first; nothing on what is not known."""
+    """Return what speaks for and against training; nothing on what is not known."""
     typical: Mapping[str, float] = fitted.TYPICAL
     said: dict[str, str] = {}
     if found.gradient is not None:
@@ -169,11 +170,18 @@ def _reasons(found: Signals, measured: Features) -> list[Reason]:
         output, steepest = exp(min(found.output, 700.0)), _steepest(found.curvature)
         said["slowness"] = f"inputs move what the readout says by {output:.2g} only"
         said["excess"] = f"the loss is so steep that learning rates over {steepest} overshoot"
-    reasons = [
+    return [
         Reason(_EXPLAINED_BY[name], fitted.WEIGHTS[name] * (getattr(measured, name) - typical[name]), words)
         for name, words in said.items()
     ]
-    return sorted(reasons, key=lambda reason: reason.pull)
+
+
+def _reasons_of_runs(measurements: Measurements) -> list[Reason]:
+    """Return what speaks against training in several runs together: that the signal died in some."""
+    runs = measurements.runs
+    if runs is None or not runs.died:
+        return []
+    return [Reason(("died_runs",), -_FARTHEST * runs.died / runs.n, f"the signal died in {runs.died} of {runs.n} runs")]
 
 
 def _times(logarithm: float) -> str:
