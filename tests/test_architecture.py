@@ -166,6 +166,8 @@ ORDER = {
         critical
         kept_gradient
         recommendation
+        simulated_gains
+        torch_gain
         gains
         automatic
     """,
@@ -211,8 +213,9 @@ ORDER = {
     "experiments": """
         run
         fix
-        verify
         train
+        trained_gain
+        verify
     """,
     "experiments/train": """
         optimizers

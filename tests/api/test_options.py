@@ -8,9 +8,10 @@ import click
 import pytest
 
 import actdiag
-from actdiag import InvalidField, cli, ops
+from actdiag import InvalidField, ops
 from actdiag.api.signatures import takes
 from actdiag.arrays import Numbers
+from actdiag.cli import command
 from actdiag.datasets.random_inputs import RANDOM_INPUTS
 from actdiag.datasets.scaling import SCALES
 from actdiag.engine.losses import LOSSES
@@ -25,6 +26,7 @@ from actdiag.options import (
     CompareOptions,
     GainOptions,
     JudgeOptions,
+    MemoryOptions,
     RuleOptions,
     RunOptions,
     StackOptions,
@@ -39,7 +41,7 @@ from actdiag.theory.gains import Gains
 
 FUNCTIONS = {
     "make_stack": (StackOptions,),
-    "propagate": (StackOptions, RunOptions),
+    "propagate": (StackOptions, MemoryOptions, RunOptions),
     "grad_flow": (StackOptions, BackwardOptions, RunOptions),
     "compare": (CompareOptions, BackwardOptions, RunOptions),
     "fix": (StackOptions, BackwardOptions, RunOptions),
@@ -102,8 +104,8 @@ def test_help_says_what_every_option_sets(name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_an_option_for_every_field(name):
-    parameters = {one.name: one for one in cli.actdiag.commands[name.replace("_", "-")].params}
-    context = click.Context(cli.actdiag.commands[name.replace("_", "-")])
+    parameters = {one.name: one for one in command.actdiag.commands[name.replace("_", "-")].params}
+    context = click.Context(command.actdiag.commands[name.replace("_", "-")])
     for one in fields_of(*COMMANDS[name]):
         if (name, one.name) == ("gain", "threads") or one.metadata["python_only"]:
             continue
