@@ -168,6 +168,8 @@ ORDER = {
         critical
         kept_gradient
         recommendation
+        simulated_gains
+        torch_gain
         gains
         automatic
     """,
@@ -213,8 +215,9 @@ ORDER = {
     "experiments": """
         run
         fix
-        verify
         train
+        trained_gain
+        verify
     """,
     "experiments/train": """
         optimizers

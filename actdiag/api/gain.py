@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 @takes(GainOptions)
 def gain(act: str | Activation, bias_std: float = GainOptions.bias_std, depth: int = GainOptions.depth) -> "Gains":
-    """Return the gains of an elementwise activation: forward, backward, critical, and the recommended one.
+    """Return the gains of an activation: forward, backward, critical, and the recommended one.
+
+    Those of a structured activation are simulated.
 
     `act` is an activation's name, with parameters (`leaky_relu:0.2`), or an Activation.
 

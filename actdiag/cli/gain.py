@@ -11,7 +11,9 @@ from actdiag.options import VerifyOptions
 
 @click.command(short_help="The gain that an activation needs.")
 @click.argument("act", metavar="ACT...", nargs=-1, required=True, type=Registered("act"))
-@click.option("--verify", is_flag=True, help="Run stacks under the recommended gain: predicted next to measured.")
+@click.option(
+    "--verify", is_flag=True, help="Run stacks under the recommended gain, predicted next to measured, and train one."
+)
 @options.options_of(VerifyOptions, without=["threads"])
 @click.option("--json", metavar="FILE|-", help="Write JSON; - for standard output instead of the text.")
 def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, **given: Any) -> None:

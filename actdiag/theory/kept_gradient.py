@@ -1,6 +1,6 @@
 """The gain under which the gradient of a network of some depth is as large at the first layer as at the last."""
 
-from math import exp, isfinite
+from math import exp, inf, isfinite, log
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +17,19 @@ _BELOW, _ABOVE = 3.0, 4.0
 """How far beyond the forward and the backward gain gains are looked at."""
 
 _COARSE, _FINE, _ROUNDS = 25, 9, 5
-"""Gains in the first look, in each closer one, and how many of these there are: a gain in six digits."""
+"""Gains in the first look, in each closer one, and how many of these there are; what is left is nearly straight."""
 
-_LEAST_Q, _MOST_Q = 1e-6, 1e6
+_LEAST_LOG_Q, _MOST_LOG_Q = log(1e-6), log(1e6)
 """Beyond these it is certain that the signal vanishes or explodes, and moments are scaled from here."""
+
+_EACH, _A_STRIDE = 100, 32
+"""Layers that are all gone through; from there on one in each stretch of this part of the depth reached."""
+
+_ROUNDING = 3e-9
+"""Changes of ln q, and differences between two, that may come of the tables alone."""
+
+_BEYOND = 300.0
+"""Where the natural logarithm of the change of the signal is beyond this there is no signal."""
 
 
 class KeptGradient(NamedTuple):
@@ -50,6 +59,9 @@ class Changes(NamedTuple):
 def changes(act: Activation, gains: Doubles, bias_std: float, depth: int) -> Changes:
     """Return how gradient and signal change over a stack; roughly where the signal vanishes or explodes.
 
+    Beyond the first 100 layers most are passed over: how far the second moment moves over several follows from how much
+    less it moves in one layer than in the layer before.
+
     Args:
         act: An elementwise activation.
         gains: The gains, shape (gains,).
@@ -57,20 +69,39 @@ def changes(act: Activation, gains: Doubles, bias_std: float, depth: int) -> Cha
         depth: The number of layers.
     """
     curves = tables(act).curves
-    weight = np.square(gains)
-    q = weight + bias_std**2
-    gradient, first, second = np.zeros_like(q), np.ones_like(q), np.ones_like(q)
+    weight = 2 * np.log(gains)
+    bias = 2 * log(bias_std) if bias_std else -inf
+
+    def through(log_q: Doubles) -> tuple[Doubles, Doubles, Doubles]:
+        """Return the logarithms of E f^2, of what a layer does to the square of a gradient, and of the next q."""
+        found = curves(np.exp(np.clip(log_q, _LEAST_LOG_Q, _MOST_LOG_Q)))
+        second = np.log(found.second) + log_q - np.clip(log_q, _LEAST_LOG_Q, _MOST_LOG_Q)
+        return second, weight + np.log(found.slope), np.logaddexp(weight + second, bias)
+
     with np.errstate(all="ignore"):
-        for layer in range(1, depth + 1):
-            known = np.clip(q, _LEAST_Q, _MOST_Q)
-            found = curves(known)
-            second = found.second * (q / known)
-            if layer == 1:
-                first = second
-            if layer < depth:
-                gradient += 0.5 * np.log(weight * found.slope)
-            q = weight * second + bias_std**2
-        return Changes(gradient, 0.5 * np.log(second / first))
+        log_q = np.logaddexp(weight, bias)
+        first, grown, after = through(log_q)
+        second, gradient, layer = first, np.zeros_like(weight), 1
+        while layer < depth:
+            stride = min(1 + max(layer - _EACH, 0) // _A_STRIDE, depth - layer)
+            step = after - log_q
+            second, next_grown, next_after = through(after)
+            if stride == 1:
+                gradient = gradient + grown
+                log_q, grown, after = after, next_grown, next_after
+            else:
+                begun, log_q = grown, log_q + _geometric(step, next_after - after, stride)
+                second, grown, after = through(log_q)
+                gradient = gradient + stride * (begun + grown) / 2 + (begun - grown) / 2
+            layer += stride
+        return Changes(gradient / 2, (second - first) / 2)
+
+
+def _geometric(first: Doubles, second: Doubles, count: int) -> Doubles:
+    """Return the sum of `count` terms of the geometric sequence that begins with two given ones."""
+    ratio = second / first
+    summed = np.where(np.abs(second - first) < _ROUNDING, first * count, first * (1 - ratio**count) / (1 - ratio))
+    return np.where((np.abs(first) < _ROUNDING) | ~np.isfinite(summed), 0.0, summed)
 
 
 def kept_gradient(act: Activation, bias_std: float, depth: int) -> KeptGradient | None:
@@ -110,7 +141,7 @@ def _crosses(gradient: Doubles) -> NDArray[np.bool_]:
 
 def _between(act: Activation, bias_std: float, depth: int, low: float, high: float) -> KeptGradient | None:
     """Return the gain between two whose logarithms are given, under the first of which the gradient vanishes."""
-    signal = 0.0
+    gradient, signal = np.zeros(2), 0.0
     for _ in range(_ROUNDS):
         places = np.linspace(low, high, _FINE)
         found = changes(act, np.exp(places), bias_std, depth)
@@ -119,5 +150,6 @@ def _between(act: Activation, bias_std: float, depth: int, low: float, high: flo
             return None
         at = int(crossing[0])
         low, high = float(places[at]), float(places[at + 1])
-        signal = float(found.signal[at])
-    return KeptGradient(exp((low + high) / 2), exp(signal)) if isfinite(signal) else None
+        gradient, signal = found.gradient[at : at + 2], float(found.signal[at])
+    place = low - gradient[0] * (high - low) / (gradient[1] - gradient[0])
+    return KeptGradient(exp(place), exp(signal)) if isfinite(place) and abs(signal) < _BEYOND else None

@@ -1,5 +1,6 @@
 """The recommended gain of an activation with its reason, also where no gain is good."""
 
+from collections.abc import Sequence
 from math import exp, inf, isfinite, log, sqrt
 from typing import NamedTuple
 
@@ -7,10 +8,11 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.numerals import whole_percent
+from actdiag.options import GainOptions
 from actdiag.theory.critical import CriticalPoint, after_layers, chiq_of, roots_of, tried_from
 from actdiag.theory.gaussian import moments
 from actdiag.theory.homogeneous import homogeneous_sides
-from actdiag.theory.kept_gradient import KeptGradient, kept_gradient
+from actdiag.theory.kept_gradient import FEWEST_LAYERS, KeptGradient, kept_gradient
 from actdiag.theory.meanfield import destination
 from actdiag.theory.regions import chance_within, saturated_intervals
 
@@ -22,6 +24,9 @@ _LAYERS, _STRAY = 30, 2.0
 
 MOST_CHANGED = exp(2.0)
 """The factor that the signal may change by from end to end under a gain that is good to train with."""
+
+LEAST_APART = 0.02
+"""Where the mean cosine between inputs comes nearer to 1 than this, no gain was found to train a stack."""
 
 _RETURNS = 0.9
 """Where no gain is good, the factor of a deviation of the signal a layer may be this at most."""
@@ -45,7 +50,7 @@ class Recommendation(NamedTuple):
     bias_std: float
     reason: str
     good: bool
-    depth: int
+    depth: int = GainOptions.depth
 
 
 def recommend(
@@ -78,23 +83,25 @@ def recommend(
     saturated = _saturated_share(act, critical) if critical is not None and critical.q else 0.0
     if act.saturates == "both" and saturated >= MOST_SATURATED:
         return _saturating(act, kept, bias_std, saturated, depth)
-    return Recommendation(kept.gain, bias_std, _keeps(kept, depth), _is_kept(kept), depth)
+    return Recommendation(kept.gain, bias_std, _keeps(act, kept, depth), _is_kept(kept), depth)
 
 
 def _is_kept(kept: KeptGradient) -> bool:
     return 1 / MOST_CHANGED < kept.signal < MOST_CHANGED
 
 
-def _keeps(kept: KeptGradient, depth: int) -> str:
-    return (
-        f"over {depth} layers the gradient keeps, from the last to the first; the signal changes by "
-        f"x{kept.signal:.2g} in all"
-    )
+def _keeps(act: Activation, kept: KeptGradient, depth: int) -> str:
+    layers = max(depth, FEWEST_LAYERS)
+    scale = f"the rms of the activations changes by x{kept.signal:.2g} from layer 1 to layer {layers}"
+    if not _is_kept(kept):
+        return f"none is good: under the gain that preserves the gradient over {layers} layers {scale}{_instead(act)}"
+    reason = f"the gradient is as large at layer 1 as at layer {layers}, and {scale}"
+    return reason if depth == layers else f"{reason}: networks of fewer than {layers} layers get the gain of {layers}"
 
 
 def _linear_on_both_sides(act: Activation, sides: tuple[float, float], bias_std: float, depth: int) -> Recommendation:
     gain = ((sides[0] ** 2 + sides[1] ** 2) / 2) ** -0.5
-    reason = f"{act.name} is linear on both sides of 0: this gain keeps signal and gradient at any scale"
+    reason = f"{act.name} is linear on both sides of 0: this gain preserves signal and gradient at any scale"
     if bias_std:
         reason += f"; biases of std {bias_std:.3g} would add {bias_std**2:.3g} to the second moment at every layer"
     return Recommendation(gain, 0.0, reason, True, depth)
@@ -114,51 +121,48 @@ def _saturated_share(act: Activation, point: CriticalPoint) -> float:
 
 
 def _saturating(act: Activation, kept: KeptGradient, bias_std: float, share: float, depth: int) -> Recommendation:
-    centred, saturated = not moments(act, 0.0).mean, whole_percent(share).replace("%", " %")
-    instead = "smaller biases" if centred else "an activation with f(0) = 0 and slope 1 there, such as tanh"
+    saturated = whole_percent(share).replace("%", " %")
+    if moments(act, 0.0).mean:
+        instead = "an activation with f(0) = 0 and slope 1 there, such as tanh"
+    else:
+        instead = "smaller biases" if bias_std else "another activation, such as tanh"
     reason = (
-        f"none is good: the gradient keeps only under a gain of {kept.gain:.4g}, where {saturated} of the units are "
-        f"saturated; {_other_gain(act)}. Take {instead}"
+        f"none is good: preserving the gradient over {max(depth, FEWEST_LAYERS)} layers takes a gain of "
+        f"{kept.gain:.4g}, at which {saturated} of the units are saturated; {_other_gain(act)}. Use {instead}"
     )
     return Recommendation(kept.gain, bias_std, reason, False, depth)
 
 
 def _other_gain(act: Activation) -> str:
     found = moments(act, 1.0)
-    return f"under the forward gain the gradient changes by x{sqrt(found.slope / found.second):.2g} a layer"
+    return f"under the forward gain the gradient changes by x{sqrt(found.slope / found.second):.2g} per layer"
 
 
 def _steadied(act: Activation, kept: KeptGradient, point: CriticalPoint, bias_std: float, depth: int) -> Recommendation:
-    under = f"Under biases of std {bias_std:.3g}" if bias_std else "Without biases"
-    reason = (
-        f"{_keeps(kept, depth)}. {under} a deviation of the signal grows from layer to layer; with those of the "
-        "half-stable point it does so least"
-    )
+    under = f"with biases of std {bias_std:.3g}" if bias_std else "without biases"
+    reason = _keeps(act, kept, depth)
+    if _is_kept(kept):
+        reason += f". The biases are those of the half-stable point: {under} a deviation of the signal grows faster"
     return Recommendation(kept.gain, point.sigma_b, reason, _is_kept(kept), depth)
 
 
 def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None, depth: int) -> Recommendation:
+    why = f"none is good: {_why_none(critical)}"
     stable = _least_bad_stable(act, bias_std)
+    start = None if stable else _from_the_start(act, bias_std)
     if stable is not None:
         gain, q = stable
         change = gain * sqrt(moments(act, q).slope)
-        reason = (
-            f"none is good: {_why_none(critical)}. Under this one the signal returns to a second moment of {q:.3g}, "
-            f"and the gradient changes by x{change:.2g} a layer{_instead(act)}"
-        )
-        return Recommendation(gain, bias_std, reason, False, depth)
-    start = _from_the_start(act, bias_std)
-    if start is None:
-        found = moments(act, 1.0).second
-        gain = found**-0.5 if 0 < found < inf else 1.0
-        return Recommendation(gain, bias_std, f"none is good: {_why_none(critical)}{_instead(act)}", False, depth)
-    gain, q = start
-    change, chiq = gain * sqrt(moments(act, q).slope), chiq_of(act, gain, q)
-    reason = (
-        f"none is good: {_why_none(critical)}. This one keeps N(0, 1) inputs at a second moment of 1, and the "
-        f"gradient changes by x{change:.2g} a layer, but a deviation of the signal grows by {_grown(chiq)} a layer"
-        f"{_instead(act)}"
-    )
+        found = f"Under this one the second moment of z returns to {q:.3g}, and the gradient changes by x{change:.2g}"
+        reason = f"{why}. {found} per layer{_instead(act)}"
+    elif start is not None:
+        gain, q = start
+        change, chiq = gain * sqrt(moments(act, q).slope), chiq_of(act, gain, q)
+        found = f"This one keeps N(0, 1) inputs at their scale, and the gradient changes by x{change:.2g} per layer"
+        reason = f"{why}. {found}, but a deviation of the signal grows by {grown(chiq)} per layer{_instead(act)}"
+    else:
+        second = moments(act, 1.0).second
+        gain, reason = second**-0.5 if 0 < second < inf else 1.0, f"{why}{_instead(act)}"
     return Recommendation(gain, bias_std, reason, False, depth)
 
 
@@ -194,25 +198,41 @@ def _from_the_start(act: Activation, bias_std: float) -> tuple[float, float] | N
     return None if q is None else (sqrt(q - bias_std**2), q)
 
 
-def _grown(chiq: float) -> str:
+def grown(chiq: float) -> str:
+    """Return in percent by how much a factor is over 1."""
     percent = 100 * (chiq - 1)
     return f"{percent:.2g} %" if percent < 99.5 else f"{percent:.0f} %"
 
 
 def _why_none(critical: CriticalPoint | None) -> str:
     if critical is None:
-        return "no weights keep both signal and gradient"
+        return "no weights preserve both signal and gradient"
     if critical.stable:
-        return f"from N(0, 1) inputs a stack does not come to the critical point (gain {critical.sigma_w:.4g})"
+        return f"from N(0, 1) inputs the signal does not reach the critical point (gain {critical.sigma_w:.4g})"
     grows = critical.chiq > 1 + _ROUNDING
-    why = f"a deviation from it grows by {_grown(critical.chiq)} a layer" if grows else "no deviation from it shrinks"
+    why = f"a deviation from it grows by {grown(critical.chiq)} per layer" if grows else "no deviation from it shrinks"
     return f"the critical point (gain {critical.sigma_w:.4g}) does not hold the signal: {why}"
 
 
 def _instead(act: Activation) -> str:
     at_zero = moments(act, 0.0)
     if at_zero.mean:
-        return ". Take an activation with f(0) = 0, such as elu"
+        return ". Use an activation with f(0) = 0, such as elu"
     if not at_zero.slope:
-        return ". Take an activation with a slope at 0, such as elu"
-    return ""
+        return ". Use an activation with a slope at 0, such as elu"
+    return ". Use fewer layers"
+
+
+def too_alike(layers: int, cosine: float, instead: Sequence[str]) -> str:
+    """Return why no gain is good where different inputs have aligned.
+
+    Args:
+        layers: The number of layers after which they have.
+        cosine: The mean cosine between them there.
+        instead: What to use instead, at least one.
+    """
+    after = "1 layer" if layers == 1 else f"{layers} layers"
+    return (
+        f"none is good: after {after} the mean cosine between different inputs is {cosine:.3g}, under the recommended "
+        f"gain. Use {', or '.join(instead)}"
+    )

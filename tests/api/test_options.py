@@ -27,6 +27,7 @@ from actdiag.options import (
     CompareOptions,
     GainOptions,
     JudgeOptions,
+    MemoryOptions,
     RuleOptions,
     RunOptions,
     StackOptions,
@@ -41,7 +42,7 @@ from actdiag.theory.gains import Gains
 
 FUNCTIONS = {
     "make_stack": (StackOptions,),
-    "propagate": (StackOptions, RunOptions),
+    "propagate": (StackOptions, MemoryOptions, RunOptions),
     "grad_flow": (StackOptions, BackwardOptions, RunOptions),
     "compare": (CompareOptions, BackwardOptions, RunOptions),
     "fix": (StackOptions, BackwardOptions, RunOptions),
