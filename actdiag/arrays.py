@@ -99,7 +99,20 @@ def available_memory() -> int | None:
         known += [int(limit) - int(used)] if limit.strip().isdigit() else []
     except (OSError, ValueError):
         pass
+    known += _left_of_limits()
     return max(min(known), 0) if known else None
+
+
+def _left_of_limits() -> list[int]:
+    """Return the bytes that are left of each limit that this process was given, as by `ulimit -v`."""
+    try:
+        import resource
+
+        held = [int(pages) * os.sysconf("SC_PAGE_SIZE") for pages in Path("/proc/self/statm").read_text().split()]
+    except (ImportError, OSError, ValueError):  # not Linux
+        return []
+    limits = ((resource.RLIMIT_AS, held[0]), (resource.RLIMIT_DATA, held[5]))
+    return [most - now for limit, now in limits if (most := resource.getrlimit(limit)[0]) != resource.RLIM_INFINITY]
 
 
 def check_memory(field: str, needed: int, what: str, got: object) -> None:

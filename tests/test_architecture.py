@@ -291,11 +291,14 @@ ORDER = {
     "cli": """
         process
         pictures
+        answers
         screen
+        base
         gate
         types
         options
         reading
+        writing
         files
         output
         extras

@@ -5,10 +5,11 @@ from typing import Any
 import click
 
 from actdiag.cli import options
+from actdiag.cli.base import Command
 from actdiag.options import MemoryOptions, RunOptions, StackOptions
 
 
-@click.command(short_help="What happens to the signal.")
+@click.command(cls=Command, short_help="What happens to the signal.")
 @options.options_of(StackOptions, MemoryOptions, RunOptions)
 @options.fail_on_option
 @options.report_options

@@ -38,8 +38,13 @@ def load_array(
 
 @contextmanager
 def reading(field: str, path: str, accepted: str) -> Iterator[None]:
-    """Turn whatever reading a file raises into an InvalidField of one line: `accepted`, then what came."""
+    """Turn whatever reading a file raises into an InvalidField of one line: `accepted`, then what came.
+
+    A pipe, which may never have anything to read, is refused.
+    """
     try:
+        if Path(path).is_fifo():
+            raise InvalidField(field, f"{accepted}, got {path!r}, which is a pipe")
         yield
     except InvalidField:
         raise

@@ -11,7 +11,7 @@ from actdiag.diagnosis import RULES, Rules, Verdict, diagnose, rules_from
 from actdiag.engine.backward import backward
 from actdiag.engine.forward import forward
 from actdiag.engine.losses import DEFAULT_CLASSES, Loss, labels_of, loss_and_gradient
-from actdiag.engine.memory import check_fits, plan_backward, useful_threads
+from actdiag.engine.memory import need_of, plan_backward, useful_threads
 from actdiag.engine.tape import Tape
 from actdiag.engine.workers import MOST_THREADS, Workers
 from actdiag.errors import InvalidField, check_integer, check_real
@@ -94,11 +94,11 @@ def run_propagate(stack: Stack, settings: RunSettings, budget: int = DEFAULT_BUD
     The verdict rests on an estimate of the gradient. Where that is unsure a backward pass is run for it, from random
     directions, if `budget` bytes are room enough for what it keeps.
     """
-    check_fits(stack, bins=settings.axis.bins)
-    run = _Run(stack, settings, stack.depth)
-    with Workers(settings.threads or useful_threads(stack)) as workers:
-        run.forward(workers)
-        report = run.report("propagate")
+    with need_of(stack, bins=settings.axis.bins).met():
+        run = _Run(stack, settings, stack.depth)
+        with Workers(settings.threads or useful_threads(stack)) as workers:
+            run.forward(workers)
+            report = run.report("propagate")
     return _measured(report, settings, budget) if _is_unsure(report.verdict) else report
 
 
@@ -125,16 +125,16 @@ def _measured(report: Report, settings: RunSettings, budget: int) -> Report:
 def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
     """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the backward pass."""
     plan, kept = plan_backward(stack, budget)
-    check_fits(stack, kept, 0 if loss.name == "random" else loss.classes, settings.axis.bins)
-    labels_of(stack, loss)  # labels that do not fit are refused before anything is run
-    run = _Run(stack, settings, 2 * stack.depth, loss)
-    tape = Tape(plan)
-    with Workers(settings.threads or useful_threads(stack)) as workers:
-        top = run.forward(workers, tape)
-        value, d_top = loss_and_gradient(stack, loss, top, workers)
-        run.backward(workers, tape, d_top)
-        classes = None if loss.name == "random" else loss.classes
-        return run.report(command, LossValue(loss.name, classes, value if isfinite(value) else None))
+    classes = None if loss.name == "random" else loss.classes
+    with need_of(stack, kept, classes or 0, settings.axis.bins).met():
+        labels_of(stack, loss)  # labels that do not fit are refused before anything is run
+        run = _Run(stack, settings, 2 * stack.depth, loss)
+        tape = Tape(plan)
+        with Workers(settings.threads or useful_threads(stack)) as workers:
+            top = run.forward(workers, tape)
+            value, d_top = loss_and_gradient(stack, loss, top, workers)
+            run.backward(workers, tape, d_top)
+            return run.report(command, LossValue(loss.name, classes, value if isfinite(value) else None))
 
 
 def _of_network(stack: Stack, loss_is_random: bool) -> "NetworkComparison":

@@ -9,7 +9,7 @@ from actdiag.datasets.catalogue import load_dataset
 from actdiag.engine.losses import Loss
 from actdiag.engine.workers import Workers
 from actdiag.experiments.run import Progress, run_grad_flow, run_settings
-from actdiag.experiments.train import Recipe, check_training_fits, over_rows
+from actdiag.experiments.train import Recipe, over_rows, training_need
 from actdiag.experiments.train.loop import last_mean, steps
 from actdiag.experiments.train.network import draw_network
 from actdiag.model.stack import Stack
@@ -68,7 +68,7 @@ def train_under(
         data=rows,
     )
     recipe = Recipe(iterations=ITERATIONS)
-    check_training_fits(stack, recipe, data.classes)
+    training_need(stack, recipe, data.classes).check()
     loss = Loss("cross-entropy", data.classes, data.train_labels)
     verdict = run_grad_flow(stack, loss, DEFAULT_BUDGET, run_settings(theory=False)).verdict
     rate = verdict.learning_rate or float(str(TrainOptions.lr))

@@ -614,16 +614,13 @@ def test_watching_draws_on_a_terminal_and_leaves_nothing_behind(files):
 
 
 def test_progress_is_counted_in_iterations(monkeypatch, capsys, files):
-    from contextlib import contextmanager
-
     from actdiag.cli import screen
 
     told = []
 
-    @contextmanager
     def progress(of):
         told.append(of)
-        yield lambda done, total: told.append((done, total))
+        return lambda done, total: told.append((done, total))
 
     monkeypatch.setattr(screen, "progress", progress)
     succeed(capsys, "train", "--data", "tiny.npz", "--init", "he,xavier", *TINY)

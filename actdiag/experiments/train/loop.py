@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.arrays import Array, Counts, available_memory, readable_size
+from actdiag.arrays import Array, Counts
+from actdiag.engine.memory import Need
 from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.experiments.train.network import Network, gradients, slopes_of
 from actdiag.experiments.train.optimizers import OPTIMIZERS, clip, optimizer
@@ -63,12 +64,8 @@ def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
     return recipe._replace(optimizer=optimizer, iterations=iterations, batch=batch)
 
 
-def check_training_fits(stack: Stack, recipe: Recipe, classes: int) -> None:
-    """Refuse a stack whose training would take more memory than there is, before anything is allocated.
-
-    Raises:
-        InvalidField: It does not fit; the field is the one that asks for the most.
-    """
+def training_need(stack: Stack, recipe: Recipe, classes: int) -> Need:
+    """Return the memory that the training of a stack needs."""
     item = stack.format.bytes
     columns = [stack.columns(layer) for layer in range(1, stack.depth + 1)]
     weights = [stack.fan_in(layer) * stack.columns(layer) for layer in stack.weight_layers]
@@ -79,13 +76,9 @@ def check_training_fits(stack: Stack, recipe: Recipe, classes: int) -> None:
         "batch": recipe.batch * held,
         "depth": stack.batch * held,
     }
-    needed = max(asked["batch"], asked["depth"]) + asked["width"]
-    available = available_memory()
-    if available is not None and needed > available:
-        field = max(asked, key=lambda name: asked[name])
-        got = {"width": max(stack.widths), "batch": recipe.batch, "depth": stack.depth}[field]
-        estimate = f"training needs about {readable_size(needed)} and {readable_size(available)} is available"
-        raise InvalidField(field, f"must be smaller, {estimate}, got {got}")
+    field = max(asked, key=lambda name: asked[name])
+    got = {"width": max(stack.widths), "batch": recipe.batch, "depth": stack.depth}[field]
+    return Need("training needs", max(asked["batch"], asked["depth"]) + asked["width"], field, asked[field], got)
 
 
 class Step(NamedTuple):

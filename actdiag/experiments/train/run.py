@@ -9,7 +9,7 @@ from actdiag.arrays import Array
 from actdiag.datasets.catalogue import Dataset
 from actdiag.diagnosis import Verdict, diagnose
 from actdiag.engine.workers import Workers
-from actdiag.experiments.train.loop import Recipe, Step, steps
+from actdiag.experiments.train.loop import Recipe, Step, steps, training_need
 from actdiag.experiments.train.network import Network, draw_network, evaluate
 from actdiag.experiments.train.outcome import Outcome, outcome_of
 from actdiag.experiments.train.snapshot import Snapshot, relative_changes, snapshot
@@ -146,7 +146,7 @@ def run_training(
         learning_rates: At least one; the loss is the mean of the last 25 batches.
         watch: Called at every iteration.
     """
-    with Workers(1) as workers:
+    with training_need(stack, recipe, data.classes).met(), Workers(1) as workers:
         runs = [_one(stack, data, recipe, rate, workers, watch) for rate in learning_rates]
     best = min(runs, key=lambda run: inf if run.final_loss is None else run.final_loss)
     if len(runs) == 1:
