@@ -126,6 +126,7 @@ ORDER = {
         change
         slopes
         forward
+        rows
         gradients
     """,
     "theory": """
@@ -205,8 +206,7 @@ ORDER = {
         trainability
     """,
     "diagnosis/advice": """
-        scale
-        by_rule
+        changes
     """,
     "experiments": """
         run
