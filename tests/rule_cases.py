@@ -32,6 +32,10 @@ def with_inputs_of(rms):
     return lambda run, patch: with_input(run, rms=rms)
 
 
+def with_evenness_of(evenness):
+    return lambda run, patch: with_input(run, evenness=evenness)
+
+
 def from_layer(first, value, before: float | None = 0.0):
     return lambda layer: value if layer >= first else before
 
@@ -166,6 +170,11 @@ CASES = {
         with_inputs_of(10.1), (), 10.1, 10.0,
         (with_inputs_of(9.9), with_inputs_of(0.11)),
         (with_inputs_of(None), with_inputs_of(nan)),
+    ),
+    "uneven_features": Case(
+        with_evenness_of(0.04), (), 0.04, 0.05,
+        (with_evenness_of(0.06), with_evenness_of(1.0)),
+        (with_evenness_of(None), with_evenness_of(nan)),
     ),
     "saturation": Case(
         set_to(saturated_fraction=lambda layer: 0.51 if layer in (2, 4) else 0.1), (2, 4), 0.51, 0.5,

@@ -222,7 +222,7 @@ DEAD_UNITS = Rule(
     explanation=(
         "A unit without slope on any input learns nothing from the batch. Some are expected: as inputs align with "
         "depth, a ReLU is on the same side for nearly all of them, and many units stay below zero on the whole batch "
-        "by chance alone. Such units are reported as info, with the share that is expected here and on "
+        "by chance alone. Such units are harmless, and told with the share that is expected here and on "
         f"{TREND[0]} and {TREND[1]} times as many inputs: where that falls, there were too few inputs; where it stays, "
         f"inputs have aligned. More than the limit over the expected share (by default {_DEAD:.0%} of the units), and "
         f"more than {_STDS:.0f} standard deviations over it, is a fault: biases too negative, an underflow, or units "

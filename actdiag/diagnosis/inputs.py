@@ -120,7 +120,7 @@ SHIFTED_MEAN = Rule(
     explanation=(
         "A mean that all units and inputs share adds the same vector to every pre-activation of the next layer. It "
         "makes inputs alike and gives the loss one steep direction, which limits the learning rate. Reported "
-        "as info unless inputs have nearly aligned: over a cosine of "
+        "as harmless unless inputs have nearly aligned: over a cosine of "
         f"{_NEARLY_ALIGNED:g}, or over the limit of aligned_inputs where that is lower."
     ),
     remedy=(

@@ -40,7 +40,7 @@ class Fix:
 
 
 def find_fix(report: Report, rerun: Callable[[Stack], Report]) -> Fix | None:
-    """Return the first change, from small to large, that makes a stack soundly healthy, else healthy; None without one.
+    """Return the first change that makes a stack soundly healthy, else healthy; None without one.
 
     Args:
         report: The report of the stack.

@@ -83,8 +83,9 @@ def _changes(measurements: Measurements, stack: Stack) -> Iterator[Change]:
     yield from _replaced(stack, stack.act, customary)
     yield from _gains(measurements, stack)
     if own_biases:
-        bare = replace(stack, bias_mean=None, bias_std=0.0)
-        yield Change("biases", _no_biases(stack), bare)
+        bare = _rescaled(stack, stack.act, stack.init, AUTO if stack.target_gain else stack.gain, None, 0.0)
+        if bare is not None:
+            yield Change("biases", _no_biases(stack), bare)
         yield from _gains(measurements, stack, bias_std=0.0)
     automatic = _rescaled(stack, stack.act, stack.init, AUTO)
     if automatic is not None and automatic.bias_std:
@@ -109,15 +110,18 @@ def _standardize(stack: Stack) -> Iterator[Change]:
     if not off.size or off.max() <= 1:
         return
     data = standardized(stack.data).astype(stack.dtype)
-    yield Change("inputs", {"standardize": True}, replace(stack, data=data))
+    yield Change("inputs", {"standardize": True}, replace(stack, data=data, input=f"{stack.input}, standardized"))
 
 
 def _gains(measurements: Measurements, stack: Stack, bias_std: float | None = None) -> Iterator[Change]:
     """Yield changes of the gain: to the critical one under the biases, and to those that undo the change per layer."""
-    if bias_std is not None:
-        stack = replace(stack, bias_mean=None, bias_std=bias_std)
-    if stack.init.fits_batch or not stack.init.mean_field:
+    if stack.init.fits_batch or not stack.init.mean_field or stack.init.name == AUTO:
         return
+    # An automatic gain brings biases of its own, which a number in its place would leave out.
+    beside: dict[str, Value] = {} if stack.target_gain is None else {"bias_std": stack.bias_std}
+    if bias_std is not None:
+        beside = _no_biases(stack)
+        stack = replace(stack, bias_mean=None, bias_std=bias_std)
     biases = stack.bias_mean or 0.0, (stack.bias_spread(1)[1] or 0.0)
     found: list[float] = []
     critical = _rescaled(stack, stack.act, stack.init, AUTO, *biases)
@@ -130,9 +134,7 @@ def _gains(measurements: Measurements, stack: Stack, bias_std: float | None = No
         rounded = float(f"{gain:.3g}") if isfinite(gain) else 0.0
         if not 1e-6 < rounded < 1e6:
             continue
-        options: dict[str, Value] = {"gain": rounded}
-        if bias_std is not None:
-            options |= _no_biases(stack)
+        options: dict[str, Value] = {"gain": rounded, **beside}
         what = "gain" if bias_std is None else "gain and biases"
         try:
             changed = replace(stack, gain=rounded, target_gain=None)
