@@ -118,7 +118,8 @@ def test_json_has_the_promised_keys_and_is_what_the_library_says(capsys):
         "asked": {"gain": 1.0, "target_gain": None, "bias_mean": None, "bias_std": None}, "data": None, "arch": None,
         "own": None,
     }  # fmt: skip
-    assert document["input"] == {"cosine": pytest.approx(0, abs=0.1), "rms": pytest.approx(1, rel=0.1)}
+    of_input = {"cosine": pytest.approx(0, abs=0.1), "rms": pytest.approx(1, rel=0.1), "evenness": None}
+    assert document["input"] == of_input
     first = document["layers"][0]
     assert list(first) == [
         "layer", "path", "op", "width", "mean", "std", "rms", "min", "max", "unit_std", "zero_fraction",
