@@ -6,9 +6,9 @@ from math import sqrt
 import numpy as np
 
 from actdiag.activations import resolve
-from actdiag.theory import quadrature
 from actdiag.theory.gaussian import moments
-from actdiag.theory.quadrature import REACH, Rule, normal_density, rule
+from actdiag.theory.panels import REACH, bends, first_edges, legendre, nodes, normal_density, within
+from actdiag.theory.quadrature import Rule, resolving_edges, rule
 
 ROWS = 128
 """Outer nodes whose inner integrals are computed at once, so that all their nodes stay in cache."""
@@ -47,7 +47,7 @@ def _pair_moment(act, q, c, slopes, other_q):
         return float(np.dot(weights, function(root * z) * function(np.copysign(other_root, c) * z)))
     z1, outer = outer_rule(act, root, other_root, c, s)
     centres = np.array([0.0, *(kink / other_root for kink in act.kinks)])
-    local = quadrature._bends((), other_root * s)
+    local = bends((), other_root * s)
     steps = int(REACH) * cut_into(act, other_q)
     evenly = np.linspace(-REACH, REACH, steps + 1)
     inner = np.empty_like(z1)
@@ -56,30 +56,28 @@ def _pair_moment(act, q, c, slopes, other_q):
         breaks = [np.broadcast_to(evenly, (len(m), steps + 1))]
         breaks += [(centre - m) / s + local for centre in centres]
         edges = np.sort(np.clip(np.concatenate(breaks, axis=1), -REACH, REACH), axis=1)
-        z2 = quadrature._nodes(edges[:, :-1], edges[:, 1:])
+        z2 = nodes(edges[:, :-1], edges[:, 1:])
         values = function(other_root * (m[..., np.newaxis] + s * z2)) * normal_density(z2)
-        inner[start : start + ROWS] = np.einsum(
-            "ij,ij->i", values @ quadrature._legendre().weights, np.diff(edges, axis=1)
-        )
+        inner[start : start + ROWS] = np.einsum("ij,ij->i", values @ legendre().weights, np.diff(edges, axis=1))
     return float(np.dot(outer, function(root * z1) * inner))
 
 
 def cut_into(act, q):
     """Return into how many panels one of the first was cut on average, rounded up."""
-    edges = quadrature._panels(act, (q,))
-    first = quadrature._first_edges(act.kinks, np.sqrt([q]), edges[-1])
+    edges = resolving_edges(act, (q,))
+    first = first_edges(act.kinks, np.sqrt([q]), edges[-1])
     return -(-len(edges) // len(first))
 
 
 def outer_rule(act, root, other_root, c, s):
     """Return the rule of the outer integral, which bends where the inner one, smoothed over s, does."""
-    edges = quadrature._panels(act, (root**2,))
+    edges = resolving_edges(act, (root**2,))
     if c:
         centres = np.array([0.0, *(kink / other_root for kink in act.kinks)]) / c
         around = np.array([0.0, 0.5, 1.0, 2.0, 4.0, 8.0]) * s / abs(c)
         blurred = centres[:, np.newaxis] + np.concatenate([-around[::-1], around])
-        edges = quadrature._within(np.concatenate([edges, blurred], axis=None), max(REACH, float(edges[-1])))
-    z = quadrature._nodes(edges[:-1], edges[1:])
-    weights = (normal_density(z) * quadrature._legendre().weights * np.diff(edges)[:, np.newaxis]).ravel()
+        edges = within(np.concatenate([edges, blurred], axis=None), max(REACH, float(edges[-1])))
+    z = nodes(edges[:-1], edges[1:])
+    weights = (normal_density(z) * legendre().weights * np.diff(edges)[:, np.newaxis]).ravel()
     used = weights > NEGLIGIBLE_WEIGHT
     return Rule(z.ravel()[used], weights[used])

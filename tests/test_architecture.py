@@ -134,6 +134,8 @@ ORDER = {
         types
         roots
         grids
+        panels
+        often_bent
         quadrature
         gaussian
         homogeneous

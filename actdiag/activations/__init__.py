@@ -50,7 +50,7 @@ def resolve_without_code(text: str) -> Activation:
 
 
 def _is_registered(text: str) -> bool:
-    return re.split("[:=]", text)[0].strip().lower() in ACTIVATIONS
+    return ACTIVATIONS.found(re.split("[:=]", text)[0].strip()) is not None
 
 
 def _is_expression(text: str) -> bool:

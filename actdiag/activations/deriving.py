@@ -3,7 +3,7 @@
 import numpy as np
 
 from actdiag.activations import searching
-from actdiag.activations.entry import Activation, Elementwise
+from actdiag.activations.entry import OPERATIONS, Activation, Elementwise
 from actdiag.activations.probing import check, check_elementwise
 from actdiag.arrays import Array, Doubles
 from actdiag.errors import InvalidField
@@ -17,9 +17,6 @@ MOST_WORK = 1 << 15
 """Places at which a function may bend, times what one point costs. What is predicted of a stack takes up to 24 points
 beside each place, for each of 14 second moments at once: two seconds."""
 
-OF_UNKNOWN_CODE = 4
-"""The operations that a function counts for whose own are not known."""
-
 
 def derive(
     name: str,
@@ -28,7 +25,7 @@ def derive(
     value: Elementwise,
     derivative: Elementwise,
     switches: searching.Switches = searching.no_switches,
-    operations: int = OF_UNKNOWN_CODE,
+    operations: int = OPERATIONS,
 ) -> Activation:
     """Return the entry of a function that a stack can use, with its kinks, bounds and saturating sides.
 
@@ -83,6 +80,7 @@ def derive(
             kinks=tuple(kinks.tolist()),
             bounds=searching.bounds_of(value, x),
             saturates=searching.saturating_sides(value),
+            operations=max(operations, 1),
         )
     check(entry)
     return entry

@@ -15,6 +15,9 @@ from actdiag.registry import Missing, Registry, digest_of
 LARGEST_PARAMETER = 1e6
 """The largest parameter accepted, either sign."""
 
+OPERATIONS = 4
+"""What a function counts for whose own operations are not counted."""
+
 _LEAST_SCALE = 1e-30
 _REACH = 8.0
 
@@ -48,6 +51,7 @@ class Activation:
         slope: That slope at initialization.
         sloped: The same activation with another slope: one number, or an array shaped like z.
         slope_range: The range that training draws a slope for every entry from, where it does so.
+        operations: How many operations one point costs, roughly: what theory integrates at many points is counted so.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Activation:
     slope: float | None = None
     sloped: "Callable[[Any], Activation] | None" = None
     slope_range: tuple[float, float] | None = None
+    operations: int = OPERATIONS
 
     def __post_init__(self) -> None:
         """Check every field but the functions.

@@ -58,13 +58,14 @@ def identity() -> Activation:
 
 
 @register()
-def relu(max_value: float = np.inf, threshold: float = 0.0) -> Activation:
+def relu(max_value: float = np.inf, threshold: float = 0.0, negative_slope: float = 0.0) -> Activation:
     """The rectified linear unit; relu'(0) = 0.
 
-    Where it ends, at max_value, its slope is 0. Under a threshold it is 0, and its value jumps there.
+    Where it ends, at max_value, its slope is 0. Up to a threshold it is 0, or has a slope of its own; above 0 its value
+    jumps there.
     """
-    if (max_value, threshold) != (np.inf, 0):
-        return _limited_relu(max_value, threshold)
+    if (max_value, threshold, negative_slope) != (np.inf, 0, 0):
+        return _general_relu(max_value, threshold, negative_slope)
     return Activation(
         name="relu",
         formula="max(x, 0)",
@@ -76,21 +77,37 @@ def relu(max_value: float = np.inf, threshold: float = 0.0) -> Activation:
     )
 
 
-def _limited_relu(max_value: float, threshold: float) -> Activation:
+def _general_relu(max_value: float, threshold: float, negative_slope: float) -> Activation:
     ends = max_value != np.inf
     if ends:
         check_scale("max_value", max_value)
     check_real("threshold", threshold, 0.0, LARGEST_PARAMETER)
+    check_real("negative_slope", negative_slope, 0.0, LARGEST_PARAMETER)
     check_above("max_value", max_value, "threshold", threshold)
     kept = f"min(x, {max_value:g})" if ends else "x"
+    below = f"x - {threshold:g}" if threshold else "x"
+    below = f"{negative_slope:g} {f'({below})' if threshold else below}" if negative_slope else "0"
+    bends = (threshold,) if (threshold, negative_slope) != (0, 1) else ()
+
+    def derivative(x: Array) -> Array:
+        slope: Array = ((x > threshold) & (x < max_value)).astype(x.dtype)
+        if negative_slope:
+            slope += x.dtype.type(negative_slope) * (x <= threshold)
+            slope[np.isnan(x)] = np.nan
+        return slope
+
+    def value(x: Array) -> Array:
+        kept = np.clip(x, 0, max_value) * ~(x <= threshold)
+        return kept + x.dtype.type(negative_slope) * np.minimum(x - threshold, 0) if negative_slope else kept
+
     return Activation(
         name="relu",
-        formula=f"{kept} for x > {threshold:g}, else 0",
-        source="Keras 3, keras.layers.ReLU",
-        value=lambda x: np.clip(x, 0, max_value) * ~(x <= threshold),
-        derivative=lambda x: ((x > threshold) & (x < max_value)).astype(x.dtype),
-        kinks=(threshold, max_value) if ends else (threshold,),
-        bounds=(0.0, max_value),
+        formula=f"{kept} for x > {threshold:g}, else {below}",
+        source="Keras 3, keras.activations.relu",
+        value=value,
+        derivative=derivative,
+        kinks=(*bends, max_value) if ends else bends,
+        bounds=(-np.inf if negative_slope else 0.0, max_value),
         saturates="above" if ends else "none",
     )
 
@@ -99,7 +116,7 @@ def _limited_relu(max_value: float, threshold: float) -> Activation:
 def leaky_relu(slope: float = 0.01) -> Activation:
     """The ReLU with a small slope below zero.
 
-    At 0 its slope is the one below zero, as in PyTorch; in JAX it is 1. Keras takes 0.2 by default: leaky_relu:0.2.
+    At 0 its slope is the one below zero, as in PyTorch; in JAX it is 1. Keras takes 0.2 by default: keras_leaky_relu.
     """
     check_parameter("slope", slope)
     return Activation(
@@ -111,6 +128,12 @@ def leaky_relu(slope: float = 0.01) -> Activation:
         kinks=(0.0,) if slope != 1 else (),
         bounds=_hull_of_slope(slope),
     )
+
+
+@register()
+def keras_leaky_relu(slope: float = 0.2) -> Activation:
+    """The leaky ReLU with the slope that Keras takes by default; its layer, keras.layers.LeakyReLU, takes 0.3."""
+    return replace(leaky_relu(slope), source="Keras 3, keras.activations.leaky_relu")
 
 
 @register()

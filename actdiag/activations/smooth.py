@@ -72,7 +72,7 @@ def _exponential(x: Array) -> Array:
 def gelu() -> Activation:
     """The exact Gaussian error linear unit.
 
-    jax.nn.gelu is gelu_tanh by default.
+    jax.nn.gelu is gelu_tanh by default: jax_gelu.
     """
     return Activation(
         name="gelu",
@@ -84,7 +84,7 @@ def gelu() -> Activation:
     )
 
 
-@register()
+@register("jax_gelu")
 def gelu_tanh() -> Activation:
     """The tanh approximation of the GELU."""
     return Activation(

@@ -99,21 +99,22 @@ def _supremum(activation: Activation, x: Array, slope: Array) -> tuple[float, fl
     if best in (0, len(x) - 1):
         growing = not np.abs(activation.derivative(x[[best]] * 10))[0] <= 1.01 * slope[best]
         return float(x[best]), float("inf") if growing else float(slope[best])
-    at, refined = _refined(activation, x[best - 1], x[best + 1], 1)
-    if refined > slope[best] * (1 + 1e-12):  # less than that is rounding, and the grid holds the round numbers
-        return at, refined
+    at, refined = _refined(activation, x[[best - 1]], x[[best + 1]], 1)
+    if refined[0] > slope[best] * (1 + 1e-12):  # less than that is rounding, and the grid holds the round numbers
+        return float(at[0]), float(refined[0])
     return float(x[best]), float(slope[best])
 
 
-def _refined(activation: Activation, low: float, high: float, sign: int) -> tuple[float, float]:
-    """Return where |f'| is largest (sign 1) or smallest (sign -1) between two points, and how large."""
+def _refined(activation: Activation, low: Array, high: Array, sign: int) -> tuple[Array, Array]:
+    """Return where |f'| is largest (sign 1) or smallest (sign -1) in each of several intervals, and how large."""
     assert activation.derivative is not None
-    for _ in range(12):  # the interval shrinks 16-fold a round, to about 1e-16 of its length
+    every = np.arange(len(low))
+    for _ in range(12):  # an interval shrinks 16-fold a round, to about 1e-16 of its length
         points = np.linspace(low, high, 33)
         found = np.abs(activation.derivative(points))
-        best = int(np.argmax(sign * found))
-        low, high = points[max(best - 1, 0)], points[min(best + 1, 32)]
-    return float(points[best]), float(found[best])
+        best = np.argmax(sign * found, axis=0)
+        low, high = points[np.maximum(best - 1, 0), every], points[np.minimum(best + 1, 32), every]
+    return points[best, every], found[best, every]
 
 
 def _active_only_over(activation: Activation, x: Array, edge: float | None, dead: float) -> bool:
@@ -127,8 +128,8 @@ def _active_only_over(activation: Activation, x: Array, edge: float | None, dead
     if not (steepness > dead).all() or (slope[1:] * slope[:-1] < 0).any():
         return False
     falls, rises = np.diff(steepness) < 0, np.diff(steepness) > 0
-    dips = 1 + np.flatnonzero((falls[:-1] & ~falls[1:]) | (~rises[:-1] & rises[1:]))
-    return all(_refined(activation, x[dip - 1], x[dip + 1], -1)[1] > dead for dip in [1, *dips])
+    dips = np.append(1, 1 + np.flatnonzero((falls[:-1] & ~falls[1:]) | (~rises[:-1] & rises[1:])))
+    return bool((_refined(activation, x[dips - 1], x[dips + 1], -1)[1] > dead).all())
 
 
 @np.errstate(all="ignore")

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
+
+from actdiag.arrays import Array
 from actdiag.errors import check_choice
 from actdiag.initializers.draws import draw_uniform
-from actdiag.initializers.entry import Initializer, register
+from actdiag.initializers.entry import Initializer, check_scale, register
 from actdiag.initializers.scaling import scaled
 from actdiag.initializers.unscaled import cut_at_two_std, uniform
 from actdiag.initializers.unscaled import std as normal
@@ -100,6 +103,30 @@ def jax_normal(std: float = 0.01) -> Initializer:
 def jax_truncated_normal(std: float = 0.01) -> Initializer:
     """jax.nn.initializers.truncated_normal: N(0, std^2) cut at two std and not widened, so 12 % short of it."""
     return cut_at_two_std(std, "JAX, jax.nn.initializers.truncated_normal")
+
+
+@register()
+def jax_uniform(scale: float = 0.01) -> Initializer:
+    """jax.nn.initializers.uniform: U(0, scale), all positive, whatever the fans.
+
+    torch.nn.init.uniform_ draws U(0, 1) by default: jax_uniform:1. U(-limit, limit) is uniform:limit.
+    """
+    check_scale("scale", scale)
+
+    def sample(rng: np.random.Generator, fan_in: int, fan_out: int, dtype: str) -> Array:
+        weights = rng.random((fan_in, fan_out), dtype=np.dtype(dtype).type)
+        weights *= scale
+        return weights
+
+    return Initializer(
+        name="jax_uniform",
+        sample=sample,
+        variance=lambda fan_in, fan_out: scale**2 / 12,
+        distribution="uniform from 0",
+        family="uniform",
+        mean_field=False,
+        source="JAX, jax.nn.initializers.uniform",
+    )
 
 
 @register()

@@ -18,7 +18,7 @@ def _sample_orthogonal(rng: np.random.Generator, fan_in: int, fan_out: int, dtyp
     return np.ascontiguousarray(q if fan_in >= fan_out else q.T)
 
 
-@register()
+@register("jax_orthogonal", "keras_orthogonal")
 def orthogonal() -> Initializer:
     """A random matrix with orthonormal rows or columns, whichever are fewer."""
     return Initializer(
@@ -47,7 +47,7 @@ def lsuv() -> Initializer:
     )
 
 
-@register("eye")
+@register("eye", "keras_identity")
 def identity() -> Initializer:
     """Ones on the diagonal: every unit copies one input."""
     return Initializer(
@@ -100,20 +100,20 @@ def _constant(value: float, source: str) -> Initializer:
     )
 
 
-@register()
+@register("jax_constant", "keras_constant")
 def constant(value: float) -> Initializer:
     """Every weight the same, so that all units of a layer stay copies of each other."""
     check_real("value", value, -LARGEST_SCALE, LARGEST_SCALE)
     return _constant(value, "folklore")
 
 
-@register()
+@register("jax_ones", "keras_ones")
 def ones() -> Initializer:
     """Every weight 1."""
     return _constant(1.0, "folklore")
 
 
-@register()
+@register("jax_zeros", "keras_zeros")
 def zeros() -> Initializer:
     """Every weight 0: nothing passes."""
     return _constant(0.0, "folklore")

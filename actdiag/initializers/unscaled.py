@@ -40,7 +40,7 @@ def gpt2() -> Initializer:
 def uniform(limit: float) -> Initializer:
     """U(-limit, limit), whatever the fans.
 
-    jax.nn.initializers.uniform(scale) is another, U(0, scale), whose weights are all positive.
+    jax.nn.initializers.uniform(scale) is another, U(0, scale), whose weights are all positive: jax_uniform.
     """
     check_scale("limit", limit)
     return Initializer(

@@ -211,7 +211,7 @@ class Stack:
         """Return the gain asked of every layer, or refuse it where weights are not drawn at a scale of their own."""
         scales = (self.init.std(self.fan_in(layer), self.columns(layer)) for layer in self.weight_layers)
         if not self.init.mean_field or self.init.fits_batch or not all(scales):
-            drawn = "where weights are fixed or fitted to the batch"
+            drawn = "where weights are fixed, all positive or fitted to the batch"
             raise InvalidField(field="gain", problem=f"must be a number {drawn}, got auto with {self.init.name}")
         return check_real("gain", target, 0.0, LARGEST_SCALE, open_below=True)
 

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from actdiag.errors import InvalidField, did_you_mean
-from actdiag.registry.spelling import Parameters, arguments_of, bare_name, full_name, parts_of, usage
+from actdiag.registry.spelling import Parameters, arguments_of, bare_name, full_name, parts_of, squeezed, usage
 
 Entry = TypeVar("Entry")
 Builder = Callable[..., Entry]
@@ -65,6 +65,7 @@ class Registry(Generic[Entry]):
         self._bare = bare
         self._builders: dict[str, Builder[Entry]] = {}
         self._aliases: dict[str, str] = {}
+        self._squeezed: dict[str, str] = {}
         # One entry for one text, so that what is derived from an entry is derived once.
         self._named = functools.lru_cache(maxsize=256)(self._build)
         # One entry for one name as long as it is in use, so that entries of one name are equal.
@@ -85,6 +86,8 @@ class Registry(Generic[Entry]):
                 return self._kept(called, lambda: replace(entry, name=called))  # type: ignore[type-var]
 
             self._builders[own_name] = named
+            for spelled in (*aliases, own_name):
+                self._squeezed[squeezed(spelled)] = spelled
             for known in [known for known in self._known if bare_name(known) in (own_name, *aliases)]:
                 del self._known[known]
             self._aliases.update(dict.fromkeys(aliases, own_name))
@@ -105,6 +108,12 @@ class Registry(Generic[Entry]):
         """The builder under a name or an alias."""
         return self._builders[self._aliases.get(name, name)]
 
+    def found(self, name: str) -> str | None:
+        """The name or alias that is meant, where case and underscores do not count; None where there is none."""
+        if name.lower() in self:
+            return name.lower()
+        return self._squeezed.get(squeezed(name))
+
     def aliases(self, name: str) -> list[str]:
         """The other names of the entry `name`."""
         return [alias for alias, target in self._aliases.items() if target == name]
@@ -115,6 +124,8 @@ class Registry(Generic[Entry]):
 
     def resolve(self, spec: "str | Entry") -> Entry:
         """Return the entry that `spec` (`NAME[:value[:key=value...]]`) names; an entry is returned as it is.
+
+        Case and underscores do not count in a name: `LeakyReLU`, `xavier_normal_`.
 
         Raises:
             InvalidField: The name is unknown (the nearest ones are offered) or a parameter is not accepted.
@@ -175,8 +186,7 @@ class Registry(Generic[Entry]):
 
     def _build(self, spec: str) -> Entry:
         name, values = parts_of(spec, self._bare)
-        if name.lower() in self:
-            name = name.lower()
+        name = self.found(name) or name
         if name not in self:
             known = [*self._builders, *self._aliases]
             offer = did_you_mean(name, known) or f"; `actdiag {self.kind}s` lists them"

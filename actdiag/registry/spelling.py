@@ -11,6 +11,17 @@ from actdiag.errors import InvalidField
 Parameters = Mapping[str, inspect.Parameter]
 """Those of the function that builds an entry, under their names."""
 
+_SYNONYMS = {
+    "default_value": ("value",),
+    "lambd": ("half_width",),
+    "max_val": ("max",),
+    "min_val": ("min",),
+    "negative_slope": ("slope",),
+    "stddev": ("std",),
+    "threshold": ("theta", "half_width"),
+}
+"""What PyTorch, JAX and Keras call parameters: to the names that entries have for them."""
+
 _NAME_ENDS = re.compile("[:=]")
 _NUMBER = re.compile(r"[+-]?(\d|\.\d)")
 
@@ -18,6 +29,11 @@ _NUMBER = re.compile(r"[+-]?(\d|\.\d)")
 def bare_name(name: str) -> str:
     """Return a name without its parameters."""
     return _NAME_ENDS.split(name)[0]
+
+
+def squeezed(name: str) -> str:
+    """Return a name without case and underscores, which do not count in what is given."""
+    return name.replace("_", "").lower()
 
 
 def full_name(name: str, bound: inspect.BoundArguments) -> str:
@@ -78,6 +94,8 @@ def arguments_of(field: str, spec: str, name: str, values: Sequence[str], parame
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals:
             key, value = (list(parameters)[position] if position < len(parameters) else ""), key
+        elif key not in parameters:
+            key = next((own for own in _SYNONYMS.get(key, ()) if own in parameters), key)
         if key not in parameters or key in arguments:
             takes = f"takes {usage(name, parameters)}" if parameters else "takes no parameters"
             raise InvalidField(field, f"{spec!r}: {name} {takes}, got {text!r}")

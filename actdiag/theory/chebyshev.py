@@ -25,13 +25,20 @@ AT_ONCE = 128
 
 
 class Series(NamedTuple):
-    """Chebyshev coefficients of the columns in a panel, shape (nodes, columns), and which columns they resolve."""
+    """Curves in a panel.
+
+    Attributes:
+        coefficients: Chebyshev coefficients of the columns, shape (nodes, columns).
+        resolved: Which columns they resolve.
+        known: Whether the columns are known anywhere in the panel; they are NaN where not.
+    """
 
     coefficients: Doubles
     resolved: Flags
+    known: bool
 
 
-class Panels:
+class InterpolatedCurves:
     """Curves over ln q, as Chebyshev series on panels that are made on demand.
 
     A panel is a pair: the ln q where it starts, and its width.
@@ -54,14 +61,14 @@ class Panels:
         for panel in sorted({self._panel_of_bin(int(one)) for one in bins}):
             start, width = panel
             chosen = (place >= start) & (place < start + width)
-            coefficients, resolves = self.series(panel)
+            coefficients, resolves, known = self.series(panel)
             series, resolved = coefficients[:, :columns], resolves[:columns]
-            values = np.empty((np.count_nonzero(chosen), len(resolved)))
+            values = np.full((np.count_nonzero(chosen), len(resolved)), np.nan)
             if resolved.any():
                 basis = _chebyshev_polynomials(2 * (place[chosen] - start) / width - 1)
                 for some in cut(len(values), AT_ONCE):  # so small that BLAS uses one thread
                     np.matmul(basis[:, some].T, series, out=values[some])
-            if not resolved.all():
+            if known and not resolved.all():
                 values[:, ~resolved] = self._columns(*q[chosen].tolist())[:, :columns][:, ~resolved]
             if len(values) == len(q):
                 return values
@@ -86,7 +93,7 @@ class Panels:
             widths = (_WIDE, *_WIDTHS) if abs(place) >= _NEAR else _WIDTHS
             for width in widths:
                 panel = (floor(place / width) * width, width)
-                if self.series(panel).resolved.all():
+                if self.series(panel).resolved.all() or not self.series(panel).known:
                     break
             self._panels[number] = panel
         return self._panels[number]
@@ -107,7 +114,7 @@ class Panels:
         series: Doubles = basis @ np.where(finite, columns, 0)
         last, sizes = np.abs(series[-3:]).max(axis=0), 1 + np.abs(series[0])
         resolved = last <= _WIDE_RESOLVED * sizes if width == _WIDE else self._resolved(last, sizes)
-        return Series(series, finite & resolved)
+        return Series(series, finite & resolved, not np.isnan(columns).all())
 
 
 def _chebyshev_polynomials(x: Doubles) -> Doubles:

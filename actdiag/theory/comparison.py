@@ -10,12 +10,14 @@ from actdiag.measure.statistics import GradientStats, LayerStats
 from actdiag.model.stack import Stack
 from actdiag.theory.flags import flagged, is_outlier
 from actdiag.theory.flow import follow
+from actdiag.theory.often_bent import REASON
 from actdiag.theory.onestep import expected, expected_gradients
 from actdiag.theory.pre_activations import PreActivationTheory, pre_activations
 from actdiag.theory.prediction import predict_along
 from actdiag.theory.recipe import layers_of, why_not
 from actdiag.theory.sampling import InputSample, sample_inputs
 from actdiag.theory.summary import extended, summarize
+from actdiag.theory.tables import tables
 from actdiag.theory.types import LayerEstimates, LayerTheory, StackTheory
 
 IN_A_ROW = 3
@@ -111,10 +113,10 @@ class TheoryComparison:
     @np.errstate(all="ignore")
     def report(self, layers: Sequence[LayerStats]) -> tuple[StackTheory, tuple[LayerTheory, ...]]:
         """Return what theory says of the stack and, where it applies, of each layer."""
-        if self._reason is not None or self._input is None or self._recipe is None:
-            return StackTheory(applies=False, note=self._reason or ""), ()
         self._compare_layers()
         self._compare_gradients()
+        if self._reason is not None or self._input is None or self._recipe is None:
+            return StackTheory(applies=False, note=self._reason or ""), ()
         gradient = layers[-1].gradient
         top = None if gradient is None or self._loss_is_random else gradient.rms
         further = extended(self._recipe)
@@ -129,11 +131,14 @@ class TheoryComparison:
 
     def _compare_layers(self) -> None:
         """Compare the recorded layers with one step of theory each."""
-        if not self._layers or self._recipe is None:
+        if not self._layers or self._recipe is None or self._reason is not None:
             return
         recorded, self._layers = self._layers, []
         numbers = [stats.layer for stats, _ in recorded]
         z = pre_activations(self._recipe, numbers, [sample for _, sample in recorded])
+        if not tables(z.act).knows(z.q):
+            self._reason = REASON
+            return
         for (stats, _), expectation in zip(recorded, expected(self._recipe, z), strict=True):
             names = flagged(self._stack.format, expectation, stats)
             if names:

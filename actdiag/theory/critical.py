@@ -6,7 +6,7 @@ arXiv:1902.06853; Roberts, Yaida & Hanin 2022, arXiv:2106.10165.
 
 from collections.abc import Callable
 from itertools import pairwise
-from math import exp, inf, isfinite, log, sqrt
+from math import exp, inf, isfinite, isnan, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -134,17 +134,27 @@ def _excess(act: Activation, q: float, variance: float) -> float:
 
 
 def tried_from(act: Activation, least: float) -> list[float]:
-    """Return the second moments to try from `least` on, up to where biases are most of q from there on."""
+    """Return the second moments to try from `least` on, up to where biases are most of q from there on.
+
+    None are tried from where the activation bends too often.
+    """
     grid = (10 ** (step / _PER_DECADE) for step in range(_PER_DECADE * _FIRST_DECADE, _PER_DECADE * _LAST_DECADE + 1))
     chosen = []
     for q in grid:
         if q * 10 ** (1 / _PER_DECADE) < least:
             continue
+        if isnan(moments(act, q).second):
+            break
         chosen.append(q)
         excess = _excess(act, q, least)
         if q > max(1.0, 4 * least) and isfinite(excess) and excess > 0.75 * q:
             break
     return chosen
+
+
+def known_at(act: Activation, bias_std: float) -> bool:
+    """Return whether the moments are known at the second moments that a search for critical points starts from."""
+    return not isnan(moments(act, max(bias_std**2, 1.0)).second)
 
 
 def roots_of(function: Callable[[float], float], tried: list[float], blur: float = 0.0) -> list[float]:

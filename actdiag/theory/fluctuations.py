@@ -12,7 +12,7 @@ from actdiag.theory.batches import Batch, Batches, alone, mean_powers
 from actdiag.theory.cosine_fluctuations import spreads_of_cosine
 from actdiag.theory.grids import ENTRIES_AT_ONCE, REACH, normal_grid
 from actdiag.theory.mehler import POINTS, Summands, hermite_coefficients, spreads_of_means, summands_on_grid
-from actdiag.theory.regions import Interval
+from actdiag.theory.regions import Interval, inside
 from actdiag.theory.tables import tables
 
 _ROUNDING = 1e-7
@@ -207,16 +207,9 @@ def _within(given: Batches, roots: Doubles, intervals: Sequence[Interval]) -> Do
     least = float(roots[roots > 0].min(initial=np.inf))
     if (np.searchsorted(z, edges / least) == np.searchsorted(z, edges / float(roots.max()))).all():
         if roots.all():
-            return _inside(least * z, intervals)[np.newaxis]
+            return inside(least * z, intervals)[np.newaxis]
         still = np.vecdot(given.shares, roots == 0)[:, np.newaxis]  # the same points are inside at every other q
-        both: Doubles = (1 - still) * _inside(least * z, intervals) + still * _inside(np.zeros(1), intervals)
+        both: Doubles = (1 - still) * inside(least * z, intervals) + still * inside(np.zeros(1), intervals)
         return both
-    share: Doubles = (given.shares[:, np.newaxis] @ _inside(roots[..., np.newaxis] * z, intervals))[:, 0]
+    share: Doubles = (given.shares[:, np.newaxis] @ inside(roots[..., np.newaxis] * z, intervals))[:, 0]
     return share
-
-
-def _inside(u: Doubles, intervals: Sequence[Interval]) -> Doubles:
-    inside = np.zeros(u.shape)
-    for low, high in intervals:
-        inside += (u >= low) & (u <= high)
-    return inside

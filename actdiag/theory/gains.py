@@ -4,7 +4,7 @@ A gain is sqrt(fan_in) times the std of a weight, sigma_w of theory. All of it h
 `critical`.
 """
 
-from math import inf, isfinite
+from math import inf, isfinite, isnan
 from typing import NamedTuple
 
 from actdiag.activations import Activation, traits
@@ -12,9 +12,10 @@ from actdiag.errors import check_integer, check_real
 from actdiag.initializers import resolve
 from actdiag.model.stack import MOST_LAYERS, Stack
 from actdiag.options import GainOptions
-from actdiag.theory.critical import CriticalPoint, chiq_of, critical_points, half_stable_point
+from actdiag.theory.critical import CriticalPoint, chiq_of, critical_points, half_stable_point, known_at
 from actdiag.theory.gaussian import moments
 from actdiag.theory.homogeneous import homogeneous_sides
+from actdiag.theory.often_bent import REASON
 from actdiag.theory.prediction import predict
 from actdiag.theory.recommendation import LEAST_APART, Recommendation, recommend, too_alike
 from actdiag.theory.simulated_gains import looks_at_the_layer, recommend_simulated, simulated
@@ -181,6 +182,8 @@ def automatic(act: Activation, bias_std: float | None, depth: int) -> tuple[floa
 
 
 def _without_gain(second: float, slope: float) -> str:
+    if isnan(second):
+        return REASON
     if not isfinite(second) or not isfinite(slope):
         return "E f(z)^2 or E f'(z)^2 is beyond all numbers"
     return "f is 0 almost everywhere" if not second else "the slope is 0 almost everywhere: no gradient passes"
@@ -192,6 +195,8 @@ def _without_critical(act: Activation, bias_std: float) -> str:
         if not moments(act, 1.0).slope:
             return "the slope is 0 almost everywhere"
         return "where the gradient keeps, the biases add their variance to the signal's second moment at every layer"
+    if not known_at(act, bias_std):
+        return REASON
     at = [(q, moments(act, q)) for q in (1e-2, 1.0, 1e2)]
     known = [(q, found) for q, found in at if 0 < found.slope < inf and isfinite(found.second)]
     if not known:

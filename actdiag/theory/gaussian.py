@@ -1,4 +1,8 @@
-"""Gaussian integrals of activations."""
+"""Gaussian integrals of activations.
+
+Panels resolve an activation for the second moments that are asked for at once. Where it bends too often for that, its
+values are summed up first, for all second moments of a bin: `often_bent`.
+"""
 
 from functools import lru_cache
 from math import sqrt
@@ -8,7 +12,9 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
-from actdiag.theory.quadrature import NOTHING, POINTS, REACH, apart, normal_density, rule
+from actdiag.theory import often_bent
+from actdiag.theory.panels import NOTHING, POINTS, REACH, normal_density
+from actdiag.theory.quadrature import bends_often, rule
 
 _JUMP, _DISTANCE = 1e-9, 1e-15
 _AT_THE_END = 3e-8
@@ -17,6 +23,8 @@ _AT_THE_END = 3e-8
 
 class Moments(NamedTuple):
     """Expectations over a pre-activation u ~ N(0, q), f the activation; inf where an integral diverges.
+
+    All are NaN where the activation bends too often to be integrated.
 
     Attributes:
         mean: E f(u).
@@ -55,9 +63,9 @@ def _moments(act: Activation, q: float) -> Moments:
 @np.errstate(all="ignore")
 def moments_over(act: Activation, *q: float) -> Doubles:
     """Return the fields of `moments` for each q, all above 0, as an array of shape (q, fields)."""
+    if bends_often(act, q):
+        return often_bent.from_the_least(_often_bent, act, q, len(Moments._fields))
     assert act.derivative is not None
-    if apart(act, q):
-        return np.concatenate([moments_over(act, one) for one in q])
     z, weights = rule(act, *q)
     u = np.sqrt(np.array(q))[:, np.newaxis] * z
     f, slope = act.value(u), act.derivative(u)
@@ -73,10 +81,30 @@ def moments_over(act: Activation, *q: float) -> Doubles:
         weighed[2], weighed[4] = np.square(weighed[1]), np.square(weighed[3])
         weighed[5] *= u
         weighed *= weights
+    return _summed(act, q, weighed, float(np.square(u).max()))
+
+
+def _often_bent(act: Activation, q: float) -> Doubles | None:
+    found = often_bent.weighed(act, q)
+    if found is None:
+        return None
+    row: Doubles = _summed(act, (q,), found.parts[:6, np.newaxis], q * float(np.square(found.z).max()))[0]
+    return row
+
+
+def _summed(act: Activation, q: tuple[float, ...], weighed: Doubles, largest: float) -> Doubles:
+    """Return the moments from what adds up to them; inf where that would go on beyond the reach.
+
+    Args:
+        act: The activation.
+        q: The second moments.
+        weighed: Of each of the moments at the nodes, shape (fields, q, nodes), which may be overwritten.
+        largest: The largest square of a pre-activation.
+    """
     found = weighed.sum(axis=2)
     sizes = np.abs(weighed, out=weighed)
     outside = sizes[:, :, :POINTS].sum(axis=2) + sizes[:, :, -POINTS:].sum(axis=2)
-    continues = (outside > _AT_THE_END * sizes.sum(axis=2)) & (found > NOTHING * np.square(u).max())
+    continues = (outside > _AT_THE_END * sizes.sum(axis=2)) & (found > NOTHING * largest)
     diverges = ~np.isfinite(found) | continues
     diverges |= diverges[1]
     diverges[3:] |= diverges[3]
@@ -86,6 +114,7 @@ def moments_over(act: Activation, *q: float) -> Doubles:
     return columns
 
 
+@lru_cache(maxsize=64)
 @np.errstate(all="ignore")
 def value_jumps(act: Activation) -> tuple[Doubles, Doubles]:
     """Return the kinks at which the value of an activation jumps, and the jumps of its square."""

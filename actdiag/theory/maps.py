@@ -8,7 +8,7 @@ pre-activations at which the slopes are taken.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import isfinite, log, nan, sqrt
+from math import isfinite, isnan, log, nan, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +24,8 @@ from actdiag.theory.coarse import relative_spreads
 from actdiag.theory.fluctuations import Spreads
 from actdiag.theory.gradient_maps import predict_gradients
 from actdiag.theory.nodes import LINEAR, MOST_FOLD, PredictedValue, expectations, weights_of
+from actdiag.theory.often_bent import REASON
+from actdiag.theory.recipe import unlike_theory
 from actdiag.theory.regions import (
     chance_within,
     expected_dead_fraction,
@@ -97,7 +99,7 @@ def _forward(
     act, own = node.site.act, number - 1
     known = Known(weights_of(stack, number, node), expectations)
     if not stack.init.mean_field and known.weights is not None:
-        return f"it needs random weights, and those of {stack.init.name} are fixed"
+        return unlike_theory(stack.init)
     if stack.init.fits_batch and known.weights is not None:
         return f"the weights of {stack.init.name} are fitted to the batch"
     if len(incoming) < len(node.reads):
@@ -108,6 +110,8 @@ def _forward(
         return z
     if isinstance(a, str):
         return a
+    if isnan(a.second):
+        return REASON
     if not (isfinite(z.second) and isfinite(a.second)):
         return "the signal grows beyond all numbers"
     q = max(z.second - z.mean**2, 0.0)

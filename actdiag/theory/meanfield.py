@@ -6,7 +6,7 @@ inputs. Sources: Poole et al. 2016, arXiv:1606.05340; Schoenholz et al. 2017, ar
 """
 
 from collections.abc import Callable
-from math import exp, inf, isfinite, log, sqrt
+from math import exp, inf, isfinite, isnan, log, nan, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -44,10 +44,11 @@ class FixedPoint(NamedTuple):
     """The limit of the second moment of the pre-activations, and its stability.
 
     Attributes:
-        q: The second moment; 0 where it vanishes, inf where it diverges, None where every q is a fixed point.
+        q: The second moment; 0 where it vanishes, inf where it diverges, None where every q is a fixed point, NaN where
+            it is not known, for the activation bends too often.
         chi1: The factor by which a layer multiplies the second moment of dL/dz there.
-        chiq: The factor by which a layer multiplies a small deviation of q there; NaN where q diverges, unless the
-            activation is linear on both sides of zero, where it is the same at every q.
+        chiq: The factor by which a layer multiplies a small deviation of q there; NaN where q is not known or diverges,
+            unless the activation is linear on both sides of zero, where it is the same at every q.
         repeller: The nearest unstable fixed point on the side of `start` opposite to q; None where there is none.
     """
 
@@ -89,14 +90,11 @@ def fixed_point(act: Activation, weight: float, bias: float, start: float) -> Fi
     if sides is not None:
         return _homogeneous(weight * (sides[0] ** 2 + sides[1] ** 2) / 2, bias)
 
-    q, growth, x = destination(act, weight, bias, start), _growth(act, weight, bias), log(start)
-    here = growth(x)
-    behind = None
-    if abs(here) > _SETTLED:
-        behind = _crossing(growth, x, -1 if here > 0 else 1, (x - _BEHIND, x + _BEHIND))
-    repeller = None if behind is None else exp(behind)
+    q, repeller = destination(act, weight, bias, start), _repeller(act, weight, bias, start)
+    if isnan(q):
+        return FixedPoint(nan, nan, nan, repeller)
     if q == inf:
-        return FixedPoint(inf, inf, np.nan, repeller)
+        return FixedPoint(inf, inf, nan, repeller)
     if q == 0:
         chi = weight * moments(act, 0.0).slope
         return FixedPoint(0.0, chi, chi, repeller)
@@ -105,24 +103,47 @@ def fixed_point(act: Activation, weight: float, bias: float, start: float) -> Fi
 
 
 def destination(act: Activation, weight: float, bias: float, start: float) -> float:
-    """Return the limit of the second moment from `start`: a fixed point, 0 or inf.
+    """Return the limit of the second moment from `start`: a fixed point, 0 or inf; NaN where it is not known.
 
     It moves towards the nearest fixed point on the side to which its first step goes.
     """
     growth, x = _growth(act, weight, bias), log(start)
-    here = growth(x)
-    if abs(here) <= _SETTLED:
-        return start
-    ahead = _crossing(growth, x, 1 if here > 0 else -1, _LOG_Q)
-    if ahead is None:
-        ahead = _touching(growth, x)
+    try:
+        here = growth(x)
+        if abs(here) <= _SETTLED:
+            return start
+        ahead = _crossing(growth, x, 1 if here > 0 else -1, _LOG_Q)
+        if ahead is None:
+            ahead = _touching(growth, x)
+    except _NotKnown:
+        return nan
     if ahead is None:
         return inf if here > 0 else 0.0
     return exp(ahead)
 
 
+def _repeller(act: Activation, weight: float, bias: float, start: float) -> float | None:
+    """Return the nearest unstable fixed point on the side that the second moment moves away from; None without one."""
+    growth, x = _growth(act, weight, bias), log(start)
+    try:
+        here = growth(x)
+        if abs(here) <= _SETTLED:
+            return None
+        behind = _crossing(growth, x, -1 if here > 0 else 1, (x - _BEHIND, x + _BEHIND))
+    except _NotKnown:
+        return None
+    return None if behind is None else exp(behind)
+
+
+class _NotKnown(Exception):
+    """What a layer adds to ln q is not known: the activation bends too often there."""
+
+
 def _growth(act: Activation, weight: float, bias: float) -> Callable[[float], float]:
-    """Return what a layer adds to ln q, as a function of ln q: from existing tables, near its roots by quadrature."""
+    """Return what a layer adds to ln q, as a function of ln q: from existing tables, near its roots by quadrature.
+
+    The function raises _NotKnown.
+    """
     at = tables(act)
 
     def growth(x: float) -> float:
@@ -132,6 +153,8 @@ def _growth(act: Activation, weight: float, bias: float) -> Callable[[float], fl
             if abs(found) > _NEAR_ROOT:
                 return found
         second = weight * moments(act, exp(x)).second + bias
+        if isnan(second):
+            raise _NotKnown
         return log(second) - x if 0 < second < inf else (_STEEP if second else -_STEEP)
 
     return growth

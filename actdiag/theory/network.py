@@ -15,9 +15,10 @@ from actdiag.theory.flags import flagged, is_outlier
 from actdiag.theory.gradient_fluctuations import spreads_of_slopes
 from actdiag.theory.maps import predict_nodes
 from actdiag.theory.nodes import LINEAR, weights_of
+from actdiag.theory.often_bent import REASON
 from actdiag.theory.onestep import expected
 from actdiag.theory.pre_activations import PreActivationTheory, pre_activations
-from actdiag.theory.recipe import Layers
+from actdiag.theory.recipe import Layers, unlike_theory
 from actdiag.theory.sampling import InputSample, sample_inputs
 from actdiag.theory.shifting import shifted_activation
 from actdiag.theory.tables import tables
@@ -93,8 +94,12 @@ class NetworkComparison:
         if sample is None or act.derivative is None:
             return None
         recipe = _recipe_of(self._stack, number, act)
-        self._z[number] = pre_activations(recipe, [1], [sample])
-        return expected(recipe, self._z[number])[0]
+        z = pre_activations(recipe, [1], [sample])
+        if not tables(z.act).knows(z.q):
+            self._reason = REASON
+            return None
+        self._z[number] = z
+        return expected(recipe, z)[0]
 
     def _of_sum(self, number: int) -> LayerEstimates | None:
         """Return what is expected of the sum of two values, the second of which went through random weights."""
@@ -221,7 +226,7 @@ def _recipe_of(stack: Stack, number: int, act: Activation) -> Layers:
 
 def _why_not(stack: Stack) -> str | None:
     if not stack.init.mean_field or any(stack.weight_std(number) == 0 for number in stack.weight_layers[:1]):
-        return f"it needs random weights, and those of {stack.init.name} are fixed"
+        return unlike_theory(stack.init)
     if stack.init.fits_batch:
         return f"the weights of {stack.init.name} are fitted to the batch"
     return None

@@ -98,13 +98,15 @@ def _shares(shares: Doubles, sd: Doubles, width: Doubles) -> list[Estimate]:
 def _cosines(z: PreActivationTheory, sd: Spreads[Doubles]) -> list[Estimate | None]:
     """Return the mean cosine over all pairs of inputs of each layer, from those of some of them.
 
-    None without pairs, and where so few units carry the signal that the cosine of two inputs is not a mean over units.
+    None without pairs, where that of a pair is not known, and where so few units carry the signal that the cosine of
+    two inputs is not a mean over units.
     """
     known = ~np.isnan(z.c)
     if not known.any():
         return [None] * len(z.c)
     above = np.full(z.c.shape, np.nan)
     above[known] = pair_cosines(tables(z.act), z.first[known], z.second[known], z.c[known])
+    asked = known.sum(axis=1)
     known &= np.isfinite(above)
     count = known.sum(axis=1)
 
@@ -121,7 +123,7 @@ def _cosines(z: PreActivationTheory, sd: Spreads[Doubles]) -> list[Estimate | No
     unseen = np.maximum(1 - count / (z.batch * (z.batch - 1) / 2), 0)
     sampling = mean(rest) / count * unseen
     value = np.clip(of_above + slope * (z.cosine_below - of_below), -1, 1)
-    applies = ((count > 0) & ~(sd.kurtosis > _FEW_UNITS * z.width)).tolist()
+    applies = ((count > 0) & (count == asked) & ~(sd.kurtosis > _FEW_UNITS * z.width)).tolist()
     found = estimates(value, np.sqrt(sd.cosine**2 + sampling))
     return [estimate if sound else None for estimate, sound in zip(found, applies, strict=True)]
 

@@ -19,14 +19,17 @@ _LEFT_OUT = 1e-15
 
 
 def pair_cosines(tables: Tables, q1: Doubles, q2: Doubles, c: Doubles) -> Doubles:
-    """Return E f(u1) f(u2) / sqrt(E f(u1)^2 E f(u2)^2) for each pair, shape (pairs,); NaN where f is zero.
+    """Return E f(u1) f(u2) / sqrt(E f(u1)^2 E f(u2)^2) for each pair, shape (pairs,).
+
+    It is NaN where f is zero, and where it is not known.
 
     By Mehler's formula it is the sum over n of a_n(q1) a_n(q2) c^n, a_n the shares of the Hermite polynomials. Where
     inputs are so nearly parallel that the sum converges slowly, it is interpolated in the angle, in which it is smooth,
-    between angles where it has converged and angle 0, where the value and the curvature are known moments. Inputs
-    of one q are exact there, of different q approximate, by the orders left out of both. Where the cosine has
-    fallen between angle 0 and those angles, as that of an activation that oscillates within a small part of q, it is
-    bounded by what the orders left out can add.
+    between angles where it has converged and angle 0, where the value and the curvature are known moments for inputs of
+    one q, and are integrated for inputs of different q. Where the cosine has fallen between angle 0 and those angles,
+    as that of an activation that oscillates within a small part of q, it is bounded by what the orders left out can
+    add. Where an activation bends too often to be integrated at angle 0, and these orders can add more than 5e-5, the
+    cosine is not known.
 
     Args:
         tables: Of an elementwise activation.

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from actdiag.activations import Activation
+from actdiag.initializers import Initializer
 from actdiag.model.stack import Stack
 from actdiag.theory.shifting import shifted_activation
 
@@ -41,11 +42,20 @@ def why_not(stack: Stack) -> str | None:
     """Return why mean-field theory does not describe a stack, in words; None where it does."""
     if stack.act.derivative is None:
         return f"a unit of {stack.act.name} looks at several pre-activations"
-    if not stack.init.mean_field or stack.weight_std(1) == 0:
+    if not stack.init.mean_field:
+        return unlike_theory(stack.init)
+    if stack.weight_std(1) == 0:
         return f"it needs random weights, and those of {stack.init.name} are fixed"
     if stack.init.fits_batch and stack.bias_spread(1)[1] > _MOST_OF_A_STD:
         return "its weights are fitted to what the biases leave of a std of 1, which is next to nothing"
     return None
+
+
+def unlike_theory(init: Initializer) -> str:
+    """Return in words why theory knows nothing of weights that an initializer gives."""
+    if init.family == "fixed":
+        return f"it needs random weights, and those of {init.name} are fixed"
+    return f"it needs random weights of mean 0, and those of {init.name} have another mean"
 
 
 def layers_of(stack: Stack) -> Layers:

@@ -9,11 +9,12 @@ import numpy as np
 from actdiag.activations import Activation
 from actdiag.numerals import whole_percent
 from actdiag.options import GainOptions
-from actdiag.theory.critical import CriticalPoint, after_layers, chiq_of, roots_of, tried_from
+from actdiag.theory.critical import CriticalPoint, after_layers, chiq_of, known_at, roots_of, tried_from
 from actdiag.theory.gaussian import moments
 from actdiag.theory.homogeneous import homogeneous_sides
 from actdiag.theory.kept_gradient import FEWEST_LAYERS, KeptGradient, kept_gradient
 from actdiag.theory.meanfield import destination
+from actdiag.theory.often_bent import REASON
 from actdiag.theory.regions import chance_within, saturated_intervals
 
 MOST_SATURATED = 1 / 3
@@ -147,7 +148,7 @@ def _steadied(act: Activation, kept: KeptGradient, point: CriticalPoint, bias_st
 
 
 def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None, depth: int) -> Recommendation:
-    why = f"none is good: {_why_none(critical)}"
+    why = f"none is good: {_why_none(act, bias_std, critical)}"
     stable = _least_bad_stable(act, bias_std)
     start = None if stable else _from_the_start(act, bias_std)
     if stable is not None:
@@ -162,7 +163,8 @@ def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None,
         reason = f"{why}. {found}, but a deviation of the signal grows by {grown(chiq)} per layer{_instead(act)}"
     else:
         second = moments(act, 1.0).second
-        gain, reason = second**-0.5 if 0 < second < inf else 1.0, f"{why}{_instead(act)}"
+        gain = second**-0.5 if 0 < second < inf else 1.0
+        reason = why + (_instead(act) if known_at(act, bias_std) else ". Use an activation that bends less often")
     return Recommendation(gain, bias_std, reason, False, depth)
 
 
@@ -204,8 +206,10 @@ def grown(chiq: float) -> str:
     return f"{percent:.2g} %" if percent < 99.5 else f"{percent:.0f} %"
 
 
-def _why_none(critical: CriticalPoint | None) -> str:
+def _why_none(act: Activation, bias_std: float, critical: CriticalPoint | None) -> str:
     if critical is None:
+        if not known_at(act, bias_std):
+            return f"which weights preserve signal and gradient is not known, for {REASON}"
         return "no weights preserve both signal and gradient"
     if critical.stable:
         return f"from N(0, 1) inputs the signal does not reach the critical point (gain {critical.sigma_w:.4g})"

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import erfc, exp, inf, isfinite, pi, sqrt
+from math import erfc, exp, inf, pi, sqrt
 
 import numpy as np
 
 from actdiag.activations import Activation, Traits, traits
 from actdiag.arrays import Doubles, cut
+from actdiag.theory.chebyshev import InterpolatedCurves
 from actdiag.theory.grids import REACH, normal_grid
+from actdiag.theory.tables import resolves_each
 
 Interval = tuple[float, float]
 
@@ -18,6 +20,12 @@ _POINT = 1e-20
 
 _HALVINGS = 200
 """Of the interval in which a value stops being zero, at most."""
+
+_MANY = 32
+"""Intervals whose chances are interpolated."""
+
+_LEAST_Q, _LARGEST_Q = 1e-290, 1e290
+_ENTRIES_AT_ONCE = 1 << 18
 
 _INDISTINCT = 1e-17
 """Within so many std of the mean the distribution function is one half to the last digit."""
@@ -68,7 +76,12 @@ def saturated_intervals(act: Activation) -> tuple[Interval, ...]:
 
 
 def chance_within(intervals: Sequence[Interval], q: Doubles) -> Doubles:
-    """Return the chance that u ~ N(0, q) is within one of the intervals, for each q, of the shape of q."""
+    """Return the chance that u ~ N(0, q) is within one of the intervals, for each q, of the shape of q.
+
+    That of many intervals is interpolated in ln q, to 1e-9.
+    """
+    if len(intervals) > _MANY:
+        return _interpolated(tuple(intervals), q)
     total = np.zeros(q.shape)
     std = np.sqrt(q)
     for low, high in intervals:
@@ -76,6 +89,26 @@ def chance_within(intervals: Sequence[Interval], q: Doubles) -> Doubles:
             low, high = -high, -low
         total += np.where(std > 0, _cdf_over(high, std) - _cdf_over(low, std), float(low <= 0 <= high))
     return total
+
+
+def _interpolated(intervals: tuple[Interval, ...], q: Doubles) -> Doubles:
+    found = np.full(q.shape, float(inside(np.zeros(1), intervals)[0]))
+    above = (q > _LEAST_Q) & (q < _LARGEST_Q)
+    found[above] = _chances(intervals).at(q[above])[:, 0] if above.any() else 0
+    return found
+
+
+@lru_cache(maxsize=16)
+def _chances(intervals: tuple[Interval, ...]) -> InterpolatedCurves:
+    edges = np.array(intervals)
+    upper = edges[:, :1] > 0  # the lower tail is accurate to the last digit
+    edges = np.where(upper, -edges[:, ::-1], edges)
+
+    def chances(*q: float) -> Doubles:
+        rows = [np.array([_cdf(edge) for edge in (edges / sqrt(one)).ravel().tolist()]).reshape(-1, 2) for one in q]
+        return np.array([[np.diff(row, axis=1).sum()] for row in rows])
+
+    return InterpolatedCurves(chances, resolves_each)
 
 
 def _cdf_over(edge: float, std: Doubles) -> Doubles:
@@ -105,14 +138,23 @@ def _cdf(x: float) -> float:
 
 def chance_slope(intervals: Sequence[Interval], q: Doubles) -> Doubles:
     """Return the derivative of `chance_within` after ln q, shape (q,)."""
-    total = np.zeros_like(q)
-    root = np.sqrt(np.maximum(q, _SMALLEST))
-    for interval in intervals:
-        for edge, sign in zip(interval, (1, -1), strict=True):
-            if isfinite(edge):
-                total += sign * edge / root * np.exp(-np.square(edge / root) / 2)
+    edges = np.array(intervals).reshape(-1, 2)
+    finite = np.isfinite(edges)
+    edges, signs = edges[finite], np.broadcast_to([1.0, -1.0], finite.shape)[finite]
+    root, total = np.sqrt(np.maximum(q, _SMALLEST)), np.zeros_like(q)
+    for some in cut(len(edges), max(_ENTRIES_AT_ONCE // max(len(q), 1), 1)):
+        over = edges[some, np.newaxis] / root
+        total += signs[some] @ (over * np.exp(-np.square(over) / 2))
     slope: Doubles = total / (2 * sqrt(2 * pi))
     return slope
+
+
+def inside(u: Doubles, intervals: Sequence[Interval]) -> Doubles:
+    """Return 1 where u is within one of the intervals, which are in order, and 0 elsewhere, of the shape of u."""
+    edges = np.array(intervals)
+    place = np.searchsorted(edges[:, 0], u, side="right") - 1
+    found: Doubles = ((place >= 0) & (u <= edges[place, 1])).astype(float)
+    return found
 
 
 def expected_dead_fraction(act: Activation, q: float, c: float, batch: int) -> float:

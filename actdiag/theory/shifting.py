@@ -21,4 +21,5 @@ def shifted_activation(act: Activation, by: float) -> Activation:
         kinks=tuple(kink - by for kink in act.kinks),
         bounds=act.bounds,
         saturates=act.saturates,
+        operations=act.operations + 1,
     )

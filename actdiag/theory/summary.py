@@ -1,7 +1,7 @@
 """What theory says of a stack as a whole: the limit of its signal, its phase, and how deep it can be."""
 
 from collections.abc import Sequence
-from math import exp, inf, isfinite, log, nan
+from math import exp, inf, isfinite, isnan, log, nan
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from actdiag.formats import FORMATS
 from actdiag.theory.flow import Flow
 from actdiag.theory.gaussian import moments
 from actdiag.theory.meanfield import FixedPoint, correlation_fixed_point, depth_scale, fixed_point
+from actdiag.theory.often_bent import REASON
 from actdiag.theory.recipe import Layers
 from actdiag.theory.types import Horizon, LayerEstimates, StackTheory
 
@@ -101,6 +102,8 @@ def _note(point: FixedPoint, predicted: Sequence[LayerEstimates]) -> str:
     if point.q == 0:
         goes = "falls ever more slowly" if point.chi1 > 1 - _STILL else "vanishes"
         return f"no fixed point but 0: the signal {goes}{_within(predicted)}{other}"
+    if isnan(point.q):
+        return f"where the signal settles is not known: {REASON}{other}"
     if point.q == inf:
         return f"no fixed point ahead: the signal grows without bound{_within(predicted)}{other}"
     return f"the signal settles at q = {point.q:.4g}{other}"

@@ -12,7 +12,8 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array, Doubles, Flags, cut
-from actdiag.theory.chebyshev import AT_ONCE, Panels
+from actdiag.theory import often_bent
+from actdiag.theory.chebyshev import AT_ONCE, InterpolatedCurves
 from actdiag.theory.gaussian import moments, moments_over
 from actdiag.theory.homogeneous import (
     FAR_Q,
@@ -22,7 +23,7 @@ from actdiag.theory.homogeneous import (
     homogeneous_sides,
     linear_at_zero,
 )
-from actdiag.theory.quadrature import apart, rule
+from actdiag.theory.quadrature import bends_often, is_known, rule
 
 ORDERS = 128
 """Number of Hermite coefficients of an activation."""
@@ -42,6 +43,8 @@ _LOG_SECOND = 2
 class Curves(NamedTuple):
     """The moments of an activation at several q, each of shape (q,); inf where one diverges.
 
+    All are NaN at a q for which the activation bends too often.
+
     Attributes:
         mean: E f(u), u ~ N(0, q).
         second: E f(u)^2.
@@ -59,7 +62,7 @@ class Curves(NamedTuple):
     mixed: Doubles
 
 
-def _resolves_each(last: Doubles, sizes: Doubles) -> Flags:
+def resolves_each(last: Doubles, sizes: Doubles) -> Flags:
     """Return whether each column is resolved."""
     return last <= _RESOLVED * sizes
 
@@ -85,8 +88,8 @@ class Tables:
         self.sides = homogeneous_sides(act)
         self.linear_below = LINEAR_Q if linear_at_zero(act) else 0.0
         self.far = degree_far_out(act)
-        self._moments = Panels(lambda *q: _packed(moments_over(act, *q)), _resolves_each)
-        self._shares = Panels(partial(_shares, act), _resolves_cosines)
+        self._moments = InterpolatedCurves(lambda *q: _packed(moments_over(act, *q)), resolves_each)
+        self._shares = InterpolatedCurves(partial(_shares, act), _resolves_cosines)
         self._seconds: dict[tuple[float, float], list[float]] = {}
 
     def curves(self, q: Doubles) -> Curves:
@@ -111,6 +114,11 @@ class Tables:
             grown = mean * np.sqrt(scale), second * scale, fourth * scale**2
             return Curves(*grown, slope * fewer, slope_fourth * fewer, mixed * scale * fewer)
 
+    def knows(self, q: Doubles) -> bool:
+        """Return whether the moments up to the largest q are known: the activation does not bend too often there."""
+        largest = float(q.max())
+        return self.sides is not None or not 0 < largest < inf or is_known(self.act, largest)
+
     def _known(self, q: Doubles) -> Doubles:
         """Return each q, clipped to the range outside of which the activation only scales."""
         known: Doubles = np.clip(q, self.linear_below, np.inf if self.far is None else FAR_Q)
@@ -130,7 +138,7 @@ class Tables:
         place = log(at)
         panel = self._moments.panel(place)
         if panel not in self._seconds:
-            series, resolved = self._moments.series(panel)
+            series, resolved, _ = self._moments.series(panel)
             self._seconds[panel] = series[:, _LOG_SECOND].tolist() if resolved[_LOG_SECOND] else []
         if not self._seconds[panel]:
             return moments(self.act, q).second
@@ -182,12 +190,21 @@ def _shares(act: Activation, *q: float) -> Doubles:
         alone = np.zeros((len(q), ORDERS))
         alone[:, 0] = np.sign(moments(act, 0.0).mean)
         return alone
-    if apart(act, q):
-        return np.concatenate([_shares(act, one) for one in q])
+    if bends_often(act, q):
+        return often_bent.from_the_least(_often_bent, act, q, ORDERS)
     z, weights = rule(act, *q)
     f: Array = act.value(np.sqrt(np.array(q))[:, np.newaxis] * z)
-    weighed = f * (weights / np.sqrt(np.square(f) @ weights)[:, np.newaxis])
-    shares = np.zeros((len(q), ORDERS))
+    return _projected(z, f * (weights / np.sqrt(np.square(f) @ weights)[:, np.newaxis]))
+
+
+def _often_bent(act: Activation, q: float) -> Doubles | None:
+    found = often_bent.weighed(act, q)
+    return None if found is None else _projected(found.z, found.parts[:1] / np.sqrt(found.parts[1].sum()))[0]
+
+
+def _projected(z: Doubles, weighed: Doubles) -> Doubles:
+    """Return the products of functions, weighted at z, shape (functions, nodes), with the Hermite polynomials."""
+    shares = np.zeros((len(weighed), ORDERS))
     for held in cut(len(z), _HELD):
         polynomials, parts = hermite_polynomials(z[held], ORDERS), weighed[:, held]
         for some in cut(parts.shape[1], AT_ONCE):  # products so small that BLAS uses one thread

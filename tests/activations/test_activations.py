@@ -26,6 +26,8 @@ VARIANTS = [
     "relu:6",
     "relu:max_value=6:threshold=1",
     "relu:threshold=0.5",
+    "relu:negative_slope=0.1",
+    "relu:4:threshold=0.5:negative_slope=0.1",
     "hardtanh:min=-2:max=2",
     "hardtanh:-0.5:max=3",
     "softplus:beta=2",
@@ -438,6 +440,9 @@ MPMATH = {
     "selu": selu_formula,
     "relu6": lambda x: min(max(x, 0), 6),
     "relu:max_value=6:threshold=1": lambda x: min(x, 6) if x > 1 else 0,
+    "keras_leaky_relu": lambda x: x if x > 0 else 0.2 * x,
+    "relu:negative_slope=0.1": lambda x: x if x > 0 else 0.1 * x,
+    "relu:4:threshold=0.5:negative_slope=0.1": lambda x: min(x, 4) if x > 0.5 else 0.1 * (x - 0.5),
     "relu_squared": lambda x: max(x, 0) ** 2,
     "threshold": lambda x: x if x > 1 else 0,
     "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
@@ -805,12 +810,22 @@ def test_the_frameworks_other_names(alias, name):
         ("hard_tanh:min=-0.5", "hard_tanh:-0.5", -0.5),
         ("softplus:beta=2", "softplus:2", math.log1p(math.exp(-2)) / 2),
         ("linear", "linear", -1),
+        ("LeakyReLU:negative_slope=0.2", "leaky_relu:0.2", -0.2),
+        ("leaky_relu:negative_slope=0.2", "leaky_relu:0.2", -0.2),
+        ("Hardtanh:min_val=-0.5:max_val=2", "hardtanh:-0.5:max=2", -0.5),
+        ("Softshrink:lambd=0.25", "softshrink:0.25", -0.75),
+        ("hard_shrink:threshold=2", "hard_shrink:2", 0),
+        ("threshold:threshold=0:default_value=3", "threshold:0:value=3", 3),
+        ("relu:negative_slope=0.25", "relu:negative_slope=0.25", -0.25),
+        ("LogSoftmax", "logsoftmax", 0),
+        ("GELU", "gelu", -0.15865525393145707),
     ],
 )
 def test_parameters_by_position_and_by_key(spec, name, at_minus_one):
     entry = resolve(spec)
     assert entry.name == name
-    assert entry.value(np.array([-1.0]))[0] == same_as(at_minus_one)
+    z = np.array([[-1.0]]) if entry.derivative is None else np.array([-1.0])
+    assert entry.value(z).ravel()[0] == same_as(at_minus_one)
 
 
 @pytest.mark.parametrize(
@@ -830,6 +845,7 @@ def test_parameters_by_position_and_by_key(spec, name, at_minus_one):
         ("tanh=3", ["'tanh=3'", "tanh takes no parameters", "got '3'"]),
         ("relu:0", ["max_value must be at least 1e-30 and at most 1e+06", "got 0"]),
         ("relu:nan", ["max_value must be a finite number", "got nan"]),
+        ("relu:negative_slope=-1", ["negative_slope must be at least 0", "got -1"]),
         ("relu:threshold=-1", ["threshold must be at least 0", "got -1"]),
         ("relu:1:threshold=2", ["max_value must be above threshold (2) in float32", "got 1"]),
         ("hardtanh:1:max=-1", ["max must be above min (1) in float32", "got -1"]),

@@ -168,9 +168,9 @@ def test_bad_input_gets_one_line(capsys, arguments, message):
     assert message in refused(capsys, *arguments)
 
 
-@pytest.mark.parametrize("init", ["zeros", "constant:0.1", "ones", "identity", "lsuv", "sparse:1"])
+@pytest.mark.parametrize("init", ["zeros", "constant:0.1", "ones", "identity", "lsuv", "sparse:1", "jax_uniform"])
 def test_weights_without_a_scale_of_their_own_have_no_automatic_gain(capsys, init):
-    message = "--gain must be a number where weights are fixed or fitted to the batch, got auto with "
+    message = "--gain must be a number where weights are fixed, all positive or fitted to the batch, got auto with "
     assert message + init in refused(capsys, "propagate", "--init", init, "--gain", "auto")
 
 

@@ -27,6 +27,7 @@ VARIANTS = [
     "keras_variance_scaling:distribution=untruncated_normal",
     "keras_truncated_normal:3",
     "jax_truncated_normal:1e-4",
+    "jax_uniform:1",
     "sparse:0.333:std=2",
     "truncated_normal:0.02",
     "truncated_normal:1.99",
@@ -46,6 +47,7 @@ def with_required_values(name):
 SPECS = [*map(with_required_values, INITIALIZERS), *VARIANTS]
 RANDOM = [spec for spec in SPECS if resolve(spec).family != "fixed"]
 FIXED = [spec for spec in SPECS if spec not in RANDOM]
+POSITIVE = ["jax_uniform", "jax_uniform:1"]
 ORTHOGONAL = [spec for spec in SPECS if resolve(spec).family == "orthogonal"]
 BIASED = [spec for spec in SPECS if resolve(spec).sample_bias]
 
@@ -79,11 +81,21 @@ def test_shape_and_dtype(spec, fan_in, fan_out, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("fan_in", "fan_out"), FANS)
-@pytest.mark.parametrize("spec", RANDOM)
+@pytest.mark.parametrize("spec", [spec for spec in RANDOM if spec not in POSITIVE])
 def test_variance_of_the_sample(spec, fan_in, fan_out, dtype):
     variance = resolve(spec).variance(fan_in, fan_out)
     assert variance > 0
     assert_moments(draw(spec, fan_in, fan_out, dtype), variance)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("spec", "scale"), [("jax_uniform", 0.01), ("jax_uniform:1", 1)])
+def test_positive_weights_are_drawn_evenly(spec, scale, dtype):
+    entry, weights = resolve(spec), draw(spec, dtype=dtype).astype(float)
+    assert stats.kstest(weights.ravel(), stats.uniform(0, scale).cdf).pvalue > 1e-3
+    assert (weights >= 0).all()
+    assert entry.variance(200, 300) == pytest.approx(scale**2 / 12, rel=1e-15)
+    assert not entry.mean_field
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -477,7 +489,7 @@ def test_the_family_is_that_of_the_weights(spec):
     same = np.array_equal(*drawn)
     gram = drawn[0].T @ drawn[0]
     orthogonal = np.allclose(gram, gram[0, 0] * np.eye(40), atol=1e-9)
-    assert (entry.family == "fixed") == same == (not entry.mean_field)
+    assert (entry.family == "fixed") == same == (not entry.mean_field and spec not in POSITIVE)
     if same:
         return
     nonzero = np.abs(drawn[0][drawn[0] != 0])

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 import actdiag
+from actdiag import initializers
+from actdiag.activations import ACTIVATIONS
+from actdiag.datasets.entry import SOURCES
 from actdiag.errors import InvalidField, check_integer, check_real
+from actdiag.initializers import INITIALIZERS
 from actdiag.registry import Registry
 
 
@@ -58,6 +62,8 @@ def test_aliases_belong_to_a_name_and_count_as_known(fruits):
     [
         ("apple", "apple"),
         ("APPLE", "apple"),
+        ("Ap_ple_", "apple"),
+        ("_Pomme", "pomme"),
         ("pomme", "pomme"),
         ("pomme:3", "pomme:3"),
         ("apfel:word=green", "apfel:word=green"),
@@ -192,3 +198,17 @@ def test_a_builder_that_is_registered_anew_replaces_the_entries_of_the_old(fruit
         return Fruit("", 5.0)
 
     assert fruits.resolve("kaki").weight == fruits["kaki"]().weight == 5
+
+
+@pytest.mark.parametrize("registry", [ACTIVATIONS, INITIALIZERS, SOURCES])
+def test_no_two_entries_are_one_but_for_underscores(registry):
+    names = {}
+    for name in registry:
+        for spelled in (name, *registry.aliases(name)):
+            assert names.setdefault(spelled.replace("_", ""), name) == name
+            assert registry.found(spelled.upper()) == spelled
+
+
+@pytest.mark.parametrize("spec", ["std:stddev=0.3", "KaimingNormal", "trunc_normal_:0.02", "GlorotUniform", "HeNormal"])
+def test_initializers_are_found_under_the_names_of_frameworks(spec):
+    assert initializers.resolve(spec).variance(100, 100) > 0

@@ -64,7 +64,10 @@ def test_a_number_is_no_target():
     ("options", "message"),
     [
         ({"init": "auto", "gain": 2.0}, "gain must be left out with the initializer auto, got 2"),
-        ({"init": "lsuv", "gain": "auto"}, "gain must be a number where weights are fixed or fitted to the batch"),
+        (
+            {"init": "lsuv", "gain": "auto"},
+            "gain must be a number where weights are fixed, all positive or fitted",
+        ),
         ({"init": "constant:0.1", "gain": "auto"}, "gain must be a number where weights are fixed"),
         ({"init": "zeros", "gain": "auto"}, "got auto with zeros"),
         ({"act": "softmax", "init": "auto"}, "gain must be a number with softmax, whose units look at several"),

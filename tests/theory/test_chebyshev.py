@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from actdiag.theory.chebyshev import Panels
+from actdiag.theory.chebyshev import InterpolatedCurves
 
 
 class Counted:
@@ -37,7 +37,7 @@ Q = np.exp(np.random.default_rng(0).uniform(-9, 9, 200))
 
 
 def test_series_are_the_functions():
-    panels = Panels(Counted(smooth, np.log), resolved)
+    panels = InterpolatedCurves(Counted(smooth, np.log), resolved)
     found = panels.at(Q)
     np.testing.assert_allclose(found, np.column_stack([smooth(Q), np.log(Q)]), rtol=0, atol=1e-9)
     np.testing.assert_allclose(panels.at(Q, 1), found[:, :1], rtol=0, atol=1e-15)
@@ -45,7 +45,7 @@ def test_series_are_the_functions():
 
 def test_panels_are_made_once_and_only_where_they_are_asked_for():
     function = Counted(smooth)
-    panels = Panels(function, resolved)
+    panels = InterpolatedCurves(function, resolved)
     assert not panels.is_made(0.3)
     panels.at(np.exp([0.3]))
     made = function.calls
@@ -57,14 +57,14 @@ def test_panels_are_made_once_and_only_where_they_are_asked_for():
 
 
 def test_panels_are_narrower_where_a_function_is_steep():
-    calm, sharp = Panels(Counted(smooth), resolved), Panels(Counted(steep), resolved)
+    calm, sharp = InterpolatedCurves(Counted(smooth), resolved), InterpolatedCurves(Counted(steep), resolved)
     assert calm.panel(0.37) == (0.0, 1.0)
     assert sharp.panel(0.37) == (0.25, 0.25)
     assert calm.panel(30.5) == (28, 4)
 
 
 def test_what_no_panel_resolves_is_computed():
-    panels = Panels(Counted(smooth, steep, diverging), resolved)
+    panels = InterpolatedCurves(Counted(smooth, steep, diverging), resolved)
     q = np.exp(np.random.default_rng(1).uniform(0.25, 0.5, 20))
     assert not panels.series(panels.panel(0.37)).resolved[1]
     np.testing.assert_array_equal(panels.at(q)[:, 1], steep(q))
@@ -74,5 +74,14 @@ def test_what_no_panel_resolves_is_computed():
 
 @pytest.mark.parametrize("place", [-3.3, 0.0, 0.99, 5.7, 12.0])
 def test_a_panel_holds_its_place(place):
-    start, width = Panels(Counted(smooth), resolved).panel(place)
+    start, width = InterpolatedCurves(Counted(smooth), resolved).panel(place)
     assert start <= place < start + width
+
+
+def test_what_is_not_known_anywhere_in_a_panel_is_not_asked_for_again():
+    function = Counted(lambda q: np.full_like(q, np.nan))
+    panels = InterpolatedCurves(function, resolved)
+    for _ in range(2):
+        assert np.isnan(panels.at(np.exp([0.3, 0.31]))).all()
+    assert not panels.series(panels.panel(0.3)).known
+    assert function.calls == 1

@@ -16,7 +16,7 @@ from actdiag.theory.quadrature import rule
 from actdiag.theory.tables import ORDERS, Tables, hermite_polynomials, tables
 
 ELEMENTWISE = [name for name in ACTIVATIONS if resolve(name).derivative]
-HOMOGENEOUS = {"identity", "relu", "leaky_relu", "prelu", "rrelu"}
+HOMOGENEOUS = {"identity", "relu", "leaky_relu", "keras_leaky_relu", "prelu", "rrelu"}
 each_activation = pytest.mark.parametrize("name", ELEMENTWISE)
 TOLERANCE = 1e-9
 
