@@ -125,7 +125,7 @@ def _simulated(act: Activation, bias_std: float, depth: int) -> Gains:
         reason="theory has none for units that look at several pre-activations",
         half_stable=None,
         torch=None,
-        recommended=recommend_simulated(act, found, depth),
+        recommended=recommend_simulated(act, depth),
         standard_error=found and found.error,
     )
 
@@ -172,8 +172,7 @@ def automatic(act: Activation, bias_std: float | None, depth: int) -> tuple[floa
     asked = bias_std or 0.0
     check_real("bias_std", asked, 0.0, MOST_BIAS)
     if act.derivative is None:
-        found = simulated(act)
-        return found.forward_gain if found else 1.0, asked
+        return recommend_simulated(act, depth).gain, asked
     points = critical_points(act, asked)
     critical = next((point for point in points if point.stable), points[0] if points else None)
     half_stable = half_stable_point(act) if bias_std is None else None

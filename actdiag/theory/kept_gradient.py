@@ -120,7 +120,7 @@ def kept_gradient(act: Activation, bias_std: float, depth: int) -> KeptGradient 
     depth = max(depth, FEWEST_LAYERS)
     at_one = tables(act).curves(np.array([1.0]))
     named = [float(value) ** -0.5 for value in (at_one.second[0], at_one.slope[0]) if 0 < value < np.inf]
-    if not named:
+    if not at_one.slope[0] or not named:  # no gradient passes
         return None
     places = np.linspace(np.log(min(named) / _BELOW), np.log(max(named) * _ABOVE), _COARSE)
     found = changes(act, np.exp(places), bias_std, depth)
@@ -141,7 +141,7 @@ def _crosses(gradient: Doubles) -> NDArray[np.bool_]:
 
 def _between(act: Activation, bias_std: float, depth: int, low: float, high: float) -> KeptGradient | None:
     """Return the gain between two whose logarithms are given, under the first of which the gradient vanishes."""
-    gradient, signal = np.zeros(2), 0.0
+    gradient, signals = np.zeros(2), np.zeros(2)
     for _ in range(_ROUNDS):
         places = np.linspace(low, high, _FINE)
         found = changes(act, np.exp(places), bias_std, depth)
@@ -150,6 +150,8 @@ def _between(act: Activation, bias_std: float, depth: int, low: float, high: flo
             return None
         at = int(crossing[0])
         low, high = float(places[at]), float(places[at + 1])
-        gradient, signal = found.gradient[at : at + 2], float(found.signal[at])
-    place = low - gradient[0] * (high - low) / (gradient[1] - gradient[0])
+        gradient, signals = found.gradient[at : at + 2], found.signal[at : at + 2]
+    with np.errstate(all="ignore"):
+        share = gradient[0] / (gradient[0] - gradient[1])
+        place, signal = low + share * (high - low), signals[0] + share * (signals[1] - signals[0])
     return KeptGradient(exp(place), exp(signal)) if isfinite(place) and abs(signal) < _BEYOND else None

@@ -84,18 +84,18 @@ def recommend(
     saturated = _saturated_share(act, critical) if critical is not None and critical.q else 0.0
     if act.saturates == "both" and saturated >= MOST_SATURATED:
         return _saturating(act, kept, bias_std, saturated, depth)
-    return Recommendation(kept.gain, bias_std, _keeps(act, kept, depth), _is_kept(kept), depth)
+    return Recommendation(kept.gain, bias_std, _keeps(act, kept, bias_std, depth), _is_kept(kept), depth)
 
 
 def _is_kept(kept: KeptGradient) -> bool:
     return 1 / MOST_CHANGED < kept.signal < MOST_CHANGED
 
 
-def _keeps(act: Activation, kept: KeptGradient, depth: int) -> str:
+def _keeps(act: Activation, kept: KeptGradient, bias_std: float, depth: int) -> str:
     layers = max(depth, FEWEST_LAYERS)
     scale = f"the rms of the activations changes by x{kept.signal:.2g} from layer 1 to layer {layers}"
     if not _is_kept(kept):
-        return f"none is good: under the gain that preserves the gradient over {layers} layers {scale}{_instead(act)}"
+        return f"none is good: under the gain that preserves the gradient over {layers} layers {scale}{_instead(act, bias_std, depth)}"
     reason = f"the gradient is as large at layer 1 as at layer {layers}, and {scale}"
     return reason if depth == layers else f"{reason}: networks of fewer than {layers} layers get the gain of {layers}"
 
@@ -141,7 +141,7 @@ def _other_gain(act: Activation) -> str:
 
 def _steadied(act: Activation, kept: KeptGradient, point: CriticalPoint, bias_std: float, depth: int) -> Recommendation:
     under = f"with biases of std {bias_std:.3g}" if bias_std else "without biases"
-    reason = _keeps(act, kept, depth)
+    reason = _keeps(act, kept, bias_std, depth)
     if _is_kept(kept):
         reason += f". The biases are those of the half-stable point: {under} a deviation of the signal grows faster"
     return Recommendation(kept.gain, point.sigma_b, reason, _is_kept(kept), depth)
@@ -155,16 +155,17 @@ def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None,
         gain, q = stable
         change = gain * sqrt(moments(act, q).slope)
         found = f"Under this one the second moment of z returns to {q:.3g}, and the gradient changes by x{change:.2g}"
-        reason = f"{why}. {found} per layer{_instead(act)}"
+        reason = f"{why}. {found} per layer{_instead(act, bias_std, depth)}"
     elif start is not None:
         gain, q = start
         change, chiq = gain * sqrt(moments(act, q).slope), chiq_of(act, gain, q)
         found = f"This one keeps N(0, 1) inputs at their scale, and the gradient changes by x{change:.2g} per layer"
-        reason = f"{why}. {found}, but a deviation of the signal grows by {grown(chiq)} per layer{_instead(act)}"
+        reason = f"{why}. {found}, but a deviation of the signal grows by {grown(chiq)} per layer{_instead(act, bias_std, depth)}"
     else:
         second = moments(act, 1.0).second
         gain = second**-0.5 if 0 < second < inf else 1.0
-        reason = why + (_instead(act) if known_at(act, bias_std) else ". Use an activation that bends less often")
+        known = known_at(act, bias_std)
+        reason = why + (_instead(act, bias_std, depth) if known else ". Use an activation that bends less often")
     return Recommendation(gain, bias_std, reason, False, depth)
 
 
@@ -218,13 +219,15 @@ def _why_none(act: Activation, bias_std: float, critical: CriticalPoint | None) 
     return f"the critical point (gain {critical.sigma_w:.4g}) does not hold the signal: {why}"
 
 
-def _instead(act: Activation) -> str:
+def _instead(act: Activation, bias_std: float, depth: int) -> str:
     at_zero = moments(act, 0.0)
     if at_zero.mean:
         return ". Use an activation with f(0) = 0, such as elu"
     if not at_zero.slope:
         return ". Use an activation with a slope at 0, such as elu"
-    return ". Use fewer layers"
+    if bias_std:
+        return ". Use smaller biases"
+    return ". Use fewer layers" if depth > 1 else ". Use another activation, such as elu"
 
 
 def too_alike(layers: int, cosine: float, instead: Sequence[str]) -> str:
@@ -236,7 +239,8 @@ def too_alike(layers: int, cosine: float, instead: Sequence[str]) -> str:
         instead: What to use instead, at least one.
     """
     after = "1 layer" if layers == 1 else f"{layers} layers"
+    use = " or ".join([", ".join(instead[:-1]), instead[-1]] if len(instead) > 1 else instead)
     return (
         f"none is good: after {after} the mean cosine between different inputs is {cosine:.3g}, under the recommended "
-        f"gain. Use {', or '.join(instead)}"
+        f"gain. Use {use}"
     )
