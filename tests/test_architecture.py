@@ -266,9 +266,9 @@ ORDER = {
         explain
     """,
     "cli": """
+        answers
         process
         pictures
-        answers
         screen
         base
         gate
