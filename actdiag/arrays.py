@@ -21,8 +21,18 @@ Doubles = NDArray[np.float64]
 Counts = NDArray[np.int64]
 """Whole numbers."""
 
+Flags = NDArray[np.bool_]
+"""Whether something holds of each entry."""
+
 Numbers = NDArray[Any]
 """Whatever a file or a caller holds, before it is judged."""
+
+
+# A block should be large enough for the matrix product (which copies the weights once a block) and for Python's part of
+# the work to vanish, small enough to stay in cache, and there should be one for each of a few threads.
+_LEAST_ENTRIES, _MOST_ENTRIES = 2**17, 2**19
+_FEWEST_ROWS = 512
+_BLOCKS_WANTED = 4
 
 
 class ArrayRecord(NamedTuple):
@@ -50,6 +60,18 @@ def cut(total: int, size: int) -> Iterator[slice]:
     """Yield slices of `size` (the last one may be shorter) that cover range(total)."""
     for start in range(0, total, size):
         yield slice(start, min(start + size, total))
+
+
+def row_blocks(batch: int, widest: int) -> list[slice]:
+    """Return the blocks of rows that work on a batch is cut into.
+
+    Args:
+        batch: The rows.
+        widest: The most entries that any array of the work has in a row.
+    """
+    most, least = (max(entries // widest, _FEWEST_ROWS) for entries in (_MOST_ENTRIES, _LEAST_ENTRIES))
+    rows = min(most, max(least, -(-batch // _BLOCKS_WANTED)))
+    return list(cut(batch, rows))
 
 
 def readable_size(count: float) -> str:

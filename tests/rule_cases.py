@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import builders
 from altering import altered, between, with_input, with_loss, with_recipe
 
-from actdiag.diagnosis import RULES, findings, readout
+from actdiag.diagnosis import RULES, diagnose, findings, readout
 from actdiag.diagnosis import outlook as outlook_module
 from actdiag.diagnosis.calibration import trainability as trainability_module
 from actdiag.diagnosis.calibration.trainability import Trainability
@@ -74,6 +74,7 @@ class Case(NamedTuple):
         misses: Makes runs that are just within the limit.
         blanks: Makes runs in which the number is NaN or missing.
         base: The healthy run.
+        explained: Whether what is found is harmless.
     """
 
     hit: Callable[[Measurements, Any], Measurements]
@@ -83,6 +84,7 @@ class Case(NamedTuple):
     misses: tuple[Callable[[Measurements, Any], Measurements], ...]
     blanks: tuple[Callable[[Measurements, Any], Measurements], ...]
     base: str = "relu"
+    explained: bool = False
 
 
 EDGE = exp(4.75)
@@ -99,13 +101,22 @@ CASES = {
         (set_to(rms=None), set_to(rms=nan)),
     ),
     "born_dead": Case(
-        set_to(dead_fraction=from_layer(3, 1.0), unit_std=0.0), (3, 4, 5), 3, 0.0,
+        set_to(dead_fraction=from_layer(3, 1.0), unit_std=0.0), (3, 4, 5), 1.0, 0.99,
         (
+            set_to(silent_fraction=0.99),
             set_to(dead_fraction=from_layer(3, 0.99), unit_std=0.0),
             set_to(dead_fraction=from_layer(3, 1.0), rms=1.0, unit_std=0.0011),
             set_to(dead_fraction=from_layer(3, 1.0), unit_std=0.0, pre_activation__rms=0.0),
         ),
-        (set_to(dead_fraction=None), NO_MOMENTS, set_to(dead_fraction=1.0, unit_std=nan)),
+        (
+            set_to(dead_fraction=None), NO_MOMENTS, set_to(dead_fraction=1.0, unit_std=nan),
+            set_to(silent_fraction=None), set_to(silent_fraction=nan),
+        ),
+    ),
+    "silent_inputs": Case(
+        set_to(silent_fraction=from_layer(3, 0.51)), (3, 4, 5), 0.51, 0.5,
+        (set_to(silent_fraction=0.5), set_to(silent_fraction=0.51, pre_activation__rms=0.0)),
+        (set_to(silent_fraction=None), set_to(silent_fraction=nan)),
     ),
     "died_runs": Case(
         with_fields(runs=Runs(20, 4, 0, 0.9)), (), 0.2, 0.0,
@@ -217,4 +228,5 @@ CASES = {
 
 def found(name, run, rules=RULES):
     """What one rule finds, under the limits of all."""
-    return findings(run, {other: replace(rule, enabled=other == name) for other, rule in rules.items()})
+    alone = {other: replace(rule, enabled=other == name) for other, rule in rules.items()}
+    return list(diagnose(run, alone).findings) if name == "outlook" else findings(run, alone)

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actdiag.activations.entry import Elementwise
-from actdiag.arrays import Array, Counts, Doubles, cut
+from actdiag.arrays import Array, Counts, Doubles, Flags, cut
 
 REACH = 1000.0
 """Kinks and jumps are looked for from minus to plus this, and extrema."""
@@ -21,7 +20,6 @@ _LEVEL = 1e-6
 _AT_ONCE = 1 << 14
 """Points at which all switches are worked out at once."""
 
-Flags = NDArray[np.bool_]
 
 Switches = Callable[[Array, Sequence[slice] | None], Iterable[Array]]
 """Functions at whose zeros another may bend or jump: points to the values of each, at its part of them or at all."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST_RATE = 1e30
 
 
-@takes(TrainOptions, not_taken=("input", "input_width", "standardize"))
+@takes(TrainOptions, not_taken=StackOptions)
 def train(
     act: str | Activation | Sequence[str | Activation] = TrainOptions.act,
     init: str | Initializer | Sequence[str | Initializer] = TrainOptions.init,

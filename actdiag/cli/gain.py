@@ -12,7 +12,9 @@ from actdiag.options import VerifyOptions
 
 @click.command(cls=Command, short_help="The gain that an activation needs.")
 @click.argument("act", metavar="ACT...", nargs=-1, required=True, type=Registered("act"))
-@click.option("--verify", is_flag=True, help="Run stacks under the recommended gain: predicted next to measured.")
+@click.option(
+    "--verify", is_flag=True, help="Run stacks under the recommended gain, predicted next to measured, and train one."
+)
 @options.options_of(VerifyOptions, without=["threads"])
 @click.option("--json", metavar="FILE|-", help="Write JSON; - for standard output instead of the text.")
 def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, **given: Any) -> None:
@@ -39,7 +41,7 @@ def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, 
 
     outputs = files.taken_from({"json": json}, act=act)
     entries = resolve_acts(act)
-    found = [of_library(entry, bias_std) for entry in entries]
+    found = [of_library(entry, bias_std, given["depth"]) for entry in entries]
     checked: list[Verification | None] = [None] * len(entries)
     if verify:
         progress = screen.progress()

@@ -6,11 +6,11 @@ import click
 
 from actdiag.cli import options
 from actdiag.cli.base import Command
-from actdiag.options import RunOptions, StackOptions
+from actdiag.options import MemoryOptions, RunOptions, StackOptions
 
 
 @click.command(cls=Command, short_help="What happens to the signal.")
-@options.options_of(StackOptions, RunOptions)
+@options.options_of(StackOptions, MemoryOptions, RunOptions)
 @options.fail_on_option
 @options.report_options
 def propagate(**given: Any) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actdiag.arrays import Array, Counts, Numbers, check_memory
+from actdiag.arrays import Array, ArrayRecord, Counts, Numbers, check_memory
 from actdiag.datasets.files import load_array
 from actdiag.errors import InvalidField
 
@@ -29,6 +29,22 @@ def flatten_input(array: Numbers, rows: int | None, label: str, most: int | None
     flat = taken.reshape(len(taken), -1)
     check_finite("input", flat, label)
     return flat
+
+
+def given_inputs(data: Array | ArrayRecord, label: str, dtype: str) -> Array:
+    """Return the inputs of a stack, called `label`, in its dtype.
+
+    Raises:
+        InvalidField: There is only their record, or one does not fit the dtype.
+    """
+    if isinstance(data, ArrayRecord):
+        raise InvalidField(field="input", problem=f"must be given again: of {label} a document has the digest")
+    with np.errstate(over="ignore"):
+        inputs: Array = np.ascontiguousarray(data, dtype=dtype)
+    if not np.isfinite(inputs).all():
+        problem = f"must hold numbers that {dtype} can hold, got up to {np.abs(data).max():.3g}"
+        raise InvalidField(field="input", problem=problem)
+    return inputs
 
 
 def check_rows(field: str, array: Numbers, label: str) -> None:

@@ -11,7 +11,7 @@ _MOST_REASONS = 2
 
 
 def _probability(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
-    yield Measured((), trainability(measurements).probability)
+    yield Measured((), round(trainability(measurements).probability, 2))  # as it is printed
 
 
 def _reasons_summary(found: Found) -> str:

@@ -28,6 +28,7 @@ RULES: Rules = MappingProxyType(
             numerics.NONFINITE,
             numerics.ZERO_SIGNAL,
             dead.BORN_DEAD,
+            dead.SILENT_INPUTS,
             repeated.DIED_RUNS,
             units.SYMMETRIC_UNITS,
             scale.VANISHING_GRADIENT,
@@ -38,6 +39,7 @@ RULES: Rules = MappingProxyType(
             inputs.ALIGNED_INPUTS,
             inputs.SHIFTED_MEAN,
             inputs.INPUT_SCALE,
+            inputs.UNEVEN_FEATURES,
             units.SATURATION,
             dead.DEAD_UNITS,
             readout.FAINT_OUTPUT,
@@ -57,7 +59,8 @@ def rules_from(source: str | Path | Mapping[str, Any] | None) -> Rules:
     """Return the rules with the changes of a TOML file or of a mapping of the same form.
 
     It has a table for each rule to change, with `low` and `high` (the limits that the rule has), `severity` (`info`,
-    `warning`, or `error` for a rule that is certain) and `enabled`. A mapping may hold a Rule in place of a table.
+    `warning` or `error`, the least that its findings have, which does not change the verdict) and `enabled`. A mapping
+    may hold a Rule in place of a table.
 
     Raises:
         InvalidField: The file cannot be read, or holds a rule, a key or a value that is not accepted.

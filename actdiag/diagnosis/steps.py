@@ -93,7 +93,6 @@ FLAT_WEIGHT_GRADIENT = Rule(
     name="flat_weight_gradient",
     title="dL/dW hides what dL/dz shows",
     quantity="largest over smallest norm of dL/dW, where dL/dz vanishes or explodes",
-    severity="info",
     low=10.0,
     needs=frozenset({"gradient"}),
     measure=_flatness,
@@ -115,7 +114,6 @@ DISAGREES_WITH_THEORY = Rule(
         "whether layers in a row, or a share of all, are over 4 sd from what the layer before lets expect (1) or not "
         "(0)"
     ),
-    severity="info",
     high=0.0,
     needs=frozenset({"theory"}),
     measure=_disagreement,

@@ -18,17 +18,8 @@ from actdiag.external.deepdiagnosis import FAR
 from actdiag.external.sagemaker import ACTIVITY, GRADIENT_PERCENTILES, UNSATURATED
 from actdiag.external.step import LayerStepStats, StepStats, kind_of
 from actdiag.external.torchmortem import NEAR_ONE, NEAR_ZERO
-from actdiag.measure.moments import (
-    BlockMoments,
-    SquareSum,
-    UnitMoments,
-    block_moments,
-    column_sums,
-    merge_moments,
-    merge_squares,
-    pool,
-    square_sum,
-)
+from actdiag.measure.moments import BlockMoments, UnitMoments, block_moments, merge_moments, pool
+from actdiag.measure.squares import SquareSum, column_sums, merge_squares, square_sum
 from actdiag.model.site import Site
 from actdiag.model.stack import Stack
 from actdiag.options import DEFAULT_BUDGET

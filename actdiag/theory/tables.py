@@ -4,43 +4,37 @@ They are needed at every layer, and for many inputs at each: quadrature would ta
 hold tables to the quadrature.
 """
 
-from collections.abc import Callable
 from functools import lru_cache, partial
-from math import exp, floor, inf, log, pi, sqrt
+from math import exp, inf, log
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from actdiag.activations import Activation
-from actdiag.arrays import Array, Doubles, cut
-from actdiag.theory.gaussian import Moments, apart, moments, moments_over, rule
-
-Flags = NDArray[np.bool_]
+from actdiag.arrays import Array, Doubles, Flags, cut
+from actdiag.theory.chebyshev import AT_ONCE, Panels
+from actdiag.theory.gaussian import moments, moments_over
+from actdiag.theory.homogeneous import (
+    FAR_Q,
+    LINEAR_Q,
+    degree_far_out,
+    homogeneous_moments,
+    homogeneous_sides,
+    linear_at_zero,
+)
+from actdiag.theory.quadrature import apart, rule
 
 ORDERS = 128
 """Number of Hermite coefficients of an activation."""
 
-_NODES = 14
-"""Chebyshev nodes in a panel."""
+_RESOLVED, _SHARES_RESOLVED = 1e-9, 1e-7
+"""Largest last coefficients of a resolved series; for Hermite shares, their sum at a correlation of .85, where the sum
+over orders has just converged."""
 
-_NEAR, _WIDE = 4, 4
-"""Beyond the first |ln q| panels have the second width where that resolves all curves."""
-
-_WIDTHS = (1.0, 0.5, 0.25)
-"""Widths of other panels, in the order in which they are tried."""
-
-_WIDE_RESOLVED, _RESOLVED, _SHARES_RESOLVED = 1e-12, 1e-9, 1e-7
-"""Largest last coefficients of a resolved series: on a wide panel; on the others; for Hermite shares, their sum at a
-correlation of .85, where the sum over orders has just converged."""
-
-_AT_ONCE = 128
-_HELD = 64 * _AT_ONCE
+_HELD = 64 * AT_ONCE
 """Nodes whose Hermite polynomials are held at once."""
 
 _LEAST_Q, _MOST_Q = 1e-299, 1e299
-_LINEAR_Q, FAR_Q = 1e-26, 1e28
-_ROUNDING = 1e-12
 _CONVERGING = 0.85
 _LOG_SECOND = 2
 
@@ -63,102 +57,6 @@ class Curves(NamedTuple):
     slope: Doubles
     slope_fourth: Doubles
     mixed: Doubles
-
-
-class _Series(NamedTuple):
-    """Chebyshev coefficients of the columns in a panel, shape (nodes, columns), and which columns they resolve."""
-
-    coefficients: Doubles
-    resolved: Flags
-
-
-class _Panels:
-    """Curves over ln q, as Chebyshev series on panels that are made on demand.
-
-    A panel is a pair: the ln q where it starts, and its width.
-
-    Args:
-        columns: The curves at several q, by quadrature, as an array of shape (q, columns).
-        resolved: (last coefficients of each column, sizes of the columns) to whether the series resolves each.
-    """
-
-    def __init__(self, columns: Callable[..., Doubles], resolved: Callable[[Doubles, Doubles], Flags]) -> None:
-        self._columns, self._resolved = columns, resolved
-        self._made: dict[tuple[float, float], _Series] = {}
-        self._panels: dict[int, tuple[float, float]] = {}
-
-    def at(self, q: Doubles, columns: int | None = None) -> Doubles:
-        """Return the first columns (all by default) at each q, shape (q, columns), all within the range of float64."""
-        place = np.log(q)
-        bins = set(np.floor(place / _WIDTHS[-1]).tolist())
-        found: list[tuple[Flags, Doubles]] = []
-        for panel in sorted({self._panel_of_bin(int(one)) for one in bins}):
-            start, width = panel
-            chosen = (place >= start) & (place < start + width)
-            coefficients, resolves = self.series(panel)
-            series, resolved = coefficients[:, :columns], resolves[:columns]
-            values = np.empty((np.count_nonzero(chosen), len(resolved)))
-            if resolved.any():
-                basis = _chebyshev_polynomials(2 * (place[chosen] - start) / width - 1)
-                for some in cut(len(values), _AT_ONCE):  # so small that BLAS uses one thread
-                    np.matmul(basis[:, some].T, series, out=values[some])
-            if not resolved.all():
-                values[:, ~resolved] = self._columns(*q[chosen].tolist())[:, :columns][:, ~resolved]
-            if len(values) == len(q):
-                return values
-            found.append((chosen, values))
-        together = np.empty((len(q), found[0][1].shape[1]))
-        for chosen, values in found:
-            together[chosen] = values
-        return together
-
-    def panel(self, place: float) -> tuple[float, float]:
-        """Return the panel of ln q = `place`: the widest that resolves all curves, or the narrowest."""
-        return self._panel_of_bin(floor(place / _WIDTHS[-1]))
-
-    def is_made(self, place: float) -> bool:
-        """Return whether the panel of ln q = `place` is made."""
-        return floor(place / _WIDTHS[-1]) in self._panels
-
-    def _panel_of_bin(self, number: int) -> tuple[float, float]:
-        """Return the panel that holds a bin of ln q, which has the width of the narrowest panels."""
-        if number not in self._panels:
-            place = (number + 0.5) * _WIDTHS[-1]
-            widths = (_WIDE, *_WIDTHS) if abs(place) >= _NEAR else _WIDTHS
-            for width in widths:
-                panel = (floor(place / width) * width, width)
-                if self.series(panel).resolved.all():
-                    break
-            self._panels[number] = panel
-        return self._panels[number]
-
-    def series(self, panel: tuple[float, float]) -> _Series:
-        """Return the series of a panel."""
-        if panel not in self._made:
-            self._made[panel] = self._make(*panel)
-        return self._made[panel]
-
-    @np.errstate(all="ignore")
-    def _make(self, start: float, width: float) -> _Series:
-        angles = np.pi * (np.arange(_NODES) + 0.5) / _NODES
-        columns = self._columns(*np.exp(start + width * (np.cos(angles) + 1) / 2).tolist())
-        finite = np.isfinite(columns).all(axis=0)
-        basis = np.cos(np.outer(np.arange(_NODES), angles)) * (2 / _NODES)
-        basis[0] /= 2
-        series: Doubles = basis @ np.where(finite, columns, 0)
-        last, sizes = np.abs(series[-3:]).max(axis=0), 1 + np.abs(series[0])
-        resolved = last <= _WIDE_RESOLVED * sizes if width == _WIDE else self._resolved(last, sizes)
-        return _Series(series, finite & resolved)
-
-
-def _chebyshev_polynomials(x: Doubles) -> Doubles:
-    """Return T_0 to T_(nodes-1) at x, shape (nodes, x)."""
-    polynomials = np.ones((_NODES, len(x)))
-    polynomials[1] = x
-    for n in range(2, _NODES):
-        np.multiply(2 * x, polynomials[n - 1], out=polynomials[n])
-        polynomials[n] -= polynomials[n - 2]
-    return polynomials
 
 
 def _resolves_each(last: Doubles, sizes: Doubles) -> Flags:
@@ -185,10 +83,10 @@ class Tables:
     def __init__(self, act: Activation) -> None:
         self.act = act
         self.sides = homogeneous_sides(act)
-        self.linear_below = _LINEAR_Q if linear_at_zero(act) else 0.0
+        self.linear_below = LINEAR_Q if linear_at_zero(act) else 0.0
         self.far = degree_far_out(act)
-        self._moments = _Panels(lambda *q: _packed(moments_over(act, *q)), _resolves_each)
-        self._shares = _Panels(partial(_shares, act), _resolves_cosines)
+        self._moments = Panels(lambda *q: _packed(moments_over(act, *q)), _resolves_each)
+        self._shares = Panels(partial(_shares, act), _resolves_cosines)
         self._seconds: dict[tuple[float, float], list[float]] = {}
 
     def curves(self, q: Doubles) -> Curves:
@@ -199,7 +97,7 @@ class Tables:
         within = (at > _LEAST_Q) & (at < _MOST_Q)
         found = np.empty((len(q), len(Curves._fields)))
         if self.sides is not None:
-            found[:] = _homogeneous_moments(*self.sides)
+            found[:] = homogeneous_moments(*self.sides)
         elif within.any():
             found[within] = _unpacked(self._moments.at(at[within]))
         for row in np.flatnonzero(~within):
@@ -272,57 +170,6 @@ def tables(act: Activation) -> Tables:
     return Tables(act)
 
 
-@np.errstate(all="ignore")
-def homogeneous_sides(act: Activation) -> tuple[float, float] | None:
-    """Return the slopes below and above zero of an activation that is linear on both sides; None for others."""
-    assert act.derivative is not None
-    if any(kink != 0 for kink in act.kinks):
-        return None
-    x = np.geomspace(1e-30, 1e30, 241)
-    sides = []
-    for sign in (-1.0, 1.0):
-        slopes = act.derivative(sign * x)
-        linear = np.abs(act.value(sign * x) - sign * slopes * x) <= 1e-14 * np.abs(slopes * x)
-        if not ((slopes == slopes[0]).all() and linear.all()):
-            return None
-        sides.append(float(slopes[0]))
-    return sides[0], sides[1]
-
-
-def _homogeneous_moments(below: float, above: float) -> Moments:
-    """Return the moments at q = 1 of an activation with these slopes below and above zero."""
-    squares, fourths = (above**2 + below**2) / 2, (above**4 + below**4) / 2
-    return Moments((above - below) / sqrt(2 * pi), squares, 3 * fourths, squares, fourths, squares)
-
-
-@np.errstate(all="ignore")
-def linear_at_zero(act: Activation) -> bool:
-    """Return whether an activation is 0 at 0 and linear on both sides near 0, with a slope on at least one."""
-    assert act.derivative is not None
-    x = np.array([-1.0, 1.0]) * sqrt(_LINEAR_Q)
-    slopes = act.derivative(x)
-    linear = np.abs(act.value(x) - slopes * x) <= _ROUNDING * np.abs(slopes * x).max()
-    nowhere_else = all(abs(kink) > 1e3 * sqrt(_LINEAR_Q) for kink in act.kinks if kink)
-    return bool(linear.all() and slopes.any() and np.isfinite(slopes).all() and nowhere_else)
-
-
-@np.errstate(all="ignore")
-def degree_far_out(act: Activation) -> float | None:
-    """Return 1 for an activation that is linear on both sides far from zero, 0 for a constant one, None for others."""
-    assert act.derivative is not None
-    if any(abs(kink) > _ROUNDING * sqrt(FAR_Q) for kink in act.kinks):
-        return None
-    x = np.outer([-1.0, 1.0], sqrt(FAR_Q) * np.array([1e-1, 1.0, 1e1]))
-    f, slopes = act.value(x), act.derivative(x)
-    largest = np.abs(f).max()
-    if not (np.isfinite(f).all() and largest > 0):
-        return None
-    linear = np.abs(f - slopes * x) <= _ROUNDING * np.abs(f).max(axis=0)
-    if linear.all() and (np.abs(slopes - slopes[:, :1]) <= _ROUNDING * np.abs(slopes).max()).all():
-        return 1.0
-    return 0.0 if (np.abs(f - f[:, :1]) <= _ROUNDING * largest).all() else None
-
-
 @lru_cache(maxsize=64)
 @np.errstate(all="ignore")
 def _shares(act: Activation, *q: float) -> Doubles:
@@ -343,7 +190,7 @@ def _shares(act: Activation, *q: float) -> Doubles:
     shares = np.zeros((len(q), ORDERS))
     for held in cut(len(z), _HELD):
         polynomials, parts = hermite_polynomials(z[held], ORDERS), weighed[:, held]
-        for some in cut(parts.shape[1], _AT_ONCE):  # products so small that BLAS uses one thread
+        for some in cut(parts.shape[1], AT_ONCE):  # products so small that BLAS uses one thread
             shares += parts[:, some] @ polynomials[:, some].T
     return shares
 

@@ -44,7 +44,7 @@ def test_a_report_that_is_there_is_not_made_again(monkeypatch):
 
 def test_nothing_to_fix_and_no_fix():
     assert actdiag.fix("relu", "he", depth=3, batch=100) is None
-    assert actdiag.fix("relu", "he", width=1, depth=30, theory=False) is None
+    assert actdiag.fix("relu", "zeros", width=1, depth=30, input=[[0.0]] * 5, theory=False) is None
 
 
 def test_a_fix_tells_its_progress():

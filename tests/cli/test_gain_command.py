@@ -11,7 +11,6 @@ import pytest
 import actdiag
 from actdiag import make_stack
 from actdiag.cli.command import run
-from actdiag.diagnosis.advice.scale import rescale
 from actdiag.engine.parameters import draw_weights
 from actdiag.render.terminal.gain import snippets
 from actdiag.theory.gains import gains
@@ -230,20 +229,6 @@ def test_what_a_stack_with_an_automatic_gain_says_of_itself(capsys):
     )
     # input_width is 20 as well: three fans of 20, 20 and 80.
     assert spread["stack"]["gain"] == pytest.approx([10 / math.sqrt(fan_in) for fan_in in (20, 20, 80)], rel=1e-12)
-
-
-@pytest.mark.parametrize("act", ["sigmoid", "softplus", "threshold", "squareplus"])
-def test_no_advice_to_change_a_gain_that_is_automatic(act):
-    findings = actdiag.grad_flow(act, "auto", depth=60, batch=50).verdict.findings
-    assert findings
-    assert not any("--gain" in (finding.advice or "") for finding in findings)
-
-
-def test_a_factor_is_no_advice_where_layers_have_gains_of_their_own():
-    report = actdiag.propagate("relu", "he", depth=3, batch=50, theory=False)
-    automatic = make_stack("relu", "he", depth=3, batch=50, gain="auto")
-    assert rescale(report.measurements, report.stack, 0.5).startswith("make the weights larger: --gain 2 ")
-    assert rescale(report.measurements, automatic, 0.5) is None
 
 
 def test_comparing_with_an_automatic_gain(capsys):

@@ -548,7 +548,8 @@ def test_the_book_is_right():
         ({"act": []}, "act must be a list of at least one"),
         ({"init": "hee"}, "init must name an initializer"),
         ({"input": np.ones((3, 3))}, "input must be left out"),
-        ({"input": "normal"}, "input must be left out"),
+        ({"input": "uniform"}, "input must be left out"),
+        ({"input": False}, "input must be left out"),
         ({"input_width": 3}, "input_width must be left out"),
         ({"standardize": True}, "standardize must be left out"),
         ({"data": "nowhere.npz"}, "which does not exist"),
@@ -566,8 +567,9 @@ def test_unknown_options_are_errors_of_type():
         train(data=dataset(), widht=3)
 
 
-def test_what_may_be_left_out_may_also_be_none():
-    (run,) = train("relu", "he", data=dataset(), iterations=1, batch=BATCH, input=None, standardize=False, **SMALL)
+@pytest.mark.parametrize("value", [None, "normal"])
+def test_what_may_be_left_out_may_also_be_none_or_the_default(value):
+    (run,) = train("relu", "he", data=dataset(), iterations=1, batch=BATCH, input=value, standardize=False, **SMALL)
     assert len(run.loss) == 1
 
 

@@ -9,9 +9,10 @@ from actdiag.activations import ACTIVATIONS, Activation, resolve
 from actdiag.errors import InvalidField
 from actdiag.experiments.verify import predicted, verify
 from actdiag.theory.critical import critical_points, next_q
-from actdiag.theory.gains import automatic, gains, torch_gain
+from actdiag.theory.gains import automatic, gains
 from actdiag.theory.gaussian import moments
 from actdiag.theory.meanfield import destination
+from actdiag.theory.torch_gain import torch_gain
 
 ELEMENTWISE = [name for name in ACTIVATIONS if resolve(name).derivative is not None]
 STRUCTURED = [name for name in ACTIVATIONS if resolve(name).derivative is None]

@@ -6,10 +6,11 @@ from math import exp, pi
 
 import numpy as np
 import pytest
+from pair_moments import pair_moment
 
 from actdiag.activations import resolve
-from actdiag.theory import gaussian, pairs
-from actdiag.theory.gaussian import moments, moments_over, pair_moment
+from actdiag.theory import parallel, quadrature
+from actdiag.theory.gaussian import moments, moments_over
 from actdiag.theory.pairs import pair_cosines
 from actdiag.theory.regions import zero_intervals
 from actdiag.theory.tables import _shares, tables
@@ -36,8 +37,8 @@ def test_moments_are_those_of_the_fourier_series(k, q):
 
 def test_second_moments_at_once_give_what_each_gives():
     q = tuple(np.geomspace(0.2, 40, 14).tolist())
-    assert gaussian.apart(resolve("abs(sin(5*x))"), q)
-    assert not gaussian.apart(resolve("hardtanh"), q)
+    assert quadrature.apart(resolve("abs(sin(5*x))"), q)
+    assert not quadrature.apart(resolve("hardtanh"), q)
     found = moments_over(resolve("abs(sin(5*x))"), *q)
     np.testing.assert_allclose(found[:, :5], [exact(5, one) for one in q], rtol=2e-12)
 
@@ -45,9 +46,9 @@ def test_second_moments_at_once_give_what_each_gives():
 def test_panels_are_as_many_as_the_kinks_and_an_even_grid():
     act = resolve("abs(sin(15*x))")
     for q in (1.0, 100.0, 1e4, 1e6):
-        within = np.count_nonzero(np.abs(act.kinks) < gaussian.REACH * q**0.5)
-        edges, _ = gaussian._panels(act, (q,))
-        assert within < len(edges) < within + 2 * gaussian._MOST_PANELS
+        within = np.count_nonzero(np.abs(act.kinks) < quadrature.REACH * q**0.5)
+        edges = quadrature._panels(act, (q,))
+        assert within < len(edges) < within + 2 * quadrature._MOST_PANELS
 
 
 def test_what_theory_holds_at_once_is_bounded():
@@ -73,16 +74,16 @@ def test_parallel_inputs_are_integrated_between_the_kinks_in_reach():
 
 def test_the_parts_that_pairs_are_computed_in_change_nothing(monkeypatch):
     act, q1, q2 = resolve("abs(sin(2*x))"), np.linspace(0.5, 4, 30), np.linspace(3, 0.4, 30)
-    found = pairs._at_angle_zero(tables(act), q1, q2)
-    monkeypatch.setattr(pairs, "_MOST_AT_ONCE", 1)
-    np.testing.assert_array_equal(pairs._at_angle_zero(tables(act), q1, q2), found)
+    found = parallel._at_angle_zero(tables(act), q1, q2)
+    monkeypatch.setattr(parallel, "_MOST_AT_ONCE", 1)
+    np.testing.assert_array_equal(parallel._at_angle_zero(tables(act), q1, q2), found)
 
 
 def test_kinks_in_reach_are_counted_before_they_are_integrated_between():
     q = np.array([1.0, 1e4])
-    assert pairs._few_kinks(resolve("abs(sin(5*x))").kinks, q, q).tolist() == [True, False]
-    assert pairs._few_kinks(resolve("relu").kinks, q, q).tolist() == [True, True]
-    assert pairs._few_kinks((), q, q).tolist() == [False, False]
+    assert parallel._few_kinks(resolve("abs(sin(5*x))").kinks, q, q).tolist() == [True, False]
+    assert parallel._few_kinks(resolve("relu").kinks, q, q).tolist() == [True, True]
+    assert parallel._few_kinks((), q, q).tolist() == [False, False]
 
 
 def test_intervals_of_zeros_are_narrowed_down_together():

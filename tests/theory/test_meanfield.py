@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pair_moments import pair_moment
 from scipy.optimize import brentq
 
 from actdiag.activations import ACTIVATIONS, resolve
 from actdiag.theory.gains import automatic
-from actdiag.theory.gaussian import moments, pair_moment
+from actdiag.theory.gaussian import moments
 from actdiag.theory.meanfield import FixedPoint, correlation_fixed_point, depth_scale, fixed_point
 from actdiag.theory.pairs import pair_cosines
 from actdiag.theory.tables import tables

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pair_moments import pair_moment
 from scipy.special import eval_hermitenorm
 
 from actdiag.activations import ACTIVATIONS, resolve
-from actdiag.theory.gaussian import moments, pair_moment, rule
-from actdiag.theory.tables import ORDERS, Tables, hermite_polynomials, homogeneous_sides, tables
+from actdiag.theory.gaussian import moments
+from actdiag.theory.homogeneous import homogeneous_sides
+from actdiag.theory.quadrature import rule
+from actdiag.theory.tables import ORDERS, Tables, hermite_polynomials, tables
 
 ELEMENTWISE = [name for name in ACTIVATIONS if resolve(name).derivative]
 HOMOGENEOUS = {"identity", "relu", "leaky_relu", "prelu", "rrelu"}
@@ -172,13 +175,6 @@ def test_what_scale_leaves_alone(name):
         assert sides == tuple(act.derivative(np.array([-1.0, 1.0])))
         for q in (1e-300, 1e-6, 7.0, 1e12):
             assert tables(act).second(q) == pytest.approx((sides[0] ** 2 + sides[1] ** 2) / 2 * q, rel=1e-14)
-
-
-def test_homogeneous_variants():
-    assert homogeneous_sides(resolve("leaky_relu:-0.5")) == (-0.5, 1.0)
-    assert homogeneous_sides(resolve("threshold:0")) == (0.0, 1.0)
-    assert homogeneous_sides(resolve("threshold:0:value=1")) is None
-    assert homogeneous_sides(resolve("softshrink:0")) == (1.0, 1.0)
 
 
 # Hermite shares

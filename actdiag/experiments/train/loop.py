@@ -36,6 +36,7 @@ class Recipe(NamedTuple):
         batch: Rows a batch.
         clip_norm: What the norm of all gradients together is brought down to; None to leave it.
         clip_value: What every entry of a gradient is brought down to; None to leave it.
+        loss_name: `cross-entropy`, or `mse` to one-hot targets.
     """
 
     optimizer: str = TrainOptions.optimizer
@@ -43,6 +44,7 @@ class Recipe(NamedTuple):
     batch: int = TrainOptions.batch
     clip_norm: float | None = TrainOptions.clip_norm
     clip_value: float | None = TrainOptions.clip_value
+    loss_name: str = "cross-entropy"
 
 
 def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
@@ -111,7 +113,7 @@ def steps(
     order = batches(network.stack.seed, len(inputs), recipe.batch)
     for iteration, rows in enumerate(islice(order, recipe.iterations), 1):
         rng = slopes_of(network.stack.seed, iteration) if draws_slopes else None
-        loss, accuracy, found = gradients(network, inputs[rows], labels[rows], rng)
+        loss, accuracy, found = gradients(network, inputs[rows], labels[rows], rng, recipe.loss_name)
         yield Step(iteration, loss, accuracy)
         if not isfinite(loss):
             return
