@@ -291,9 +291,9 @@ ORDER = {
         explain
     """,
     "cli": """
+        answers
         process
         pictures
-        answers
         screen
         base
         gate

@@ -59,19 +59,19 @@ def _imported(path: str, module: str, name: str) -> Any:
     """Return what a module holds under a name."""
 
     def imported() -> Any:
-        try:
-            found = importlib.import_module(module)
-            importlib.import_module("autograd")
-        except ImportError as error:
-            raise _refused(path, _missing(module, error)) from None
-        try:
-            return reduce(getattr, name.split("."), found)
-        except AttributeError as error:
-            raise _refused(path, f"must name a function of the module, got {error}") from None
+        with _current_directory_on_path():
+            try:
+                found = importlib.import_module(module)
+                importlib.import_module("autograd")
+            except ImportError as error:
+                raise _refused(path, _missing(module, error)) from None
+            try:
+                return reduce(getattr, name.split("."), found)
+            except AttributeError as error:
+                raise _refused(path, f"must name a function of the module, got {error}") from None
 
     try:
-        with _current_directory_on_path():
-            return run(imported)
+        return run(imported)
     except Failed as error:
         raise _refused(path, f"must name a module that imports, got {error}") from None
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from actdiag import __version__
-from actdiag.cli import screen
+from actdiag.cli import answers, screen
 from actdiag.cli.process import EXIT_INTERRUPTED
 from actdiag.errors import InvalidField, described
 
@@ -54,11 +54,13 @@ class _Group(click.Group):
                 try:
                     return super().invoke(ctx)
                 finally:
-                    sys.stdout.flush()
+                    answers.stream().flush()
         except InvalidField as error:
             command = self.commands[ctx.invoked_subcommand or ""]
             message = f"{_option(command, error.field)} {error.problem}"
             raise click.UsageError(message) from None
+        except KeyboardInterrupt:  # a user's own code may raise one; click would print an empty line
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
         except MemoryError as error:
             message = (
                 f"memory must hold the run, got {described(error)}; a smaller --width, --batch or --depth needs less"
@@ -141,7 +143,7 @@ def _output_failures() -> Iterator[None]:
             raise click.ClickException(message) from None
         # What is left in the buffer must not fail again when the interpreter flushes it.
         with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), answers.stream().fileno())
         if closed:
             code = error.__context__.exit_code if isinstance(error.__context__, click.exceptions.Exit) else 0
             raise click.exceptions.Exit(code) from None

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
+from actdiag.cli import answers
+
 EXIT_INTERRUPTED = 130
 
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -37,7 +39,7 @@ def prepare() -> None:
     """Prepare a process that runs one command: its streams and signals, and libraries that neither warn nor thread."""
     open_closed_streams()
     _take_signals()
-    _keep_answers_apart()
+    answers.keep_apart()
     _shorten_what_is_ignored()
     os.environ.update(_ONE_THREAD)
     if not sys.warnoptions:
@@ -47,7 +49,7 @@ def prepare() -> None:
 def end(code: int) -> NoReturn:
     """End the process; what code of the user's own still prints is no part of the answer."""
     with suppress(OSError, ValueError):
-        sys.stdout.flush()
+        answers.stream().close()
     sys.stdout = sys.stderr
     if threading.active_count() > 1:  # the user's: one that prints while the interpreter goes down aborts it
         atexit._run_exitfuncs()
@@ -78,25 +80,17 @@ def memory_limit() -> int | None:
     return min((most for most in given if most != resource.RLIM_INFINITY), default=None)
 
 
-def _keep_answers_apart() -> None:
-    """Give answers a descriptor of their own, and send what else is written to standard output to standard error.
-
-    That is what C code, children and whoever keeps the stream that Python began with write there.
-    """
-    with suppress(OSError, ValueError):
-        given, number = sys.stdout, sys.stdout.fileno()
-        kept = os.dup(number)
-        os.dup2(sys.stderr.fileno(), number)
-        sys.stdout = open(kept, "w", encoding=given.encoding, errors=given.errors)  # noqa: PTH123
-
-
 def _shorten_what_is_ignored() -> None:
     """Print exceptions that end nothing, as those in a thread of the user's own, to standard error in one line."""
-    from actdiag.errors import described, one_line  # now: as the interpreter goes down nothing can be imported
+    from actdiag.errors import described, one_line
 
     def tell(error: BaseException | None) -> None:
-        if error is not None and not isinstance(error, SystemExit):
+        if error is None or isinstance(error, SystemExit):
+            return
+        try:
             print(one_line(f"ignored {described(error)}"), file=sys.stderr)
+        except Exception:  # as the interpreter goes down, names are gone
+            pass
 
     sys.unraisablehook = lambda ignored: tell(ignored.exc_value)
     threading.excepthook = lambda ended: tell(ended.exc_value)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actdiag.arrays import Array, ArrayRecord, Counts, Numbers
+from actdiag.arrays import Array, ArrayRecord, Counts, Numbers, check_memory
 from actdiag.datasets.files import load_array
 from actdiag.errors import InvalidField
 
@@ -23,7 +23,9 @@ def flatten_input(array: Numbers, rows: int | None, label: str, most: int | None
     check_rows("input", array, label)
     if rows is not None and rows > len(array):
         raise InvalidField(field="batch", problem=f"must be at most {len(array)}, the rows of {label}, got {rows}")
-    taken = np.array(array[: rows or most])
+    part = array[: rows or most]
+    check_memory("input", 2 * part.nbytes, f"its {len(part)} rows need", label)  # a file may be far longer than memory
+    taken = np.array(part)
     flat = taken.reshape(len(taken), -1)
     check_finite("input", flat, label)
     return flat
