@@ -1,10 +1,9 @@
 """python -m actdiag, and the command `actdiag`: signals are taken before anything else is imported."""
 
 import gc
-import sys
 from collections.abc import Callable
 
-from actdiag.cli.process import prepare
+from actdiag.cli.process import end, prepare
 
 _OBJECTS_BEFORE_COLLECTION = 100_000
 """What is imported stays: to look for garbage in it again and again takes a twentieth of a start."""
@@ -29,7 +28,7 @@ def main() -> None:
 
     code = _with_room(run)
     gc.freeze()  # nor is garbage looked for at the end
-    sys.exit(code)
+    end(code)
 
 
 def _with_room(run: Callable[[], int]) -> int:

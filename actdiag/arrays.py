@@ -22,10 +22,17 @@ Counts = NDArray[np.int64]
 """Whole numbers."""
 
 Flags = NDArray[np.bool_]
-"""Whether something holds, entry by entry."""
+"""Whether something holds of each entry."""
 
 Numbers = NDArray[Any]
 """Whatever a file or a caller holds, before it is judged."""
+
+
+# A block should be large enough for the matrix product (which copies the weights once a block) and for Python's part of
+# the work to vanish, small enough to stay in cache, and there should be one for each of a few threads.
+_LEAST_ENTRIES, _MOST_ENTRIES = 2**17, 2**19
+_FEWEST_ROWS = 512
+_BLOCKS_WANTED = 4
 
 
 class ArrayRecord(NamedTuple):
@@ -55,6 +62,18 @@ def cut(total: int, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, total))
 
 
+def row_blocks(batch: int, widest: int) -> list[slice]:
+    """Return the blocks of rows that work on a batch is cut into.
+
+    Args:
+        batch: The rows.
+        widest: The most entries that any array of the work has in a row.
+    """
+    most, least = (max(entries // widest, _FEWEST_ROWS) for entries in (_MOST_ENTRIES, _LEAST_ENTRIES))
+    rows = min(most, max(least, -(-batch // _BLOCKS_WANTED)))
+    return list(cut(batch, rows))
+
+
 def readable_size(count: float) -> str:
     """Return a number of bytes in words: `64.0 MiB`."""
     for unit in ("B", "KiB", "MiB", "GiB", "TiB", "PiB"):
@@ -80,7 +99,20 @@ def available_memory() -> int | None:
         known += [int(limit) - int(used)] if limit.strip().isdigit() else []
     except (OSError, ValueError):
         pass
+    known += _left_of_limits()
     return max(min(known), 0) if known else None
+
+
+def _left_of_limits() -> list[int]:
+    """Return the bytes that are left of each limit that this process was given, as by `ulimit -v`."""
+    try:
+        import resource
+
+        held = [int(pages) * os.sysconf("SC_PAGE_SIZE") for pages in Path("/proc/self/statm").read_text().split()]
+    except (ImportError, OSError, ValueError):  # not Linux
+        return []
+    limits = ((resource.RLIMIT_AS, held[0]), (resource.RLIMIT_DATA, held[5]))
+    return [most - now for limit, now in limits if (most := resource.getrlimit(limit)[0]) != resource.RLIM_INFINITY]
 
 
 def check_memory(field: str, needed: int, what: str, got: object) -> None:

@@ -25,7 +25,7 @@ class InvalidField(ValueError):
         return type(self), (self.field, self.problem)
 
 
-_LONGEST, _KEPT_AT_THE_END = 600, 60
+_LONGEST, _KEPT_AT_THE_END, _LONGEST_MESSAGE = 600, 60, 200
 
 
 def one_line(text: str) -> str:
@@ -44,6 +44,18 @@ def printable(text: str) -> str:
         one if one.isprintable() or one == "\n" else one.encode("unicode_escape", "surrogatepass").decode("ascii")
         for one in text
     )
+
+
+def described(error: BaseException) -> str:
+    """Return the kind of an error and its message, shortened; the kind alone where there is no message."""
+    kind = type(error).__name__
+    try:
+        message = str(error)
+    except BaseException:  # a message of the user's own making may fail as well
+        message = ""
+    if len(message) > _LONGEST_MESSAGE:
+        message = f"{message[:_LONGEST_MESSAGE]}..."
+    return f"{kind}: {message}" if message else kind
 
 
 def check_integer(field: str, value: object, least: int, most: int) -> int:

@@ -169,9 +169,9 @@ class LossOptions:
     )
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class BackwardOptions(LossOptions):
-    """What a backward pass starts from, and the memory that it may take."""
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
+class MemoryOptions:
+    """The memory that a backward pass may take."""
 
     memory: int | str = option(
         DEFAULT_BUDGET,
@@ -180,6 +180,11 @@ class BackwardOptions(LossOptions):
         shown="1GiB",
         library="A number is of bytes.",
     )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class BackwardOptions(MemoryOptions, LossOptions):
+    """What a backward pass starts from, and the memory that it may take."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
@@ -234,13 +239,13 @@ class GainOptions:
     """What `gain` looks for."""
 
     bias_std: float = option(0.0, "Standard deviation of the biases.")
+    depth: int = option(30, "Number of layers that the gain is for.")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
 class VerifyOptions(GainOptions, ThreadOptions):
     """The stacks that `verify` runs."""
 
-    depth: int = option(30, "Number of layers of the stacks that are run.")
     width: int = option(256, "Units per layer.")
     seed: int = option(0, "Random seed of the first stack.")
 

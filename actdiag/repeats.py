@@ -8,13 +8,13 @@ from typing import Any
 
 from actdiag.diagnosis import RULES, Rules, diagnose
 from actdiag.diagnosis.lost_signal import is_lost
-from actdiag.measure.forward import change_per_layer
+from actdiag.measure.change import change_per_layer
 from actdiag.measure.histograms import Histogram
 from actdiag.measure.statistics import InputStats, LayerStats
 from actdiag.report import Repeats, Report, runs_that_count
 from actdiag.theory.types import LayerEstimates, LayerTheory
 
-AS_LOGS = frozenset({"rms", "ratio", "norm", "weight_ratio"})
+AS_LOGS = frozenset({"rms", "typical_rms", "ratio", "norm", "weight_ratio"})
 """The numbers whose logarithms are averaged: at finite width a second moment is nearly log-normal, so that a few seeds
 carry its arithmetic mean while nearly all lie under it."""
 
@@ -72,7 +72,7 @@ def average(reports: Iterable[Report], rules: Rules = RULES) -> Report:
     measurements = replace(
         first.measurements,
         layers=means,
-        input=InputStats(cosine.mean, input_rms.mean),
+        input=InputStats(cosine.mean, input_rms.mean, first.measurements.input.evenness),
         change=change_per_layer(means),
         loss=first.loss and replace(first.loss, value=loss.mean),
         theory=first.theory and first.theory._replace(disagrees=disagreeing >= enough),

@@ -113,6 +113,11 @@ class Report:
         return self.measurements.input.rms
 
     @property
+    def input_evenness(self) -> float | None:
+        """How evenly the features of given inputs share the sum of squares, 0 to 1; None where that has no meaning."""
+        return self.measurements.input.evenness
+
+    @property
     def findings(self) -> tuple[Finding, ...]:
         """The verdict's findings, most severe first."""
         return self.verdict.findings

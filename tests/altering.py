@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from actdiag.measure.forward import change_per_layer
+from actdiag.measure.change import change_per_layer
 from actdiag.measure.statistics import LossValue
 
 

@@ -37,7 +37,7 @@ VANISHING = Finding(
     value=1e-6,
     limit=0.01,
     summary="rms of activations falls 1e+06-fold from layer 1 to 4, x0.01 a layer (limit 100-fold)",
-    advice="make the weights larger: --gain 100",
+    advice="--gain 100: healthy, 97% that SGD trains it",
 )
 ALIGNED = Finding(
     rule="aligned_inputs",
@@ -46,7 +46,7 @@ ALIGNED = Finding(
     value=0.99995,
     limit=0.999,
     summary="different inputs give parallel activations in layer 2 (cosine 0.999950)",
-    advice="use fewer layers",
+    advice="",
 )
 FLAT = Finding(
     rule="flat_weight_gradient",
@@ -55,7 +55,7 @@ FLAT = Finding(
     value=1.5,
     limit=10.0,
     summary="dL/dW looks flat (1.5-fold over all layers) while dL/dz does not",
-    advice="judge by dL/dz",
+    advice="",
 )
 
 DISAGREES = Finding(
@@ -65,7 +65,7 @@ DISAGREES = Finding(
     value=1.0,
     limit=0.0,
     summary="theory and the run disagree: it does not behave as theory says it must",
-    advice="look at the numbers marked !",
+    advice="",
 )
 
 
@@ -82,6 +82,7 @@ def layer(number, **changes):
         zero_fraction=0.5,
         dead_fraction=0.0,
         saturated_fraction=None,
+        silent_fraction=0.0,
         nonfinite_fraction=0.0,
         subnormal_fraction=0.0,
         cosine=0.3,
@@ -97,7 +98,7 @@ def gradient(stats, rms, ratio):
     decades = Histogram((-5.0 - stats.layer, -4.0 - stats.layer, -3.0 - stats.layer), (30, 60), 0, 0, 10, 0, 0)
     return replace(
         stats,
-        gradient=GradientStats(rms, ratio, 0.1, 0.0, decades),
+        gradient=GradientStats(rms, ratio, 0.1, 0.0, decades, rms / 2, 0.02),
         weight_gradient=WeightGradientStats(0.02, 0.001),
         bias_gradient=BiasGradientStats(0.03),
     )
@@ -224,23 +225,36 @@ def repeated(base=None, runs=20):
     base = base or report()
     empty = Histogram((), (), 0, 0, 0, 0, 0)
 
+    def of(value, sd):
+        return None if value is None else sd
+
     def spread(stats):
-        sd = replace(
-            stats,
-            mean=0.031,
-            std=0.094,
-            rms=0.1,
-            unit_std=0.02,
+        gradient = stats.gradient
+        return LayerStats(
+            layer=stats.layer,
+            width=stats.width,
+            mean=of(stats.mean, 0.031),
+            std=of(stats.std, 0.094),
+            rms=of(stats.rms, 0.1),
+            min=of(stats.min, 0.02),
+            max=of(stats.max, 0.05),
+            unit_std=of(stats.unit_std, 0.02),
             zero_fraction=0.012,
-            dead_fraction=0.0,
-            cosine=0.012,
+            dead_fraction=of(stats.dead_fraction, 0.0),
+            saturated_fraction=of(stats.saturated_fraction, 0.013),
+            silent_fraction=of(stats.silent_fraction, 0.0),
+            nonfinite_fraction=0.0,
+            subnormal_fraction=0.0,
+            cosine=of(stats.cosine, 0.012),
+            slope_rms=of(stats.slope_rms, 0.003),
             pre_activation=PreActivationStats(0.01, 0.12, 0.12, 0.5, 0.5, 0.0),
             histogram=empty,
             magnitude=empty,
+            gradient=gradient
+            and GradientStats(gradient.rms / 8, gradient.ratio / 9, 0.01, 0.0, empty, gradient.rms / 16, 0.003),
+            weight_gradient=stats.weight_gradient and WeightGradientStats(0.004, 0.0002),
+            bias_gradient=stats.bias_gradient and BiasGradientStats(0.005),
         )
-        if stats.gradient is None:
-            return sd
-        return replace(sd, gradient=GradientStats(stats.gradient.rms / 8, stats.gradient.ratio / 9, 0.01, 0.0, empty))
 
     verdicts = (("healthy", runs - 1), ("at-risk", 1))
     spreads = tuple(spread(stats) for stats in base.layers)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import builders
 from altering import altered, between, with_input, with_loss, with_recipe
 
-from actdiag.diagnosis import RULES, findings, readout
+from actdiag.diagnosis import RULES, diagnose, findings, readout
 from actdiag.diagnosis import outlook as outlook_module
 from actdiag.diagnosis.calibration import trainability as trainability_module
 from actdiag.diagnosis.calibration.trainability import Trainability
@@ -30,6 +30,10 @@ def with_stack(init, **changes):
 
 def with_inputs_of(rms):
     return lambda run, patch: with_input(run, rms=rms)
+
+
+def with_evenness_of(evenness):
+    return lambda run, patch: with_input(run, evenness=evenness)
 
 
 def from_layer(first, value, before: float | None = 0.0):
@@ -74,6 +78,7 @@ class Case(NamedTuple):
         misses: Makes runs that are just within the limit.
         blanks: Makes runs in which the number is NaN or missing.
         base: The healthy run.
+        explained: Whether what is found is harmless.
     """
 
     hit: Callable[[Measurements, Any], Measurements]
@@ -83,6 +88,7 @@ class Case(NamedTuple):
     misses: tuple[Callable[[Measurements, Any], Measurements], ...]
     blanks: tuple[Callable[[Measurements, Any], Measurements], ...]
     base: str = "relu"
+    explained: bool = False
 
 
 EDGE = exp(4.75)
@@ -99,13 +105,22 @@ CASES = {
         (set_to(rms=None), set_to(rms=nan)),
     ),
     "born_dead": Case(
-        set_to(dead_fraction=from_layer(3, 1.0), unit_std=0.0), (3, 4, 5), 3, 0.0,
+        set_to(dead_fraction=from_layer(3, 1.0), unit_std=0.0), (3, 4, 5), 1.0, 0.99,
         (
+            set_to(silent_fraction=0.99),
             set_to(dead_fraction=from_layer(3, 0.99), unit_std=0.0),
             set_to(dead_fraction=from_layer(3, 1.0), rms=1.0, unit_std=0.0011),
             set_to(dead_fraction=from_layer(3, 1.0), unit_std=0.0, pre_activation__rms=0.0),
         ),
-        (set_to(dead_fraction=None), NO_MOMENTS, set_to(dead_fraction=1.0, unit_std=nan)),
+        (
+            set_to(dead_fraction=None), NO_MOMENTS, set_to(dead_fraction=1.0, unit_std=nan),
+            set_to(silent_fraction=None), set_to(silent_fraction=nan),
+        ),
+    ),
+    "silent_inputs": Case(
+        set_to(silent_fraction=from_layer(3, 0.51)), (3, 4, 5), 0.51, 0.5,
+        (set_to(silent_fraction=0.5), set_to(silent_fraction=0.51, pre_activation__rms=0.0)),
+        (set_to(silent_fraction=None), set_to(silent_fraction=nan)),
     ),
     "died_runs": Case(
         with_fields(runs=Runs(20, 4, 0, 0.9)), (), 0.2, 0.0,
@@ -155,6 +170,11 @@ CASES = {
         with_inputs_of(10.1), (), 10.1, 10.0,
         (with_inputs_of(9.9), with_inputs_of(0.11)),
         (with_inputs_of(None), with_inputs_of(nan)),
+    ),
+    "uneven_features": Case(
+        with_evenness_of(0.04), (), 0.04, 0.05,
+        (with_evenness_of(0.06), with_evenness_of(1.0)),
+        (with_evenness_of(None), with_evenness_of(nan)),
     ),
     "saturation": Case(
         set_to(saturated_fraction=lambda layer: 0.51 if layer in (2, 4) else 0.1), (2, 4), 0.51, 0.5,
@@ -217,4 +237,5 @@ CASES = {
 
 def found(name, run, rules=RULES):
     """What one rule finds, under the limits of all."""
-    return findings(run, {other: replace(rule, enabled=other == name) for other, rule in rules.items()})
+    alone = {other: replace(rule, enabled=other == name) for other, rule in rules.items()}
+    return list(diagnose(run, alone).findings) if name == "outlook" else findings(run, alone)

@@ -47,6 +47,9 @@ ORDER = {
         api
         cli
     """,
+    "registry": """
+        spelling
+    """,
     "activations": """
         entry
         traits
@@ -96,6 +99,7 @@ ORDER = {
     "model": """
         site
         blocks
+        fingerprint
         stack
     """,
     "engine": """
@@ -112,11 +116,18 @@ ORDER = {
     "measure": """
         pooled
         moments
+        squares
+        directions
         bins
+        decades
         counting
         histograms
         statistics
+        change
+        slopes
+        features
         forward
+        rows
         gradients
     """,
     "theory": """
@@ -125,24 +136,31 @@ ORDER = {
         grids
         panels
         often_bent
+        quadrature
         gaussian
+        homogeneous
+        chebyshev
         tables
         parallel
         pairs
         regions
         batches
         mehler
+        cosine_fluctuations
         fluctuations
+        heavy_tails
         gradient_fluctuations
+        coarse
         sampling
         shifting
         recipe
+        pre_activations
         onestep
+        flags
         nodes
         gradient_maps
         maps
         flow
-        coarse
         backpropagation
         prediction
         meanfield
@@ -150,7 +168,10 @@ ORDER = {
         comparison
         network
         critical
+        kept_gradient
         recommendation
+        simulated_gains
+        torch_gain
         gains
         automatic
     """,
@@ -191,14 +212,14 @@ ORDER = {
         trainability
     """,
     "diagnosis/advice": """
-        scale
-        by_rule
+        changes
     """,
     "experiments": """
         run
         fix
-        verify
         train
+        trained_gain
+        verify
     """,
     "experiments/train": """
         optimizers
@@ -223,6 +244,7 @@ ORDER = {
         words
         summary
         training
+        code
         paging
     """,
     "render": """
@@ -269,13 +291,16 @@ ORDER = {
         explain
     """,
     "cli": """
+        answers
         process
         pictures
         screen
+        base
         gate
         types
         options
         reading
+        writing
         files
         output
         extras

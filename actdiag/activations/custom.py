@@ -1,11 +1,12 @@
 """An activation of one's own from Python, `module:function`, differentiated by autograd."""
 
 import importlib
+import os
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ import numpy as np
 
 from actdiag.activations.deriving import derive
 from actdiag.activations.entry import ACTIVATIONS, Activation
-from actdiag.activations.users_code import Failed, described, run
+from actdiag.activations.users_code import Failed, run
 from actdiag.arrays import Array
-from actdiag.errors import InvalidField, did_you_mean
+from actdiag.errors import InvalidField, described, did_you_mean
 
 # autograd numbers its traces in a global counter, which two threads would share.
 _TRACING = threading.Lock()
@@ -58,20 +59,20 @@ def _imported(path: str, module: str, name: str) -> Any:
     """Return what a module holds under a name."""
 
     def imported() -> Any:
-        try:
-            found = importlib.import_module(module)
-            importlib.import_module("autograd")
-        except ImportError as error:
-            raise _refused(path, _missing(module, error)) from None
-        try:
-            return reduce(getattr, name.split("."), found)
-        except AttributeError as error:
-            raise _refused(path, f"must name a function of the module, got {error}") from None
+        with _current_directory_on_path():
+            try:
+                found = importlib.import_module(module)
+                importlib.import_module("autograd")
+            except ImportError as error:
+                raise _refused(path, _missing(module, error)) from None
+            try:
+                return reduce(getattr, name.split("."), found)
+            except AttributeError as error:
+                raise _refused(path, f"must name a function of the module, got {error}") from None
 
     try:
-        with _current_directory_on_path():
-            return run(imported)
-    except (Failed, MemoryError) as error:
+        return run(imported)
+    except Failed as error:
         raise _refused(path, f"must name a module that imports, got {error}") from None
 
 
@@ -100,6 +101,9 @@ def _current_directory_on_path() -> Iterator[None]:
     finally:
         if here in sys.path:
             sys.path.remove(here)
+        if here:  # a module may go elsewhere, where no file that is named is
+            with suppress(OSError):
+                os.chdir(here)
 
 
 def _called(path: str, function: Callable[[Any], Any], x: Array) -> Array:

@@ -72,7 +72,7 @@ def _refused(name: str, problem: str) -> InvalidField:
 def _tried(name: str, function: Elementwise, x: Array, what: str) -> Array:
     try:
         found = run(function, x)
-    except (Failed, MemoryError) as error:
+    except Failed as error:
         raise _refused(name, f"{what}must take an array, got {error}") from None
     if not isinstance(found, np.ndarray) or found.shape != x.shape:
         got = f"an array of shape {found.shape}" if isinstance(found, np.ndarray) else f"a {type(found).__name__}"
@@ -103,7 +103,7 @@ def _check_shapes(activation: Activation) -> None:
         try:
             a = run(activation.value, z)
             shapes = run(lambda z, a: (a.shape, activation.pull_back(z, np.ones_like(a)).shape), z, a)
-        except (Failed, MemoryError) as error:
+        except Failed as error:
             raise _refused(activation.name, f"must take an array, got {error}") from None
         if shapes != ((rows, width), z.shape):
             must = f"give shape {(rows, width)} and take it back to {z.shape}"

@@ -20,6 +20,7 @@ _LEVEL = 1e-6
 _AT_ONCE = 1 << 14
 """Points at which all switches are worked out at once."""
 
+
 Switches = Callable[[Array, Sequence[slice] | None], Iterable[Array]]
 """Functions at whose zeros another may bend or jump: points to the values of each, at its part of them or at all."""
 

@@ -5,12 +5,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, TextIO, TypeVar
 
-from actdiag.errors import InvalidField
+from actdiag.errors import InvalidField, described
 
 Result = TypeVar("Result")
-
-_LONGEST = 200
-"""Characters of a message that are shown."""
 
 
 class Failed(Exception):
@@ -20,30 +17,18 @@ class Failed(Exception):
 def run(code: Callable[..., Result], *arguments: Any) -> Result:
     """Return `code(*arguments)`; what it prints meanwhile goes to standard error.
 
-    Interrupts, lack of memory and errors of actdiag pass.
+    Interrupts and errors of actdiag pass.
 
     Raises:
-        Failed: It raised anything else, `SystemExit` and the like included.
+        Failed: It raised anything else, `SystemExit` and lack of memory included.
     """
     with _PRINTED:
         try:
             return code(*arguments)
-        except (KeyboardInterrupt, MemoryError, InvalidField):
+        except (KeyboardInterrupt, InvalidField):
             raise
         except BaseException as error:
             raise Failed(described(error)) from None
-
-
-def described(error: BaseException) -> str:
-    """Return the kind of an error and its message, shortened; the kind alone where there is no message."""
-    kind = type(error).__name__
-    try:
-        message = str(error)
-    except BaseException:  # a message of the user's own making may fail as well
-        message = ""
-    if len(message) > _LONGEST:
-        message = f"{message[:_LONGEST]}..."
-    return f"{kind}: {message}" if message else kind
 
 
 class _ToStandardError:

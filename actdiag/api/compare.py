@@ -9,7 +9,7 @@ from actdiag.api.running import runner
 from actdiag.api.signatures import takes
 from actdiag.api.stack import build_stack, resolve_acts, resolve_inits, with_entries
 from actdiag.arrays import Numbers
-from actdiag.engine.memory import check_fits, parse_size, plan_backward
+from actdiag.engine.memory import need_of, parse_size, plan_backward
 from actdiag.errors import InvalidField
 from actdiag.experiments.run import Progress, check_repeats
 from actdiag.initializers import Initializer
@@ -69,7 +69,8 @@ def compare(
     run = runner(options_from(RunOptions, given), options_from(BackwardOptions, given), "compare")
     stacks = _stacks(options_from(CompareOptions, given))
     for stack in stacks:  # one that cannot run is refused before the first has run
-        check_fits(stack, plan_backward(stack, parse_size("memory", memory))[1], bins=bins, reports=len(stacks))
+        kept = plan_backward(stack, parse_size("memory", memory))[1]
+        need_of(stack, kept, bins=bins, reports=len(stacks)).check()
     check_repeats(stacks[0], repeats)
 
     def run_one(number: int, stack: Stack) -> Report:

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 
 @takes(GainOptions)
-def gain(act: str | Activation, bias_std: float = GainOptions.bias_std) -> "Gains":
-    """Return the gains of an elementwise activation: forward, backward, critical, and the recommended one.
+def gain(act: str | Activation, bias_std: float = GainOptions.bias_std, depth: int = GainOptions.depth) -> "Gains":
+    """Return the gains of an activation: forward, backward, critical, and the recommended one.
+
+    Those of a structured activation are simulated.
 
     `act` is an activation's name, with parameters (`leaky_relu:0.2`), or an Activation.
 
@@ -22,8 +24,8 @@ def gain(act: str | Activation, bias_std: float = GainOptions.bias_std) -> "Gain
 
     Example:
         >>> round(gain("tanh").forward_gain, 6), gain("tanh").recommended.gain
-        (1.592537, 1.0)
+        (1.592537, 1.235...)
     """
     from actdiag.theory.gains import gains
 
-    return gains(activations.resolve(act), bias_std)
+    return gains(activations.resolve(act), bias_std, depth)

@@ -9,6 +9,7 @@ from actdiag.api.running import runner
 from actdiag.api.signatures import takes
 from actdiag.api.stack import build_stack
 from actdiag.arrays import Numbers
+from actdiag.experiments.fix import with_advice
 from actdiag.experiments.run import Progress
 from actdiag.initializers import Initializer
 from actdiag.ops.entry import Op
@@ -48,6 +49,9 @@ def grad_flow(
 ) -> Report:
     """Run a stack forward and backward and report on signal and gradient, layer by layer.
 
+    A stack that is not healthy is run again with a few changes, on few rows: `verdict.fix` is the first that makes it
+    healthy.
+
     `progress` is called with (steps done, steps in all), two steps a layer, counted over all repeats.
 
     Raises:
@@ -60,4 +64,5 @@ def grad_flow(
     """
     given = locals()
     run = runner(options_from(RunOptions, given), options_from(BackwardOptions, given))
-    return run(build_stack(options_from(StackOptions, given)), progress)
+    report = run(build_stack(options_from(StackOptions, given)), progress)
+    return with_advice(report, lambda stack: run(stack, None)) if report.repeats is None else report

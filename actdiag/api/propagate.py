@@ -9,14 +9,15 @@ from actdiag.api.running import runner
 from actdiag.api.signatures import takes
 from actdiag.api.stack import build_stack
 from actdiag.arrays import Numbers
+from actdiag.experiments.fix import with_advice
 from actdiag.experiments.run import Progress
 from actdiag.initializers import Initializer
 from actdiag.ops.entry import Op
-from actdiag.options import RunOptions, StackOptions, options_from
+from actdiag.options import MemoryOptions, RunOptions, StackOptions, options_from
 from actdiag.report import Report
 
 
-@takes(StackOptions, RunOptions)
+@takes(StackOptions, MemoryOptions, RunOptions)
 def propagate(
     act: str | Activation = StackOptions.act,
     init: str | Initializer = StackOptions.init,
@@ -34,6 +35,7 @@ def propagate(
     input_width: int | None = StackOptions.input_width,
     batch: int | None = StackOptions.batch,
     standardize: bool = StackOptions.standardize,
+    memory: int | str = MemoryOptions.memory,
     bins: int = RunOptions.bins,
     range: tuple[float, float] | None = RunOptions.range,
     threads: int | None = RunOptions.threads,
@@ -43,6 +45,10 @@ def propagate(
     progress: Progress | None = None,
 ) -> Report:
     """Run a stack forward and report what happens to the signal, layer by layer.
+
+    Where the verdict rests on an estimate of the gradient and is unsure, a backward pass is run for it, if `memory`
+    lets it. A stack that is not healthy is run again with a few changes, on few rows: `verdict.fix` is the first that
+    makes it healthy.
 
     `progress` is called with (layers done, layers in all) after each layer, counted over all repeats.
 
@@ -55,5 +61,6 @@ def propagate(
         ([1, 2, 3], 'healthy')
     """
     given = locals()
-    run = runner(options_from(RunOptions, given))
-    return run(build_stack(options_from(StackOptions, given)), progress)
+    run = runner(options_from(RunOptions, given), memory=memory)
+    report = run(build_stack(options_from(StackOptions, given)), progress)
+    return with_advice(report, lambda stack: run(stack, None)) if report.repeats is None else report

@@ -11,7 +11,7 @@ from actdiag.engine.memory import parse_size
 from actdiag.experiments import run as running
 from actdiag.experiments.run import Progress, RunSettings, run_repeatedly, run_settings
 from actdiag.model.stack import Stack
-from actdiag.options import BackwardOptions, RunOptions
+from actdiag.options import BackwardOptions, MemoryOptions, RunOptions
 from actdiag.report import Report
 
 Run = Callable[[Stack, Progress | None], Report]
@@ -33,19 +33,29 @@ def make_loss(
     return Loss(name, classes, None if labels is None else as_array("labels", labels))
 
 
-def runner(options: RunOptions, backward: BackwardOptions | None = None, command: str = "grad-flow") -> Run:
+def runner(
+    options: RunOptions,
+    backward: BackwardOptions | None = None,
+    command: str = "grad-flow",
+    memory: int | str = MemoryOptions.memory,
+) -> Run:
     """Return what runs a stack as the options say.
 
     Args:
         options: How to run it.
-        backward: What the backward pass starts from; None to run forward only.
+        backward: What the backward pass starts from; None to report on the forward pass only.
         command: The command of a report with a backward pass.
+        memory: What the backward pass may take that only the verdict needs; `backward` has its own.
 
     Raises:
         InvalidField: An option holds something that is not accepted.
     """
     if backward is None:
-        once = running.run_propagate
+        room = parse_size("memory", memory)
+
+        def once(stack: Stack, settings: RunSettings) -> Report:
+            return running.run_propagate(stack, settings, room)
+
     else:
         budget = parse_size("memory", backward.memory)
         loss = make_loss(backward.loss, backward.classes, backward.labels)

@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 def takes(
-    *kinds: type[Any], not_taken: Collection[str] = ()
+    *kinds: type[Any], not_taken: type[Any] | None = None
 ) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
     """Return a decorator of a function whose signature names the fields of some kinds of options.
 
@@ -23,21 +23,23 @@ def takes(
 
     Args:
         kinds: The classes of options.
-        not_taken: Options of other functions that this one finds out by itself: None and False are ignored, and
-            anything else is refused.
+        not_taken: A class of options that other functions take. Those of them that this one does not take, since it
+            finds them out by itself, may be None or their defaults; anything else is refused.
     """
 
     def decorate(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
         known = inspect.signature(function).parameters
+        others = fields_of(not_taken) if not_taken is not None else []
+        defaults = {one.name: one.default for one in others if one.name not in known}
 
         @functools.wraps(function)
         def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
             for name in [name for name in kwargs if name not in known]:
                 given = kwargs.pop(name)
-                if name not in not_taken:
+                if name not in defaults:
                     message = f"unexpected option {name!r}{did_you_mean(name, known)}"
                     raise TypeError(message)
-                if given is not None and given is not False:
+                if given is not None and not _same(given, defaults[name]):
                     raise InvalidField(name, f"must be left out: the data say what it is, got {given!r}")
             return function(*args, **kwargs)
 
@@ -46,6 +48,10 @@ def takes(
         return checked
 
     return decorate
+
+
+def _same(given: object, default: object) -> bool:
+    return type(given) is type(default) and bool(given == default)  # of an array there is no one truth
 
 
 def _described(kinds: tuple[type[Any], ...], known: Collection[str]) -> str:

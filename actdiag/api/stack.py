@@ -70,7 +70,7 @@ def build_stack(options: StackOptions) -> Stack:
             )
         batch, input_width = data.shape
     act, init = activations.resolve(options.act), resolve_init(options.init)
-    return Stack(
+    stack = Stack(
         act=act,
         init=init,
         widths=tuple(widths),
@@ -81,8 +81,8 @@ def build_stack(options: StackOptions) -> Stack:
         seed=options.seed,
         data=data,
         arch=arch,
-        **scale_fields(act, init, options.gain, options.bias_mean, options.bias_std),
     )
+    return _scaled(stack, act, init, options)
 
 
 def _ops(options: StackOptions) -> tuple[Op, ...]:
@@ -125,11 +125,14 @@ def with_entries(
     first: Stack, acts: Sequence[Activation], inits: Sequence[Initializer], options: LayerOptions
 ) -> list[Stack]:
     """Return a stack with every activation and every initializer, in that order."""
-    return [
-        replace(first, act=act, init=init, **scale_fields(act, init, options.gain, options.bias_mean, options.bias_std))
-        for act in acts
-        for init in inits
-    ]
+    return [_scaled(first, act, init, options) for act in acts for init in inits]
+
+
+def _scaled(stack: Stack, act: Activation, init: Initializer, options: LayerOptions) -> Stack:
+    """Return a stack with an activation, an initializer, and the gain and the biases that options ask for."""
+    depth = len(stack.weight_layers)
+    scale = scale_fields(act, init, options.gain, options.bias_mean, options.bias_std, depth)
+    return replace(stack, act=act, init=init, **scale)
 
 
 def resolve_acts(values: object) -> list[Activation]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST_RATE = 1e30
 
 
-@takes(TrainOptions, not_taken=("input", "input_width", "standardize"))
+@takes(TrainOptions, not_taken=StackOptions)
 def train(
     act: str | Activation | Sequence[str | Activation] = TrainOptions.act,
     init: str | Initializer | Sequence[str | Initializer] = TrainOptions.init,
@@ -64,10 +64,10 @@ def train(
     from actdiag.experiments.train import (
         AUTO_RATES,
         Recipe,
-        check_training_fits,
         checked_recipe,
         over_rows,
         run_training,
+        training_need,
     )
 
     options = options_from(TrainOptions, locals())
@@ -82,7 +82,7 @@ def train(
     name = loaded.name if scale == TrainOptions.scale or loaded is data else f"{loaded.name}, {scale}"
     stacks = with_entries(replace(first, input=name), acts, inits, options)
     for stack in stacks:
-        check_training_fits(stack, recipe, loaded.classes)
+        training_need(stack, recipe, loaded.classes).check()
     total, begun = len(stacks) * sum(map(len, grids)) * recipe.iterations, 0
 
     def look(seen: "Look") -> None:

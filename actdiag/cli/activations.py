@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 import click
 
 from actdiag.cli import options
+from actdiag.cli.base import Command
 from actdiag.cli.types import Registered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@click.command(short_help="List the activations, or show one.")
+@click.command(cls=Command, short_help="List the activations, or show one.")
 @click.argument("act", metavar="NAME", required=False, type=Registered("act"))
 @options.png_option
 def activations(act: str | None, png: str | None) -> None:

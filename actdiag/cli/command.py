@@ -6,16 +6,18 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from actdiag import __version__
-from actdiag.cli import screen
+from actdiag.cli import answers, screen
 from actdiag.cli.process import EXIT_INTERRUPTED
-from actdiag.errors import InvalidField
+from actdiag.errors import InvalidField, described
 
 EXIT_USAGE = 2
+
+_COMPLETION = "_ACTDIAG_COMPLETE"
 
 
 class _Commands(Mapping[str, click.Command]):
@@ -52,13 +54,17 @@ class _Group(click.Group):
                 try:
                     return super().invoke(ctx)
                 finally:
-                    sys.stdout.flush()
+                    answers.stream().flush()
         except InvalidField as error:
             command = self.commands[ctx.invoked_subcommand or ""]
             message = f"{_option(command, error.field)} {error.problem}"
             raise click.UsageError(message) from None
+        except KeyboardInterrupt:  # a user's own code may raise one; click would print an empty line
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
         except MemoryError as error:
-            message = f"--width, --batch or --depth must be smaller, got a stack that memory does not hold: {error}"
+            message = (
+                f"memory must hold the run, got {described(error)}; a smaller --width, --batch or --depth needs less"
+            )
             raise click.UsageError(message) from None
 
 
@@ -86,28 +92,58 @@ def run(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
+        if os.environ.get(_COMPLETION):
+            _complete()
         code = actdiag.main(arguments, prog_name="actdiag", standalone_mode=False)
     except (click.exceptions.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
     except click.ClickException as error:
         screen.tell(f"Error: {_message(error)}")
         return EXIT_USAGE
     return code if isinstance(code, int) else 0
 
 
+def _complete() -> NoReturn:
+    """Answer a shell that asks how a word goes on.
+
+    Raises:
+        Exit: It was answered.
+        UsageError: No shell asks like that.
+    """
+    code: object = EXIT_USAGE
+    with _output_failures():
+        try:
+            actdiag.main([], prog_name="actdiag", standalone_mode=False)
+        except SystemExit as ended:
+            code = ended.code
+        except (KeyError, ValueError):  # the words are missing, or are no words
+            pass
+    if not code:
+        raise click.exceptions.Exit(0)
+    message = f"{_COMPLETION} must be what a shell's completion sets, or bash_source, got {os.environ[_COMPLETION]!r}"
+    raise click.UsageError(message)
+
+
 @contextlib.contextmanager
 def _output_failures() -> Iterator[None]:
-    """Exit quietly if the reader has closed the pipe, and with a usage error if the output is full."""
+    """Exit quietly if the reader has closed the pipe, and with a usage error if the output is full.
+
+    All other errors of the system, such as too many open files, are usage errors too.
+    """
     try:
         yield
     except OSError as error:
         # Windows calls a pipe without a reader an invalid argument.
         closed = error.errno == errno.EPIPE or (sys.platform == "win32" and error.errno == errno.EINVAL)
-        if not closed and error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG):
-            raise
+        full = error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
+        if error.filename is not None or not (closed or full):
+            message = f"the system must allow what it asks for, got {described(error)}"
+            raise click.ClickException(message) from None
         # What is left in the buffer must not fail again when the interpreter flushes it.
         with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), answers.stream().fileno())
         if closed:
             code = error.__context__.exit_code if isinstance(error.__context__, click.exceptions.Exit) else 0
             raise click.exceptions.Exit(code) from None

@@ -5,10 +5,11 @@ from typing import Any
 import click
 
 from actdiag.cli import options
+from actdiag.cli.base import Command
 from actdiag.options import BackwardOptions, CompareOptions, RunOptions
 
 
-@click.command(short_help="Many activations with many initializers.")
+@click.command(cls=Command, short_help="Many activations with many initializers.")
 @options.options_of(CompareOptions, BackwardOptions, RunOptions)
 @options.fail_on_option
 @options.output_options
@@ -29,7 +30,6 @@ def compare(act: tuple[str, ...], init: tuple[str, ...], **given: Any) -> None:
     acts, inits = resolve_acts(options.split_list(act)), resolve_inits(options.split_list(init))
     pages = len(block_pages([inits] * len(acts)))
     outputs, fail_on = files.taken_from(given, pages=pages, act=act), gate.taken_from(given)
-    with screen.progress() as progress:
-        reports = of_library(acts, inits, progress=progress, **given)
+    reports = of_library(acts, inits, progress=screen.progress(), **given)
     with fail_on.after(reports):
         output.answer_all(reports, outputs)

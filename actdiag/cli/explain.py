@@ -3,11 +3,12 @@
 import click
 
 from actdiag.cli import options
+from actdiag.cli.base import Command
 from actdiag.cli.types import Registered
 from actdiag.options import RuleOptions
 
 
-@click.command(short_help="List the rules of the verdict, or explain one.")
+@click.command(cls=Command, short_help="List the rules of the verdict, or explain one.")
 @click.argument("rule", metavar="RULE", required=False, type=Registered("rule"))
 @options.options_of(RuleOptions)
 def explain(rule: str | None, rules: str | None) -> None:

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -72,6 +73,15 @@ def judgements(said: "Sequence[Judgement]") -> Extra:
         return judgements_view(said)
 
     return Extra("judgements", judgements_to_dict(said), view)
+
+
+def with_command(context: click.Context, report: Report) -> Report:
+    """Return a report whose fix, if it has one, has the whole command line that runs it."""
+    fix = report.verdict.fix
+    if fix is None:
+        return report
+    command = " ".join(command_line(context, fix.changes))
+    return replace(report, verdict=replace(report.verdict, fix=replace(fix, command=command)))
 
 
 def fixed(context: click.Context, report: Report, found: "Fix | None") -> Extra:

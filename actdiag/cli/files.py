@@ -1,23 +1,25 @@
-"""The files of an answer: checked before anything is run, and written whole or not at all."""
+"""The files of an answer: what goes to each, and what is checked before anything is run."""
 
 import contextlib
+import errno
 import io
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actdiag.cli import pictures
-from actdiag.cli.process import held_signals, undone_at_end
-from actdiag.cli.reading import files_read, is_loaded
-from actdiag.errors import InvalidField
+from actdiag.cli import pictures, screen
+from actdiag.cli.reading import files_read
+from actdiag.cli.writing import destination, is_read, write_files
+from actdiag.errors import InvalidField, described
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _STDOUT = "-"
+_ALSO_STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""Other names of standard output, which the system takes for descriptor 1; that is not where answers go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,9 @@ class Outputs:
         Raises:
             InvalidField: A suffix is unknown, a folder is missing or cannot be written to, or two files are the same.
         """
+        for field in ("json", "csv"):
+            if getattr(self, field) in _ALSO_STDOUT:
+                object.__setattr__(self, field, _STDOUT)
         if self.png is not None and pictures.suffix_of(self.png) not in pictures.SUFFIXES:
             raise InvalidField(field="png", problem=f"must end in .png, .svg or .pdf, got {self.png!r}")
         if self.json == self.csv == _STDOUT:
@@ -75,21 +80,26 @@ class Outputs:
     ) -> None:
         """Write the files, all of them or none, then what goes to standard output; content is made if asked for."""
         files: list[tuple[str, str, bytes]] = []
+        left_over: list[Path] = []
         stdout: list[str] = []
         if self.png is not None and figures is not None:
+            screen.progress().now("picture")
             names = pictures.page_names(self.png, self.pages)
-            drawn = pictures.contents(figures, self.png)
+            with _fitting("png", self.png):
+                drawn = pictures.contents(figures, self.png)
+                left_over += pictures.pages_left_over(self.png, self.pages)
             files += [("png", name, content) for name, content in zip(names, drawn, strict=True)]
         for field, name, content in (("json", self.json, json), ("csv", self.csv, csv)):
             if name is None or content is None:
                 continue
-            if name == _STDOUT:
-                stdout.append(content())
-            else:
-                files.append((field, name, content().encode()))
-        _write_files(files)
+            with _fitting(field, name):
+                if name == _STDOUT:
+                    stdout.append(content())
+                else:
+                    files.append((field, name, content().encode()))
+        write_files(files, left_over)
         for text in stdout:
-            sys.stdout.write(text)
+            screen.write(text)
 
 
 def taken_from(given: dict[str, Any], pages: int = 1, **others: Any) -> Outputs:
@@ -108,12 +118,8 @@ def taken_from(given: dict[str, Any], pages: int = 1, **others: Any) -> Outputs:
     read = set(files_read({**given, **others})) if named else set()
     for field, name in named:
         if os.path.realpath(name) in read:
-            raise _is_read(field, name)
+            raise is_read(field, name)
     return outputs
-
-
-def _is_read(field: str, name: str) -> InvalidField:
-    return InvalidField(field, f"must be another file than those that are read, got {name!r}")
 
 
 def csv_text(rows: Sequence[dict[str, Any]]) -> str:
@@ -127,12 +133,23 @@ def csv_text(rows: Sequence[dict[str, Any]]) -> str:
     return buffer.getvalue()
 
 
+@contextlib.contextmanager
+def _fitting(field: str, name: str) -> Iterator[None]:
+    """Blame the option of a file where memory does not hold what it takes to make it."""
+    try:
+        yield
+    except (MemoryError, ImportError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.ENOMEM, errno.EMFILE, errno.ENFILE):
+            raise
+        raise InvalidField(field, f"must be a file that can be made, got {name!r}: {described(error)}") from None
+
+
 def _check_writable(field: str, name: str) -> None:
     accepted = "must be a file in a folder that can be written to"
     if name.endswith(("/", os.sep)):
         raise InvalidField(field, f"{accepted}, got {name!r}, which names a folder")
     try:
-        path = _destination(name)
+        path = destination(name)
         path.exists()
     except (OSError, ValueError) as error:  # a null character is no part of a name
         reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -145,54 +162,3 @@ def _check_writable(field: str, name: str) -> None:
         return  # a device or a pipe is written to as it stands
     if not os.access(path.parent, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise InvalidField(field, f"{accepted}, got {name!r}, which is read-only")
-
-
-def _destination(name: str) -> Path:
-    """Return the file that a name leads to, through links; a device or a pipe keeps its name."""
-    path = Path(name)
-    try:
-        special = path.exists() and not path.is_file()
-    except (OSError, ValueError):
-        special = True
-    return path if special else Path(os.path.realpath(name))
-
-
-def _write_files(files: Sequence[tuple[str, str, bytes]]) -> None:
-    """Write every file under a temporary name, and only when all are whole give them their own."""
-    staged: list[tuple[str, str, Path, Path]] = []
-    for field, name, _ in files:
-        if Path(name).suffix == ".py" and is_loaded(os.path.realpath(name)):
-            raise _is_read(field, name)
-
-    def remove() -> None:
-        for _, _, temporary, _ in staged:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-
-    try:
-        with undone_at_end(remove):
-            for number, (field, name, content) in enumerate(files):
-                path = _destination(name)
-                try:
-                    if path.exists() and not path.is_file():
-                        path.write_bytes(content)
-                        continue
-                    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.{number}.tmp")
-                    staged.append((field, name, temporary, path))
-                    temporary.write_bytes(content)
-                    if path.exists():
-                        temporary.chmod(path.stat().st_mode & 0o7777)
-                except OSError as error:
-                    raise _unwritable(field, name, error) from None
-            with held_signals():
-                for field, name, temporary, path in staged:
-                    try:
-                        temporary.replace(path)
-                    except OSError as error:  # on Windows, a file that another program has open
-                        raise _unwritable(field, name, error) from None
-    finally:
-        remove()
-
-
-def _unwritable(field: str, name: str, error: OSError) -> InvalidField:
-    return InvalidField(field, f"must be a file that can be written, got {name!r}: {error.strerror}")

@@ -5,13 +5,16 @@ from typing import Any
 import click
 
 from actdiag.cli import options
+from actdiag.cli.base import Command
 from actdiag.cli.types import Registered
 from actdiag.options import VerifyOptions
 
 
-@click.command(short_help="The gain that an activation needs.")
+@click.command(cls=Command, short_help="The gain that an activation needs.")
 @click.argument("act", metavar="ACT...", nargs=-1, required=True, type=Registered("act"))
-@click.option("--verify", is_flag=True, help="Run stacks under the recommended gain: predicted next to measured.")
+@click.option(
+    "--verify", is_flag=True, help="Run stacks under the recommended gain, predicted next to measured, and train one."
+)
 @options.options_of(VerifyOptions, without=["threads"])
 @click.option("--json", metavar="FILE|-", help="Write JSON; - for standard output instead of the text.")
 def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, **given: Any) -> None:
@@ -38,20 +41,20 @@ def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, 
 
     outputs = files.taken_from({"json": json}, act=act)
     entries = resolve_acts(act)
-    found = [of_library(entry, bias_std) for entry in entries]
+    found = [of_library(entry, bias_std, given["depth"]) for entry in entries]
     checked: list[Verification | None] = [None] * len(entries)
     if verify:
-        with screen.progress() as progress:
-            for number, entry in enumerate(entries):
+        progress = screen.progress()
+        for number, entry in enumerate(entries):
 
-                def step(done: int, total: int, number: int = number) -> None:
-                    progress(number * total + done, len(entries) * total)
+            def step(done: int, total: int, number: int = number) -> None:
+                progress(number * total + done, len(entries) * total)
 
-                checked[number] = run_stacks(entry, bias_std, **given, progress=step)
+            checked[number] = run_stacks(entry, bias_std, **given, progress=step)
     outputs.write(json=lambda: as_json(gains_to_dict(found, checked)))
     if outputs.on_stdout:
         return
     for number, (one, check) in enumerate(zip(found, checked, strict=True)):
         if number:
-            click.echo()
+            screen.write("\n")
         screen.show(partial(gain_view, one, check))

@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from actdiag.cli import screen
-from actdiag.diagnosis import Finding, Rules, Verdict, rules_from
-from actdiag.diagnosis.findings import SEVERITIES
+from actdiag.diagnosis import Rules, Verdict, rules_from
 from actdiag.errors import InvalidField, did_you_mean
 from actdiag.report import Report
 
@@ -75,16 +74,10 @@ class Gate:
         found = [
             finding
             for finding in verdict.findings
-            if (bad and finding.rule in verdict.decided_by) or self._names(finding)
+            if (bad and finding.rule in verdict.decided_by) or (finding.rule in self.names and not finding.explained)
         ]
         lines = [f"{severity}: {finding.severity} {finding.rule}: {finding.summary}" for finding in found]
         return lines or ([f"{severity}: probability {verdict.probability:.2g}"] if bad else [])
-
-    def _names(self, finding: Finding) -> bool:
-        """Return whether a finding is of a named rule and as severe as it: some findings of a rule are only notes."""
-        if finding.rule not in self.names:
-            return False
-        return SEVERITIES.index(finding.severity) >= SEVERITIES.index(self.rules[finding.rule].severity)
 
 
 def taken_from(given: dict[str, Any]) -> Gate:

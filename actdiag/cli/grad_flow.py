@@ -5,10 +5,11 @@ from typing import Any
 import click
 
 from actdiag.cli import options
+from actdiag.cli.base import Command
 from actdiag.options import BackwardOptions, RunOptions, StackOptions
 
 
-@click.command("grad-flow", short_help="What happens to the gradient.")
+@click.command("grad-flow", cls=Command, short_help="What happens to the gradient.")
 @options.options_of(StackOptions, BackwardOptions, RunOptions)
 @options.fail_on_option
 @options.report_options

@@ -2,12 +2,13 @@
 
 import click
 
+from actdiag.cli.base import Command
 from actdiag.cli.types import Registered, Whole
 
 _MOST_FANS = 10_000
 
 
-@click.command(short_help="List the initializers, or show one.")
+@click.command(cls=Command, short_help="List the initializers, or show one.")
 @click.argument("init", metavar="NAME", required=False, type=Registered("init"))
 @click.option("--fan-in", type=Whole(), default=100, show_default=True, help="Inputs of a unit.")
 @click.option("--fan-out", type=Whole(), default=100, show_default=True, help="Units that an input feeds.")

@@ -4,7 +4,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ SUFFIXES = (".png", ".svg", ".pdf")
 _PAGED = ".pdf"
 """The suffix of files that hold all pages."""
 
+_START = 4096
+"""Bytes in which a page says what it is."""
+
 
 def suffix_of(name: str) -> str:
     """Return the suffix of a file's name, in small letters."""
@@ -27,8 +31,26 @@ def page_names(name: str, pages: int) -> list[str]:
     """Return the files that so many pages go to: `x.png`, `x-2.png`, `x-3.png`, or one `x.pdf`."""
     if suffix_of(name) == _PAGED:
         return [name]
+    return [name, *(_page_name(name, page) for page in range(2, pages + 1))]
+
+
+def _page_name(name: str, page: int) -> str:
     path = Path(name)
-    return [name, *(str(path.with_name(f"{path.stem}-{page}{path.suffix}")) for page in range(2, pages + 1))]
+    return str(path.with_name(f"{path.stem}-{page}{path.suffix}"))
+
+
+def pages_left_over(name: str, pages: int) -> Iterator[Path]:
+    """Yield the files of further pages that a longer picture of that name has left, which say so themselves."""
+    from actdiag.render.figures import page_mark
+
+    for page in count(pages + 1):
+        path = Path(_page_name(name, page))
+        if suffix_of(name) == _PAGED or path.is_symlink() or not path.is_file():
+            return
+        with path.open("rb") as file:
+            if page_mark(page).encode() not in file.read(_START):
+                return
+        yield path
 
 
 def contents(pages: "Callable[[], Iterable[Figure]]", name: str) -> list[bytes]:
@@ -55,7 +77,8 @@ def _import_matplotlib() -> None:
     if "matplotlib" in sys.modules:
         return
     logging.getLogger("matplotlib").addHandler(logging.NullHandler())  # it tells standard error of its caches
-    os.environ.pop("MPLBACKEND", None)
+    for name in ("MPLBACKEND", "SOURCE_DATE_EPOCH"):  # pictures have neither a window nor a date
+        os.environ.pop(name, None)
     here = Path.cwd()
     with TemporaryDirectory() as folder:
         Path(folder, "matplotlibrc").touch()

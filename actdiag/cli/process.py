@@ -1,16 +1,24 @@
-"""The process of the command line: its streams, its signals, and the codes that it ends with."""
+"""The process of the command line: its streams, its signals, its limits, and the codes that it ends with."""
 
+import atexit
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
+
+from actdiag.cli import answers
 
 EXIT_INTERRUPTED = 130
 
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""Runs hold BLAS to one thread. OpenBLAS would start its threads all the same, and interrupt itself where it cannot."""
 
 
 class _State:
@@ -28,11 +36,27 @@ _STATE = _State()
 
 
 def prepare() -> None:
-    """Prepare a process that runs one command: streams that are closed, signals, and no warnings of libraries."""
+    """Prepare a process that runs one command: its streams and signals, and libraries that neither warn nor thread."""
     open_closed_streams()
     _take_signals()
+    answers.keep_apart()
+    _shorten_what_is_ignored()
+    os.environ.update(_ONE_THREAD)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+
+
+def end(code: int) -> NoReturn:
+    """End the process; what code of the user's own still prints is no part of the answer."""
+    with suppress(OSError, ValueError):
+        answers.stream().close()
+    sys.stdout = sys.stderr
+    if threading.active_count() > 1:  # the user's: one that prints while the interpreter goes down aborts it
+        atexit._run_exitfuncs()
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def open_closed_streams() -> None:
@@ -44,6 +68,32 @@ def open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123
+
+
+def memory_limit() -> int | None:
+    """Return the bytes that the process may take, as `ulimit -v` and the like set them; None without a limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    given = [resource.getrlimit(limit)[0] for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return min((most for most in given if most != resource.RLIM_INFINITY), default=None)
+
+
+def _shorten_what_is_ignored() -> None:
+    """Print exceptions that end nothing, as those in a thread of the user's own, to standard error in one line."""
+    from actdiag.errors import described, one_line
+
+    def tell(error: BaseException | None) -> None:
+        if error is None or isinstance(error, SystemExit):
+            return
+        try:
+            print(one_line(f"ignored {described(error)}"), file=sys.stderr)
+        except Exception:  # as the interpreter goes down, names are gone
+            pass
+
+    sys.unraisablehook = lambda ignored: tell(ignored.exc_value)
+    threading.excepthook = lambda ended: tell(ended.exc_value)
 
 
 @contextmanager

@@ -5,11 +5,12 @@ from typing import Any
 import click
 
 from actdiag.cli import options
-from actdiag.options import RunOptions, StackOptions
+from actdiag.cli.base import Command
+from actdiag.options import MemoryOptions, RunOptions, StackOptions
 
 
-@click.command(short_help="What happens to the signal.")
-@options.options_of(StackOptions, RunOptions)
+@click.command(cls=Command, short_help="What happens to the signal.")
+@options.options_of(StackOptions, MemoryOptions, RunOptions)
 @options.fail_on_option
 @options.report_options
 def propagate(**given: Any) -> None:

@@ -27,19 +27,23 @@ def answer(verb: Callable[..., Report], given: dict[str, Any]) -> None:
     if layers is not None:
         shown = parse_layers(layers, len(layer_widths(given["depth"], given["width"], given["widths"])))
     added = []
-    with screen.progress() as progress:
-        report = verb(**given, progress=progress)
-        if judges:
-            from actdiag.api.judge import judge
+    progress = screen.progress()
+    report = verb(**given, progress=progress)
+    if judges:
+        from actdiag.api.judge import judge
 
-            progress.now("rules of other tools")
-            asked = {name: value for name, value in given.items() if name in _OF_JUDGE}
-            added.append(extras.judgements(judge(**asked, judges=judges)))
-        if fix:
-            from actdiag.api.fix import fix as fix_of
+        progress.now("rules of other tools")
+        asked = {name: value for name, value in given.items() if name in _OF_JUDGE}
+        added.append(extras.judgements(judge(**asked, judges=judges)))
+    report = extras.with_command(click.get_current_context(), report)
+    if fix:
+        from actdiag.api.fix import fix as fix_of
+        from actdiag.experiments.fix import advised
 
-            progress.now("changes that may fix it")
-            found = fix_of(**given, backward=report.loss is not None, report=report)
-            added.append(extras.fixed(click.get_current_context(), report, found))
+        progress.now("changes that may fix it")
+        found = fix_of(**given, backward=report.loss is not None, report=report)
+        if found is not None:
+            report = extras.with_command(click.get_current_context(), advised(report, found))
+        added.append(extras.fixed(click.get_current_context(), report, found))
     with fail_on.after([report]):
         output.answer(report, outputs, shown, added)

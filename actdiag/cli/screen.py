@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from actdiag.cli import answers
 from actdiag.cli.process import undone_at_end
 from actdiag.errors import one_line, printable
 
@@ -18,13 +21,16 @@ if TYPE_CHECKING:
 
 _PATIENCE = 1.0
 
+_MOST_COLUMNS = 10_000
+"""What COLUMNS may ask for; a table is never that wide."""
+
 
 def ascii_only() -> bool:
     """Return whether characters beyond ASCII may not show: a C or POSIX locale, or an output that is not UTF-8."""
     environment = _environment_as_given()
     locale = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "")
     plain = locale in ("C", "POSIX") or (not locale and os.name == "posix")
-    return plain or (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    return plain or (answers.stream().encoding or "").lower().replace("-", "") != "utf8"
 
 
 def _environment_as_given() -> Mapping[str, str]:
@@ -40,19 +46,41 @@ def _environment_as_given() -> Mapping[str, str]:
 
 def tell(line: str) -> None:
     """Print a line to standard error, control characters in it escaped."""
-    print(one_line(line), file=sys.stderr)
+    end_progress()
+    try:
+        print(one_line(line), file=sys.stderr, flush=True)
+    except (OSError, ValueError):  # nobody reads it; what is left in its buffer must not fail again at the end
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def write(text: str) -> None:
+    """Write part of an answer to standard output."""
+    end_progress()
+    answers.stream().write(text)
 
 
 def show(view: "Callable[[int, bool], RenderableType]") -> None:
     """Print what `view` makes of (columns, ASCII only)."""
     from rich.console import Console
 
-    console = Console(file=sys.stdout, highlight=False, markup=False, emoji=False)
+    console = Console(file=answers.stream(), width=_columns(), highlight=False, markup=False, emoji=False)
     with console.capture() as capture:
         console.print(_Printable(view(console.width, ascii_only())))
     # Cells are padded to the width of their columns; at the end of a line that is only noise in a file.
     lines = capture.get().split("\n")
-    sys.stdout.write("\n".join(lines if console.is_terminal else [line.rstrip() for line in lines]))
+    write("\n".join(lines if console.is_terminal else [line.rstrip() for line in lines]))
+
+
+def _columns() -> int | None:
+    """Return what COLUMNS says or else what the terminal that answers go to has; None where neither tells."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isascii() and asked.isdigit() and int(asked[:10]):
+        return min(int(asked[:10]), _MOST_COLUMNS)
+    try:
+        return os.get_terminal_size(answers.stream().fileno()).columns or None
+    except (OSError, ValueError):
+        return None
 
 
 class _Printable:
@@ -70,10 +98,14 @@ class _Printable:
 
 
 class Bar:
-    """The progress of a command on standard error: it appears after a second, also before the first step is done."""
+    """The progress of a command on standard error: it appears after a second, also before the first step is done.
 
-    def __init__(self, of: str) -> None:
-        self._of, self._label = of, "starting"
+    Attributes:
+        of: What is counted.
+    """
+
+    def __init__(self, of: str = "layers") -> None:
+        self.of, self._label = of, "starting"
         self._steps: tuple[int, int] | None = None
         self._lock = threading.Lock()
         self._shown: tuple[Progress, TaskID] | None = None
@@ -82,7 +114,7 @@ class Bar:
 
     def __call__(self, done: int, total: int) -> None:
         """Take how many steps are done, of how many."""
-        self._set(self._of, (done, total))
+        self._set(self.of, (done, total))
 
     def now(self, label: str) -> None:
         """Take what is done now, of which steps are not counted."""
@@ -92,17 +124,24 @@ class Bar:
         """Start waiting."""
         if sys.stderr.isatty():
             self._ends.enter_context(undone_at_end(self._clear))
-            self._timer = threading.Timer(_PATIENCE, self._show)
-            self._timer.daemon = True
-            self._timer.start()
+            timer = threading.Timer(_PATIENCE, self._show)
+            timer.daemon = True
+            with contextlib.suppress(RuntimeError):  # the system starts no more threads: no bar
+                timer.start()
+                self._timer = timer
         return self
 
     def __exit__(self, *error: object) -> None:
         """Take the bar away."""
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away, for good."""
         self._ends.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer.join()
+            self._timer = None
         with self._lock:
             if self._shown is not None:
                 self._shown[0].stop()
@@ -147,9 +186,23 @@ class Bar:
 
 
 def progress(of: str = "layers") -> Bar:
-    """Return a context that gives a callback of (done, total).
+    """Return the bar of the running command, which counts `of` from now on: a callback of (done, total).
 
     Args:
         of: What is counted.
     """
-    return Bar(of)
+    bar = _bar() or Bar()
+    bar.of = of
+    return bar
+
+
+def end_progress() -> None:
+    """Take the bar of the running command away, before anything else is shown."""
+    bar = _bar()
+    if bar is not None:
+        bar.close()
+
+
+def _bar() -> Bar | None:
+    context = click.get_current_context(silent=True)
+    return None if context is None else context.find_object(Bar)

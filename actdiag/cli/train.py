@@ -5,10 +5,11 @@ from typing import Any
 import click
 
 from actdiag.cli import options
+from actdiag.cli.base import Command
 from actdiag.options import TrainOptions
 
 
-@click.command(short_help="Train stacks and see whether they learn.")
+@click.command(cls=Command, short_help="Train stacks and see whether they learn.")
 @options.options_of(TrainOptions)
 @click.option("--watch", is_flag=True, help="Show progress: loss, gradients, dead units, updates.")
 @options.outputs_option("run and iteration")
@@ -38,9 +39,9 @@ def train(
     if watch:
         from actdiag.cli.watching import watching
 
+        screen.end_progress()
         with watching() as look:
             runs = of_library(**asked, watch=look)
     else:
-        with screen.progress("iterations") as progress:
-            runs = of_library(**asked, progress=progress)
+        runs = of_library(**asked, progress=screen.progress("iterations"))
     output.answer_training(runs, outputs)

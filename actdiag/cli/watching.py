@@ -84,7 +84,7 @@ class Watcher:
 def watching() -> Iterator[Watch]:
     """Give a callback for `train` that shows runs on standard error: a live table on a terminal, else lines."""
     if not sys.stderr.isatty():
-        yield Watcher(lambda runs: print(watch_line(runs[-1]), file=sys.stderr, flush=True), _tenth)
+        yield Watcher(lambda runs: screen.tell(watch_line(runs[-1])), _tenth)
         return
     from rich.console import Console
     from rich.live import Live

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from actdiag.arrays import Numbers
+from actdiag.arrays import Numbers, check_memory
 from actdiag.errors import InvalidField
 
 
@@ -38,8 +38,13 @@ def load_array(
 
 @contextmanager
 def reading(field: str, path: str, accepted: str) -> Iterator[None]:
-    """Turn whatever reading a file raises into an InvalidField of one line: `accepted`, then what came."""
+    """Turn whatever reading a file raises into an InvalidField of one line: `accepted`, then what came.
+
+    A pipe, which may never have anything to read, is refused.
+    """
     try:
+        if Path(path).is_fifo():
+            raise InvalidField(field, f"{accepted}, got {path!r}, which is a pipe")
         yield
     except InvalidField:
         raise
@@ -68,4 +73,15 @@ def _read_npz(field: str, path: str, key: str) -> Any:
             got = f"no {key!r}" if key else "no key"
             problem = f"must name one of the arrays of {path!r} ({', '.join(keys)}) after a colon, got {got}"
             raise InvalidField(field, problem)
-        return archive[key]
+        return entry(field, path, archive, key)
+
+
+def entry(field: str, path: str, archive: Any, key: str) -> Any:
+    """Return an entry of an open .npz archive; one that memory does not hold is refused before it is read.
+
+    Raises:
+        InvalidField: It does not fit.
+    """
+    sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.zip.infolist()}
+    check_memory(field, sizes.get(key.removesuffix(".npy"), 0), f"its {key} needs", path)
+    return archive[key]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actdiag.arrays import Array, Counts, Numbers
+from actdiag.arrays import Array, ArrayRecord, Counts, Numbers, check_memory
 from actdiag.datasets.files import load_array
 from actdiag.errors import InvalidField
 
@@ -23,10 +23,28 @@ def flatten_input(array: Numbers, rows: int | None, label: str, most: int | None
     check_rows("input", array, label)
     if rows is not None and rows > len(array):
         raise InvalidField(field="batch", problem=f"must be at most {len(array)}, the rows of {label}, got {rows}")
-    taken = np.array(array[: rows or most])
+    part = array[: rows or most]
+    check_memory("input", 2 * part.nbytes, f"its {len(part)} rows need", label)  # a file may be far longer than memory
+    taken = np.array(part)
     flat = taken.reshape(len(taken), -1)
     check_finite("input", flat, label)
     return flat
+
+
+def given_inputs(data: Array | ArrayRecord, label: str, dtype: str) -> Array:
+    """Return the inputs of a stack, called `label`, in its dtype.
+
+    Raises:
+        InvalidField: There is only their record, or one does not fit the dtype.
+    """
+    if isinstance(data, ArrayRecord):
+        raise InvalidField(field="input", problem=f"must be given again: of {label} a document has the digest")
+    with np.errstate(over="ignore"):
+        inputs: Array = np.ascontiguousarray(data, dtype=dtype)
+    if not np.isfinite(inputs).all():
+        problem = f"must hold numbers that {dtype} can hold, got up to {np.abs(data).max():.3g}"
+        raise InvalidField(field="input", problem=problem)
+    return inputs
 
 
 def check_rows(field: str, array: Numbers, label: str) -> None:

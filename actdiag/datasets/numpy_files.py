@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from actdiag.datasets.files import load_array, reading
+from actdiag.datasets.files import entry, load_array, reading
 from actdiag.datasets.parts import Part, Raw
 from actdiag.errors import InvalidField
 
@@ -27,7 +27,10 @@ def read_npz(path: str) -> Raw:
         if len(tested) == 1:
             problem = f"must have both of {' and '.join(_TEST)} or neither, got {path!r} with {tested[0]} alone"
             raise InvalidField(field="data", problem=problem)
-        arrays = {key: archive[key] for key in (*_TRAIN, *tested)}
+        arrays = {key: entry("data", path, archive, key) for key in (*_TRAIN, *tested)}
+        for key, array in arrays.items():
+            if not isinstance(array, np.ndarray):  # an entry of another format comes as bytes
+                raise InvalidField(field="data", problem=f"{accepted}, got {path!r}: its {key} is no array")
     parts = [
         Part(arrays[x], arrays[y], (f"{x} of {path}", f"{y} of {path}")) for x, y in (_TRAIN, _TEST) if x in arrays
     ]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.arrays import Counts, Numbers
+from actdiag.arrays import Counts, Numbers, check_memory
 from actdiag.datasets.inputs import check_finite, check_rows
 from actdiag.errors import InvalidField
 from actdiag.streams import Stream, stream
@@ -89,13 +89,13 @@ def checked(part: Part) -> Part:
     """
     inputs_name, labels_name = part.names
     check_rows("data", part.inputs, inputs_name)
+    check_memory("data", data_bytes(part.inputs.size), "its rows need", inputs_name)
+    if part.labels.ndim and len(part.labels) != len(part.inputs):
+        got = f"{len(part.inputs)} rows in {inputs_name} and {len(part.labels)} labels in {labels_name}"
+        raise InvalidField(field="data", problem=f"must have one label a row, got {got}")
     inputs = part.inputs.reshape(len(part.inputs), -1)
     check_finite("data", inputs, inputs_name)
-    labels = _checked_labels(part.labels, labels_name)
-    if len(labels) != len(inputs):
-        got = f"{len(inputs)} rows in {inputs_name} and {len(labels)} labels in {labels_name}"
-        raise InvalidField(field="data", problem=f"must have one label a row, got {got}")
-    return Part(inputs, labels, part.names)
+    return Part(inputs, _checked_labels(part.labels, labels_name), part.names)
 
 
 def check_features(train: Part, test: Part) -> None:

@@ -11,7 +11,7 @@ from actdiag.errors import check_integer
 from actdiag.streams import Stream, stream
 
 MOST_ROWS = 1_000_000
-MOST_FEATURES = 1_000
+MOST_FEATURES = 10_000
 MOST_TEACHER_CLASSES = 100
 
 # Chosen so that five layers of 100 ReLUs under He's initializer, with SGD at 0.1 in batches of 128, come to a loss of

@@ -1,6 +1,7 @@
 """Rules on dead units: how many depth and batch size explain, and how many they do not."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from math import isnan, sqrt
 
 import numpy as np
@@ -29,7 +30,10 @@ _LASTS = 0.25
 aligned."""
 
 UNDERFLOWED, NEGATIVE, ALIGNED = "everything underflowed", "biases too negative", "inputs have aligned"
-DEAD_FOR_GOOD, TOO_FEW = "these units are dead", "too few inputs"
+DEAD_FOR_GOOD, TOO_FEW, NOT_CENTRED = "these units are dead", "too few inputs", "the inputs are not centred"
+
+_UNCENTRED = 0.5
+"""The mean cosine of inputs over which most of their second moment is one mean that all share."""
 
 _BY_CHANCE, _FALLS_TO = 1e-3, 0.5
 """A layer with a higher probability than the first to be dead by chance is not called born dead where, on more inputs,
@@ -88,15 +92,24 @@ def _of_a_unit(measurements: Measurements, number: int) -> tuple[float, float]:
 def _all_weights_of_one_sign(measurements: Measurements, number: int, times: int) -> float:
     """Return the probability that all weights of a unit over active units below have the sign that kills it.
 
-    Over inputs that are all of one sign, such as those of a ReLU, it is then dead.
+    Over inputs that are all of one sign, such as those of a ReLU or pixels, it is then dead.
     """
-    act, below = measurements.place(number).site.act, measurements.below(number)
-    if act is None or below is None:
+    site, below = measurements.place(number).site, measurements.below(number)
+    if site.act is None or not has_one_dead_side(site.act):
         return 0.0
+    if below is None:
+        return 2.0**-site.fan_in if site.fan_in and _features_have_one_sign(measurements) else 0.0
     dead = (below.stats.dead_fraction or 0.0) if times == 1 else 0.0  # more inputs may activate any unit
     active = round(below.stats.width * (1 - dead))
-    edges = traits(act)
-    return 2.0**-active if active and (edges.dead_below is None) != (edges.dead_above is None) else 0.0
+    return 2.0**-active if active else 0.0
+
+
+def _features_have_one_sign(measurements: Measurements) -> bool:
+    data = None if measurements.recipe is None else measurements.recipe.data
+    if not isinstance(data, np.ndarray):
+        return False
+    low, high = data.min(axis=0), data.max(axis=0)
+    return bool(((low >= 0) | (high <= 0)).all())
 
 
 def _allowed(measurements: Measurements, stats: LayerStats, rules: Rules) -> float:
@@ -133,28 +146,69 @@ def cause_of_death(measurements: Measurements, stats: LayerStats, rules: Rules) 
     """Return why a layer's units are dead, in a few words."""
     bias_mean = 0.0 if measurements.recipe is None else measurements.recipe.bias_spread(stats.layer)[0]
     chance, measured = expected_dead(measurements, stats.layer), stats.dead_fraction or 0.0
+    silent = (stats.silent_fraction or 0.0) > rules[SILENT_INPUTS.name].high
     if stats.subnormal_fraction:
         return UNDERFLOWED
-    if bias_mean < 0 and chance < measured / 2:
+    if bias_mean < 0 and (silent or chance < measured / 2):
         return NEGATIVE
+    if stats.layer == 1 and (measurements.input.cosine or 0.0) > _UNCENTRED:
+        return NOT_CENTRED
     if measured > _allowed(measurements, stats, rules):
         return DEAD_FOR_GOOD
     return ALIGNED if expected_dead(measurements, stats.layer, TREND[-1]) > _LASTS * chance else TOO_FEW
 
 
+def _silent(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    """Yield the share of inputs that each layer gives the same, without a slope; a dead layer has it whatever it is."""
+    dead = dead_layers(measurements)
+    for number, site, stats in measurements.places():
+        if number in dead:
+            yield Measured((number,), 1.0)
+        elif (
+            stats.silent_fraction is not None
+            and stats.pre_activation.rms
+            and not site.in_branch
+            and site.act is not None
+            and has_one_dead_side(site.act)
+        ):
+            yield Measured((number,), stats.silent_fraction)
+
+
 def _born_dead(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
-    layers = dead_layers(measurements)
-    if not layers:
+    found = list(_silent(measurements, rules))
+    first = next((one.layers[0] for one in found if one.value > rules[BORN_DEAD.name].high), None)
+    if first is None:
         return
-    width = measurements.place(layers[0]).stats.width
-    here, later = (expected_dead(measurements, layers[0], times) ** width for times in (1, TREND[-1]))
+    width = measurements.place(first).stats.width
+    here, later = (expected_dead(measurements, first, times) ** width for times in (1, TREND[-1]))
     if here < _BY_CHANCE or later >= _FALLS_TO * here:
-        yield Measured(layers, float(len(layers)))
+        yield from found
 
 
-def _born_dead_summary(found: Found) -> str:
-    why = cause_of_death(found.measurements, found.measurements.place(found.layers[0]).stats, found.rules)
-    return f"every unit of {name_layers(found.layers)} is dead on every input: {why}"
+def _silent_inputs(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    """Yield what `_silent` does, without the layers that born_dead reports."""
+    born = rules[BORN_DEAD.name]
+    dead = _born_dead(measurements, rules) if born.enabled else ()
+    reported = {one.layers for one in dead if one.value > born.high}
+    return (one for one in _silent(measurements, rules) if one.layers not in reported)
+
+
+def _silent_summary(found: Found) -> str:
+    place = found.measurements.place(found.layers[0])
+    why = cause_of_death(found.measurements, place.stats, found.rules)
+    where = name_layers(found.layers)
+    if found.value == 1:
+        return f"every unit of {where} is dead on every input: {why}"
+    most = "up to " if len(found.layers) > 1 else ""
+    # Where inputs reach no unit although units live, a number of inputs explains nothing.
+    cause = "" if why in (DEAD_FOR_GOOD, TOO_FEW) else f": {why}"
+    return f"no unit of {where} has a slope for {most}{brief_percent(found.value)} of the inputs{cause}"
+
+
+def has_one_dead_side(act: Activation) -> bool:
+    """Return whether an activation has no slope on one side only: inputs without a slope are then all the same."""
+    edges = traits(act)
+    return (edges.dead_below is None) != (edges.dead_above is None)
 
 
 DEAD_UNITS = Rule(
@@ -168,7 +222,7 @@ DEAD_UNITS = Rule(
     explanation=(
         "A unit without slope on any input learns nothing from the batch. Some are expected: as inputs align with "
         "depth, a ReLU is on the same side for nearly all of them, and many units stay below zero on the whole batch "
-        "by chance alone. Such units are reported as info, with the share that is expected here and on "
+        "by chance alone. Such units are harmless, and told with the share that is expected here and on "
         f"{TREND[0]} and {TREND[1]} times as many inputs: where that falls, there were too few inputs; where it stays, "
         f"inputs have aligned. More than the limit over the expected share (by default {_DEAD:.0%} of the units), and "
         f"more than {_STDS:.0f} standard deviations over it, is a fault: biases too negative, an underflow, or units "
@@ -185,11 +239,12 @@ DEAD_UNITS = Rule(
 BORN_DEAD = Rule(
     name="born_dead",
     title="A whole layer is dead",
-    quantity="layers whose units are all without slope, and constant, on the whole batch",
+    quantity="share of the inputs for which all units of a layer are without slope, and give the same",
     severity="error",
-    high=0.0,
+    certain=True,
+    high=0.99,
     measure=_born_dead,
-    summary=_born_dead_summary,
+    summary=_silent_summary,
     explanation=(
         "Neither the gradient nor anything of the input passes the layer: everything below it never learns, and the "
         "layers above get the same for all inputs. Deep and narrow ReLU stacks are born dead by chance, the likelier "
@@ -198,4 +253,23 @@ BORN_DEAD = Rule(
     remedy="Biases of mean zero, wider layers, or an activation with a slope on both sides, such as leaky_relu.",
     source="Lu et al. 2019, arXiv:1903.06733",
     mark="dead",
+)
+
+SILENT_INPUTS = replace(
+    BORN_DEAD,
+    name="silent_inputs",
+    title="Inputs reach no unit",
+    severity="info",
+    certain=False,
+    high=0.5,
+    measure=_silent_inputs,
+    harmless=lambda measurements, measured, rules: measured.value > rules[BORN_DEAD.name].high,
+    explanation=(
+        "For such an input every unit of the layer is on its flat side: the layers above get the same as for all other "
+        "such inputs, and nothing below learns from it. Narrow layers, biases that are too negative and inputs that "
+        "are not centred do that. Beyond the limit of born_dead that rule reports it."
+    ),
+    remedy="Biases of mean zero, inputs of mean zero (--standardize), or wider layers.",
+    source="Lu et al. 2019, arXiv:1903.06733; the limit is a rule of thumb",
+    mark="silent",
 )

@@ -1,10 +1,14 @@
 """The result of a diagnosis: findings, and the verdict that follows from them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Severity = Literal["info", "warning", "error"]
 Outlook = Literal["healthy", "at-risk", "untrainable", "unknown"]
+
+Value = str | float | bool | tuple[int, ...] | None
+"""A value of an option; None is its default."""
 
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "error")
 """In rising order."""
@@ -16,12 +20,15 @@ class Finding:
 
     Attributes:
         rule: The rule's name.
-        severity: `info`, `warning` (training may fail) or `error` (training will fail).
+        severity: `error` where a rule is certain that no network trains with it, and of what decided that a network is
+            untrainable; `warning` of what decided that it is at risk; else `info`, a note. Rules may ask for more.
         layers: The layers concerned, from 1, in order; empty where the finding concerns the network as a whole.
         value: The measured number that is farthest beyond its limit.
         limit: That limit.
         summary: What was measured, in a sentence.
-        advice: The smallest change that fixes it.
+        advice: The change that was run and makes the network healthy, and what came of it: on the finding that decided
+            the verdict, empty on all others.
+        explained: Whether depth, batch or a learning rate that is only recommended explain it, so that it is no fault.
     """
 
     rule: str
@@ -31,11 +38,31 @@ class Finding:
     limit: float
     summary: str
     advice: str
+    explained: bool = False
 
     @property
     def counts(self) -> bool:
-        """Whether the finding rules out `healthy`."""
+        """Whether the finding is more than a note."""
         return self.severity != "info"
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenFix:
+    """A change that was run, and under which the network is healthy.
+
+    Attributes:
+        changes: The options that it sets, by name; None for one that goes back to its default.
+        command: How it is said on the command line.
+        severity: The verdict after it.
+        probability: The probability after it.
+        tried: How many changes were tried, this one included.
+    """
+
+    changes: Mapping[str, Value] = field(hash=False)
+    command: str
+    severity: Outlook
+    probability: float | None
+    tried: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +70,9 @@ class Verdict:
     """The outlook for training, and the reasons for it.
 
     Attributes:
-        severity: `untrainable` where a rule is certain, the probability is small or more than half of several runs are
-            untrainable, `healthy` where it is large and no rule found more than `info`, else `at-risk`; `unknown` where
-            nothing was found in a network without a recipe, of which no probability is known.
+        severity: By the probability in whole percent: `untrainable` under 15, also where a rule is certain or more than
+            half of several runs are untrainable; `healthy` from 85; `at-risk` between; `unknown` where there is no
+            probability.
         trainable: Whether plain SGD is more likely to train the network than not; None where that is not known.
         probability: The probability that plain SGD trains it at the best learning rate; 0 where a rule is certain that
             it does not; None where it is not known. Of several runs the mean of theirs.
@@ -54,6 +81,8 @@ class Verdict:
         estimated: Whether the gradient was estimated because no backward pass was run.
         decided_by: The rules that decided, the strongest first; empty for a healthy network.
         findings: Most severe first.
+        fix: The smallest change found that makes the network healthy; None where it is healthy, where nothing helped,
+            and where none was looked for.
     """
 
     severity: Outlook
@@ -64,3 +93,4 @@ class Verdict:
     estimated: bool
     decided_by: tuple[str, ...]
     findings: tuple[Finding, ...]
+    fix: ProvenFix | None = None

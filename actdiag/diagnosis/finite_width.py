@@ -16,7 +16,7 @@ STDS = 4.0
 """The log second moment may drift by this many of its standard deviations."""
 
 _RELU_KURTOSIS = 5.0
-_LARGEST_EXPONENT = 700.0
+_LARGEST_EXPONENT = 20.0
 """exp of more is beyond float64."""
 
 _LEAST_RMS, _MOST_RMS = 1e-70, 1e70

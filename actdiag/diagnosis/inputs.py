@@ -61,6 +61,17 @@ def _scale_summary(found: Found) -> str:
     return f"the inputs have an rms of {found.value:.3g}, for which no initializer is made (limit {found.limit:g})"
 
 
+def _evenness(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    if measurements.input.evenness is not None:
+        yield Measured((), measurements.input.evenness)
+
+
+def _uneven_summary(found: Found) -> str:
+    features = found.measurements.first.site.fan_in or 0
+    effective = 1 + found.value * (features - 1)
+    return f"{features} features have the scale of about {effective:.2g}: few have nearly all of the sum of squares"
+
+
 ALIGNED_INPUTS = Rule(
     name="aligned_inputs",
     title="Different inputs look alike",
@@ -109,7 +120,7 @@ SHIFTED_MEAN = Rule(
     explanation=(
         "A mean that all units and inputs share adds the same vector to every pre-activation of the next layer. It "
         "makes inputs alike and gives the loss one steep direction, which limits the learning rate. Reported "
-        "as info unless inputs have nearly aligned: over a cosine of "
+        "as harmless unless inputs have nearly aligned: over a cosine of "
         f"{_NEARLY_ALIGNED:g}, or over the limit of aligned_inputs where that is lower."
     ),
     remedy=(
@@ -133,4 +144,20 @@ INPUT_SCALE = Rule(
     ),
     remedy="Inputs of mean 0 and std 1 (--standardize).",
     source="LeCun et al. 1998, Efficient BackProp; the limits are a rule of thumb",
+)
+
+UNEVEN_FEATURES = Rule(
+    name="uneven_features",
+    title="Features differ in scale",
+    quantity="how evenly the features share the sum of squares: 1 if all have as much, 0 if one has all",
+    low=0.05,
+    measure=_evenness,
+    summary=_uneven_summary,
+    explanation=(
+        "Every unit of layer 1 sees little but the few features of the largest scale. What the others say is learned "
+        "late or never, and the steep directions of the few bound the learning rate. Tables whose columns have "
+        "different units are like that as they come; images are not."
+    ),
+    remedy="Every feature at mean 0 and std 1 (--standardize).",
+    source="LeCun et al. 1998, Efficient BackProp; the limit is a rule of thumb",
 )

@@ -11,7 +11,7 @@ _MOST_REASONS = 2
 
 
 def _probability(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
-    yield Measured((), trainability(measurements).probability)
+    yield Measured((), round(trainability(measurements).probability, 2))  # as it is printed
 
 
 def _reasons_summary(found: Found) -> str:
@@ -32,8 +32,8 @@ OUTLOOK = Rule(
     summary=_reasons_summary,
     explanation=(
         "The verdict's probability comes from a fit on stacks that were trained, and each number that goes into it "
-        "may be within its own limits while together they are not. It is reported only where no other rule found "
-        "anything."
+        "may be within its own limits while together they are not. It is reported only where no other rule explains "
+        "the probability."
     ),
     remedy="What the summary names first; --gain auto fixes most of it.",
     source="the labelled stacks of this project's benchmark",

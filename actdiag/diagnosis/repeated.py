@@ -38,7 +38,7 @@ DIED_RUNS = Rule(
     explanation=(
         "Whether a narrow and deep network starts with a signal may depend on the seed. The means leave out the runs "
         "without one, layer by layer, wherever a zero would have no logarithm, so that they look better than the runs "
-        f"are. Up to {_TOLERATED:.0%} of the runs are reported as info."
+        f"are. Up to {_TOLERATED:.0%} of the runs are harmless."
     ),
     remedy="Wider layers, fewer layers, or an activation with a slope on both sides, such as leaky_relu.",
     source="Lu et al. 2019, arXiv:1903.06733; the share is that which the probability of a healthy network leaves",

@@ -36,7 +36,7 @@ class Found(NamedTuple):
         measurements: The run.
         rules: The rules in force.
         rule: The rule that found it.
-        severity: That of the finding.
+        explained: Whether all that was found is harmless.
         layers: The layers concerned, in order.
         value: The number farthest beyond its limit.
         limit: That limit.
@@ -45,7 +45,7 @@ class Found(NamedTuple):
     measurements: Measurements
     rules: Rules
     rule: "Rule"
-    severity: Severity
+    explained: bool
     layers: tuple[int, ...]
     value: float
     limit: float
@@ -68,12 +68,12 @@ class Rule:
         explanation: What it means and why it matters.
         remedy: What to do about it, in general.
         source: Where the rule and its limits come from.
-        severity: `error` where no network trains with it, whatever else is measured; `warning` where training may fail;
-            `info` where it is for information only.
+        certain: Whether no network trains with it, whatever else is measured.
+        severity: The least severity of what it finds. It marks layers and says nothing of the probability.
         low: The least value allowed.
         high: The greatest.
         explained: The interval that finite width explains; it is allowed as well.
-        harmless: Whether a number beyond the limits is reported as `info` only.
+        harmless: Whether something else explains a number beyond the limits, so that it is reported but no fault.
         mark: The word that marks a layer in a table; the first word of the name by default.
         enabled: Whether the rule is applied.
         needs: What the rule needs to know, all of it; without it the rule is not applicable.
@@ -88,7 +88,8 @@ class Rule:
     explanation: str
     remedy: str
     source: str
-    severity: Severity = "warning"
+    severity: Severity = "info"
+    certain: bool = False
     low: float = -inf
     high: float = inf
     explained: Callable[[Measurements, Measured], Interval] | None = None
@@ -128,8 +129,7 @@ class Rule:
         chosen = harmful or beyond
         worst, limit = max(chosen, key=lambda one: abs(one[0].value - one[1]))
         layers = tuple(sorted({layer for measured, limit in chosen for layer in _concerned(measured, limit)}))
-        severity = self.severity if harmful else "info"
-        return Found(measurements, rules, self, severity, layers, worst.value, limit)
+        return Found(measurements, rules, self, not harmful, layers, worst.value, limit)
 
     def _passed(self, measurements: Measurements, measured: Measured) -> float | None:
         """Return the limit that a number is beyond, what is explained included; None where it is within."""

@@ -1,5 +1,6 @@
 """All rules, and their limits from a file."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from math import isnan
@@ -18,6 +19,8 @@ _FIELD = "rules"
 _MOST_BYTES = 2**20
 """Of a file of rules: a device has no end."""
 
+_UNWRITTEN = "it is a pipe that nothing writes to"
+
 RULES: Rules = MappingProxyType(
     {
         rule.name: rule
@@ -25,6 +28,7 @@ RULES: Rules = MappingProxyType(
             numerics.NONFINITE,
             numerics.ZERO_SIGNAL,
             dead.BORN_DEAD,
+            dead.SILENT_INPUTS,
             repeated.DIED_RUNS,
             units.SYMMETRIC_UNITS,
             scale.VANISHING_GRADIENT,
@@ -35,6 +39,7 @@ RULES: Rules = MappingProxyType(
             inputs.ALIGNED_INPUTS,
             inputs.SHIFTED_MEAN,
             inputs.INPUT_SCALE,
+            inputs.UNEVEN_FEATURES,
             units.SATURATION,
             dead.DEAD_UNITS,
             readout.FAINT_OUTPUT,
@@ -54,7 +59,8 @@ def rules_from(source: str | Path | Mapping[str, Any] | None) -> Rules:
     """Return the rules with the changes of a TOML file or of a mapping of the same form.
 
     It has a table for each rule to change, with `low` and `high` (the limits that the rule has), `severity` (`info`,
-    `warning`, or `error` for a rule that is certain) and `enabled`. A mapping may hold a Rule in place of a table.
+    `warning` or `error`, the least that its findings have, which does not change the verdict) and `enabled`. A mapping
+    may hold a Rule in place of a table.
 
     Raises:
         InvalidField: The file cannot be read, or holds a rule, a key or a value that is not accepted.
@@ -79,8 +85,7 @@ def _read(source: object) -> Mapping[str, Any]:
 
     accepted = f"must be a TOML file with a table for each rule, got {str(source)!r}"
     try:
-        with Path(source).open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
+        content = _start_of(source)
         if len(content) > _MOST_BYTES:
             raise InvalidField(_FIELD, f"{accepted}: it has more than {_MOST_BYTES} bytes")
         return tomllib.loads(content.decode("utf-8"))
@@ -92,6 +97,29 @@ def _read(source: object) -> Mapping[str, Any]:
         raise InvalidField(_FIELD, f"{accepted}: {error.strerror}") from None
     except ValueError as error:  # no TOML, no UTF-8, or a name that no file can have
         raise InvalidField(_FIELD, f"{accepted}: {' '.join(str(error).split())}") from None
+
+
+def _start_of(source: str | Path) -> bytes:
+    """Return what a file holds, one byte more than rules may have at most.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: No file can have that name, or it is a pipe that nothing writes to.
+    """
+    path = Path(source)
+    if not path.is_fifo():
+        with path.open("rb") as file:
+            return file.read(_MOST_BYTES + 1)
+    pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else opening it waits for somebody to write
+    with os.fdopen(pipe, "rb", buffering=0) as file:
+        start = file.read(1)
+        if start == b"":
+            raise ValueError(_UNWRITTEN)
+        os.set_blocking(pipe, True)
+        content = bytearray(start or b"")
+        while len(content) <= _MOST_BYTES and (more := file.read(_MOST_BYTES)):
+            content += more
+        return bytes(content)
 
 
 def _named(name: object) -> Rule:

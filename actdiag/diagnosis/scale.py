@@ -6,7 +6,7 @@ from functools import partial
 from math import exp, inf, isfinite
 from typing import Literal
 
-from actdiag.diagnosis.calibration.trainability import gradient_rms
+from actdiag.diagnosis.calibration.signals import gradient_rms, typical_gradients
 from actdiag.diagnosis.finite_width import STDS, explained_change
 from actdiag.diagnosis.lost_signal import is_lost
 from actdiag.diagnosis.rule import Found, Interval, Measured, Rule, Rules
@@ -18,7 +18,9 @@ _GRADIENT_LOG = 4.75
 _GRADIENT_FOLD = exp(_GRADIENT_LOG)
 """115.6-fold: no other single limit tells stacks that train from stacks that do not as well."""
 
-Way = Literal["signal", "gradient"]
+Way = Literal["signal", "gradient", "typical gradient"]
+"""What changes from end to end: all entries together, or the gradient of the median input."""
+
 Path = tuple[tuple[int, float], ...]
 
 
@@ -46,6 +48,12 @@ def gradient_path(measurements: Measurements) -> Path:
     return _path(dict(sorted((gradient_rms(measurements) or {}).items(), reverse=True)))
 
 
+def typical_path(measurements: Measurements) -> Path:
+    """Return what `gradient_path` does for the median input; empty without a backward pass."""
+    known = {} if is_lost(measurements) else typical_gradients(measurements)
+    return tuple(known.items()) if measurements.depth in known else ()
+
+
 def _path(rms: Mapping[int, float]) -> Path:
     first = next(iter(rms.values()), 0.0)
     return tuple((layer, value / first) for layer, value in rms.items()) if first else ()
@@ -56,7 +64,7 @@ def change_of(measurements: Measurements, way: Way) -> Measured | None:
 
     The gradient's change is that from the last layer to the first.
     """
-    path = signal_path(measurements) if way == "signal" else gradient_path(measurements)
+    path = {"signal": signal_path, "gradient": gradient_path, "typical gradient": typical_path}[way](measurements)
     return Measured((path[-1][0],), path[-1][1], path) if len(path) > 1 else None
 
 
@@ -68,7 +76,8 @@ def is_within(measurements: Measurements, rules: Rules, way: Way) -> bool:
 
 def factor_per_layer(measurements: Measurements, measured: Measured, way: Way) -> float | None:
     """Return the factor from layer to layer."""
-    known = measurements.change.forward if way == "signal" else measurements.change.backward
+    change = measurements.change
+    known = {"signal": change.forward, "gradient": change.backward, "typical gradient": None}[way]
     if known is None and 0 < measured.value and isfinite(measured.value):
         return float(measured.value ** (1 / (len(measured.path) - 1)))
     return known
@@ -79,6 +88,19 @@ def _measure(measurements: Measurements, rules: Rules, way: Way) -> Iterable[Mea
     return () if change is None else (change,)
 
 
+def _vanishing(measurements: Measurements, rules: Rules) -> Iterable[Measured]:
+    change = change_of(measurements, _way_of_vanishing(measurements, rules))
+    return () if change is None else (change,)
+
+
+def _way_of_vanishing(measurements: Measurements, rules: Rules) -> Way:
+    """Return which gradient vanishes: that of the median input where the whole does not, which a few may have alone."""
+    whole, typical = change_of(measurements, "gradient"), change_of(measurements, "typical gradient")
+    if whole is None or typical is None or whole.value < rules[VANISHING_GRADIENT.name].low:
+        return "gradient"
+    return "typical gradient" if typical.value < whole.value else "gradient"
+
+
 def _explained(measurements: Measurements, measured: Measured, way: Way) -> Interval:
     lowest = min(layer for layer, _ in measured.path)
     above = (measurements.place(number) for number in range(lowest + 1, measurements.depth + 1))
@@ -87,10 +109,13 @@ def _explained(measurements: Measurements, measured: Measured, way: Way) -> Inte
 
 def _summary(found: Found, way: Way) -> str:
     measurements = found.measurements
+    if found.rule.name == VANISHING_GRADIENT.name:
+        way = _way_of_vanishing(measurements, found.rules)
     (measured,) = _measure(measurements, found.rules, way)
-    factor = factor_per_layer(measurements, measured, way)
+    factor = factor_per_layer(measurements, measured, way) if found.value else None
     verb = f"{'falls' if found.value < 1 else 'grows'} {fold_of(found.value)}-fold" if found.value else "falls to zero"
-    what = "activations" if way == "signal" else "dL/dz" if measurements.has_gradient else "dL/dz (estimated)"
+    gradient = "dL/dz" if measurements.has_gradient else "dL/dz (estimated)"
+    what = {"signal": "activations", "gradient": gradient, "typical gradient": "the median input's dL/dz"}[way]
     ends = f"from layer {measured.path[0][0]} to {measured.path[-1][0]}"
     per_layer = "" if factor is None else f", x{factor:.3g} a layer"
     return f"rms of {what} {verb} {ends}{per_layer} (limit {fold_of(found.limit)}-fold)"
@@ -144,13 +169,14 @@ VANISHING_GRADIENT = Rule(
     quantity="rms of dL/dz at the first layer over that at the last",
     low=1 / _GRADIENT_FOLD,
     needs_one_of=frozenset({"gradient", "recipe"}),
-    measure=partial(_measure, way="gradient"),
+    measure=_vanishing,
     explained=partial(_explained, way="gradient"),
     summary=partial(_summary, way="gradient"),
     explanation=(
         "The gradient falls exponentially on the backward pass, so that the lower layers hardly learn. It is judged on "
         "dL/dz, for in dL/dW the changes of signal and gradient cancel. Where no backward pass was run it is "
-        "estimated by the product of fan_out Var(W) mean f'(z)^2 over the layers above. The benchmark of this verdict "
+        "estimated by the product of fan_out Var(W) mean f'(z)^2 over the layers above. Where a few inputs have nearly "
+        "all of the gradient, that of the median input is judged. The benchmark of this verdict "
         f"found no other number at initialization that tells as well whether a stack trains. {_FINITE_WIDTH}"
     ),
     remedy=(
@@ -169,6 +195,7 @@ EXPLODING_GRADIENT = replace(
     title="The gradient explodes",
     low=-inf,
     high=_GRADIENT_FOLD,
+    measure=partial(_measure, way="gradient"),
     explanation=(
         "The gradient grows exponentially on the backward pass, so that a learning rate at which the upper layers "
         "learn throws the lower ones off. It is judged, and estimated where it was not measured, as for "

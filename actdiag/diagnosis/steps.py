@@ -67,7 +67,7 @@ UPDATE_TOO_LARGE = Rule(
     explanation=(
         "A step that changes the weights by more than a small share of their norm "
         f"(by default {_LARGEST:g}) leaves the neighbourhood in which the gradient is a guide. Measured under a "
-        "labelled loss at the learning rate in use; at the recommended one it is reported as info."
+        "labelled loss at the learning rate in use; at the recommended one it is harmless."
     ),
     remedy="A smaller learning rate; where layers differ by decades, fix the gradient first or take Adam.",
     source="DeepDiagnosis (Wardat et al. 2022, ICSE) has the default limits; a common rule of thumb is 1e-3",
@@ -83,7 +83,7 @@ UPDATE_TOO_SMALL = replace(
     explanation=(
         "Where a step changes the weights by only a tiny share of their norm "
         f"(by default {_SMALLEST:g}), training takes at least the inverse of that share in steps. Measured under a "
-        "labelled loss at the learning rate in use; at the recommended one it is reported as info."
+        "labelled loss at the learning rate in use; at the recommended one it is harmless."
     ),
     remedy="A greater learning rate; where layers differ by decades, fix the gradient first or take Adam.",
     mark="slow",
@@ -93,7 +93,6 @@ FLAT_WEIGHT_GRADIENT = Rule(
     name="flat_weight_gradient",
     title="dL/dW hides what dL/dz shows",
     quantity="largest over smallest norm of dL/dW, where dL/dz vanishes or explodes",
-    severity="info",
     low=10.0,
     needs=frozenset({"gradient"}),
     measure=_flatness,
@@ -115,7 +114,6 @@ DISAGREES_WITH_THEORY = Rule(
         "whether layers in a row, or a share of all, are over 4 sd from what the layer before lets expect (1) or not "
         "(0)"
     ),
-    severity="info",
     high=0.0,
     needs=frozenset({"theory"}),
     measure=_disagreement,

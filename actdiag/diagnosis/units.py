@@ -60,6 +60,7 @@ SYMMETRIC_UNITS = Rule(
     title="Units of a layer are alike",
     quantity="layers whose weights are all equal, and whose biases are",
     severity="error",
+    certain=True,
     high=0.0,
     needs=frozenset({"recipe"}),
     measure=_identical,

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from actdiag.diagnosis.advice import advise
-from actdiag.diagnosis.calibration.trainability import LOW, Reason, Trainability, trainability
-from actdiag.diagnosis.findings import SEVERITIES, Finding, Outlook, Verdict
+from actdiag.diagnosis.calibration.trainability import HIGH, LOW, Reason, trainability
+from actdiag.diagnosis.findings import SEVERITIES, Finding, Outlook, Severity, Verdict
 from actdiag.diagnosis.needs import available
 from actdiag.diagnosis.rule import Rule, Rules
 from actdiag.diagnosis.rules import RULES
@@ -17,11 +16,10 @@ _OUTLOOK = "outlook"
 def diagnose(measurements: Measurements, rules: Rules = RULES) -> Verdict:
     """Return the verdict on a run.
 
-    A rule of severity `error` that finds something is certain: no stack trains with it. Otherwise the probability
-    decides together with what the other rules found, as the attributes of Verdict say; in a stack that it calls
-    untrainable, the warnings that belong to what lowers it become errors. Means of several runs are untrainable too
-    where more than half of the runs are, and only there is a rule certain of them: what it finds in the means may be of
-    few runs.
+    The probability alone decides, but for rules that are certain: no network trains with what they find. What the other
+    rules find are notes; in a network that is at risk or untrainable those that lower the probability decided it, and
+    `outlook` where there are none. Means of several runs are untrainable too where more than half of the runs are, and
+    only there is a rule certain of them: what it finds in the means may be of few runs.
 
     Args:
         measurements: What was measured and predicted.
@@ -29,14 +27,20 @@ def diagnose(measurements: Measurements, rules: Rules = RULES) -> Verdict:
     """
     found = findings(measurements, rules)
     promised, runs = trainability(measurements), measurements.runs
-    if runs is not None and not runs.mostly_untrainable:
-        found = [replace(one, severity="warning") if one.severity == "error" else one for one in found]
-    certain = any(finding.severity == "error" for finding in found) or (runs is not None and runs.mostly_untrainable)
+    sure = runs is None or runs.mostly_untrainable
+    if not sure:
+        found = [replace(one, severity="warning") if rules[one.rule].certain else one for one in found]
+    errors = tuple(one.rule for one in found if sure and rules[one.rule].certain and not one.explained)
+    certain = bool(errors) or (runs is not None and runs.mostly_untrainable)
     probability = promised.probability if not certain or (runs and runs.probability is not None) else 0.0
-    severity = _severity(found, promised, certain=certain)
-    decided = _deciding(found, promised.reasons) if severity in ("at-risk", "untrainable") else ()
-    if severity == "untrainable":
-        found = [replace(one, severity="error") if one.rule in decided else one for one in found]
+    severity = _severity(probability, certain=certain, at_most=promised.at_most)
+    behind = errors or _behind(found, promised.reasons)
+    if not behind:
+        found += _outlook(measurements, rules)
+        behind = tuple(one.rule for one in found if one.rule == _OUTLOOK)
+    decided = behind if severity in ("at-risk", "untrainable") else ()
+    least: Severity = "error" if severity == "untrainable" else "warning"
+    found = [_raised(one, least) if one.rule in decided else one for one in found]
     known = not promised.at_most or severity == "untrainable"
     return Verdict(
         severity=severity,
@@ -50,22 +54,32 @@ def diagnose(measurements: Measurements, rules: Rules = RULES) -> Verdict:
     )
 
 
-def _severity(found: Sequence[Finding], promised: Trainability, *, certain: bool) -> Outlook:
-    if certain or promised.probability < LOW:
+def _severity(probability: float, *, certain: bool, at_most: bool) -> Outlook:
+    """Return what a probability comes to, in whole percent as it is printed."""
+    shown = round(probability, 2)
+    if certain or shown < LOW:
         return "untrainable"
-    if any(finding.counts for finding in found):
-        return "at-risk"
-    return "unknown" if promised.at_most else "healthy"
+    return "at-risk" if shown < HIGH else "unknown" if at_most else "healthy"
+
+
+def _raised(finding: Finding, least: Severity) -> Finding:
+    return replace(finding, severity=max(finding.severity, least, key=SEVERITIES.index))
 
 
 def findings(measurements: Measurements, rules: Rules = RULES) -> list[Finding]:
-    """Return what the rules find in a run, in the order of the rules; `outlook` only where no other finding counts."""
+    """Return what the rules find in a run, in the order of the rules; `outlook` is left out."""
+    applied = (rule for name, rule in _applied(measurements, rules).items() if name != _OUTLOOK)
+    return [one for rule in applied for one in _find(rule, measurements, rules)]
+
+
+def _outlook(measurements: Measurements, rules: Rules) -> list[Finding]:
+    rule = _applied(measurements, rules).get(_OUTLOOK)
+    return [] if rule is None else _find(rule, measurements, rules)
+
+
+def _applied(measurements: Measurements, rules: Rules) -> dict[str, Rule]:
     provided = available(measurements)
-    applied = [rule for rule in rules.values() if rule.enabled and rule.why_not_applicable(provided) is None]
-    found = [one for rule in applied if rule.name != _OUTLOOK for one in _find(rule, measurements, rules)]
-    if not any(finding.counts for finding in found):
-        found += [one for rule in applied if rule.name == _OUTLOOK for one in _find(rule, measurements, rules)]
-    return found
+    return {name: rule for name, rule in rules.items() if rule.enabled and rule.why_not_applicable(provided) is None}
 
 
 def not_applicable(measurements: Measurements, rules: Rules = RULES) -> dict[str, str]:
@@ -79,19 +93,17 @@ def _find(rule: Rule, measurements: Measurements, rules: Rules) -> list[Finding]
     found = rule.find(measurements, rules)
     if found is None:
         return []
-    summary, advice = rule.summary(found), advise(found)
-    return [Finding(rule.name, found.severity, found.layers, found.value, found.limit, summary, advice)]
+    severity: Severity = "info" if found.explained else rule.severity
+    return [
+        Finding(rule.name, severity, found.layers, found.value, found.limit, rule.summary(found), "", found.explained)
+    ]
 
 
-def _deciding(found: Sequence[Finding], reasons: Sequence[Reason]) -> tuple[str, ...]:
-    """Return the rules that decided: the certain ones, else those behind the low probability, else all that warn."""
-    certain = [finding.rule for finding in found if finding.severity == "error"]
-    if certain:
-        return tuple(certain)
-    warned = [finding.rule for finding in found if finding.counts]
+def _behind(found: Sequence[Finding], reasons: Sequence[Reason]) -> tuple[str, ...]:
+    """Return the rules behind a low probability, the strongest first."""
+    faults = {finding.rule for finding in found if not finding.explained}
     against = sorted((reason for reason in reasons if reason.pull < 0), key=lambda reason: reason.pull)
-    behind = dict.fromkeys(reason.rule for reason in against if reason.rule in warned)
-    return tuple(behind or warned)
+    return tuple(dict.fromkeys(rule for reason in against for rule in reason.rules if rule in faults))
 
 
 def _place(rule: str, decided: Sequence[str]) -> int:

@@ -36,6 +36,8 @@ def fix_to_dict(found: Fix | None, command: str) -> dict[str, Any] | None:
         "what": change.what,
         "options": dict(change.options),
         "tried": found.tried,
+        "severity": found.report.verdict.severity,
+        "probability": found.report.verdict.probability,
         "command": command,
         "after": report_to_dict(found.report),
     }

@@ -5,7 +5,8 @@ from typing import Any
 
 from actdiag.documents.plain import SCHEMA, checked, member, read, reading, versions
 from actdiag.experiments.verify import Verification
-from actdiag.theory.gains import Gains, TorchGain
+from actdiag.theory.gains import Gains
+from actdiag.theory.torch_gain import TorchGain
 
 
 def gains_to_dict(found: Sequence[Gains], verified: Sequence[Verification | None]) -> dict[str, Any]:
@@ -48,10 +49,12 @@ def _gains(found: Gains, check: Verification | None) -> dict[str, Any]:
         "half_stable": found.half_stable and found.half_stable._asdict(),
         "torch_gain": found.torch and found.torch._asdict(),
         "recommended": found.recommended._asdict(),
+        "standard_error": found.standard_error,
     }
     if check is not None:
         layers = [layer._asdict() for layer in check.layers]
-        plain["verify"] = check._asdict() | {"seeds": list(check.seeds), "layers": layers}
+        trained = check.trained and check.trained._asdict()
+        plain["verify"] = check._asdict() | {"seeds": list(check.seeds), "layers": layers, "trained": trained}
     return plain
 
 

@@ -34,11 +34,12 @@ def as_json(document: Mapping[str, Any]) -> str:
 
 
 def as_plain(value: Any) -> Any:
-    """Return dataclasses and tuples as dicts and lists, and a number that is not finite as None."""
+    """Return dataclasses, mappings and tuples as dicts and lists, and a number that is not finite as None."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
-    if hasattr(value, "_asdict"):
-        return {name: as_plain(item) for name, item in value._asdict().items()}
+    if isinstance(value, Mapping) or hasattr(value, "_asdict"):
+        named = value if isinstance(value, Mapping) else value._asdict()
+        return {name: as_plain(item) for name, item in named.items()}
     if isinstance(value, tuple):
         return [as_plain(item) for item in value]
     if isinstance(value, float) and not isfinite(value):
@@ -144,7 +145,11 @@ def _value(hint: Any, plain: Any, where: str) -> Any:
     if origin in (Union, UnionType):
         if plain is None and NoneType in arguments:
             return None
-        return _value(next(one for one in arguments if one is not NoneType), plain, where)
+        kinds = [one for one in arguments if one is not NoneType]
+        return _value(next((one for one in kinds if _is_of(one, plain)), kinds[0]), plain, where)
+    if origin is Mapping:
+        named = _checked(plain, isinstance(plain, Mapping), "a dict", where)
+        return {name: _value(arguments[1], item, f"{where}.{name}") for name, item in named.items()}
     if origin is Literal:
         return _checked(plain, plain in arguments, f"one of {', '.join(map(str, arguments))}", where)
     if origin is tuple:
@@ -156,9 +161,16 @@ def _value(hint: Any, plain: Any, where: str) -> Any:
     if hint is float and plain is None:
         return nan
     if hint in _KINDS:
-        fitting = isinstance(plain, int | float) if hint is float else isinstance(plain, hint)
-        return _checked(plain, fitting and isinstance(plain, bool) == (hint is bool), _KINDS[hint], where)
+        return _checked(plain, _is_of(hint, plain), _KINDS[hint], where)
     return read(hint, plain, where)
+
+
+def _is_of(hint: Any, plain: Any) -> bool:
+    """Return whether a value is of a kind, as far as that shows without its parts."""
+    if hint in _KINDS:
+        fitting = isinstance(plain, int | float) if hint is float else isinstance(plain, hint)
+        return fitting and isinstance(plain, bool) == (hint is bool)
+    return isinstance(plain, list | tuple) if get_origin(hint) is tuple else isinstance(plain, Mapping)
 
 
 def _listed(plain: Any, where: str) -> Sequence[Any]:

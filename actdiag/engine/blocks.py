@@ -63,6 +63,15 @@ def in_double(x: Array) -> Iterator[Doubles]:
         yield part.astype(np.float64, copy=False)  # which it is: this tells the type checker
 
 
+_ONES = np.ones(REDUCED)
+
+
+def rows_added(piece: Doubles) -> Doubles:
+    """Return the sum of each column of a piece of rows, shape (columns,): a product, which goes faster than a sum."""
+    total: Doubles = _ONES[: len(piece)] @ piece
+    return total
+
+
 def in_order(x: Array) -> Array:
     """Return the entries of `x`, ascending with NaN last, in an array that holds until this thread asks for another."""
     ordered = scratch("order", x.shape, x.dtype)

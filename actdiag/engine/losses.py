@@ -1,6 +1,8 @@
 """What starts the backward pass: the losses, their readout, and dL/da at the last layer."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
@@ -112,14 +114,21 @@ def loss_and_gradient(stack: Stack, loss: Loss, top: Array, workers: Workers) ->
         y = top[rows] @ weights
         if biases is not None:
             y += biases
-        value, d_y = (_mse if loss.name == "mse" else cross_entropy)(y, labels[rows], stack.batch)
+        value, d_y = LABELLED[loss.name](y, labels[rows], stack.batch)
         d_top[rows] = d_y @ weights.T
         return value
 
     return sum(workers.map(one_block, stack.row_blocks())), d_top
 
 
-def _mse(y: Array, labels: Counts, batch: int) -> tuple[float, Array]:
+def mse(y: Array, labels: Counts, batch: int) -> tuple[float, Array]:
+    """Return the sum over the rows of the mean squared error to one-hot targets, over `batch`, and its gradient.
+
+    Args:
+        y: What the readout says, shape (rows, classes).
+        labels: The class of each row, shape (rows,).
+        batch: The rows that the mean is over, of which these may be a part.
+    """
     error = y.copy()
     error[np.arange(len(y)), labels] -= 1
     entries = batch * y.shape[1]
@@ -145,3 +154,9 @@ def cross_entropy(y: Array, labels: Counts, batch: int) -> tuple[float, Array]:
     d_y[rows, labels] -= 1
     d_y /= batch
     return value, d_y
+
+
+LABELLED: Mapping[str, Callable[[Array, Counts, int], tuple[float, Array]]] = MappingProxyType(
+    {"mse": mse, "cross-entropy": cross_entropy}
+)
+"""The losses of labels, by name."""

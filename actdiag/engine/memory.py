@@ -1,7 +1,8 @@
 """How much memory and how many threads a run is worth, and what of the forward pass the backward pass can keep."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from math import ceil, sqrt
 from numbers import Integral
 from typing import NamedTuple
@@ -67,8 +68,55 @@ def parse_size(field: str, size: int | str) -> int:
     return int(bytes_)
 
 
-def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = RunOptions.bins, reports: int = 1) -> None:
-    """Refuse a stack whose run would take more memory than there is, before anything is allocated.
+class Need(NamedTuple):
+    """The memory that a run needs.
+
+    Attributes:
+        what: What needs it, in words.
+        total: Bytes.
+        field: The field that asks for the most of them.
+        most: What it asks for.
+        got: Its value.
+    """
+
+    what: str
+    total: int
+    field: str
+    most: int
+    got: int
+
+    def check(self) -> None:
+        """Refuse what takes more memory than there is, before anything is allocated.
+
+        Raises:
+            InvalidField: It does not fit.
+        """
+        available = available_memory() if self.total > _NEVER_REFUSED else None
+        if available is not None and self.total > available:
+            raise self._refusal(there_is=f"{readable_size(available)} is available")
+
+    @contextmanager
+    def met(self) -> Iterator[None]:
+        """Refuse what takes more memory than there is: as `check` does, and where it runs out within the context.
+
+        Raises:
+            InvalidField: It does not fit.
+        """
+        self.check()
+        try:
+            yield
+        except MemoryError:
+            if self.most <= _NEVER_REFUSED:  # not this is what is too large
+                raise
+            raise self._refusal(there_is="memory ran out") from None
+
+    def _refusal(self, there_is: str) -> InvalidField:
+        estimate = f"{self.what} about {readable_size(self.total)} and {there_is}"
+        return InvalidField(self.field, f"must be smaller, {estimate}, got {self.got}")
+
+
+def need_of(stack: Stack, kept: int = 0, classes: int = 0, bins: int = RunOptions.bins, reports: int = 1) -> Need:
+    """Return the memory that a run of a stack needs.
 
     Args:
         stack: The stack.
@@ -76,9 +124,6 @@ def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = RunOpt
         classes: The classes of the readout; 0 without one.
         bins: The bins of each layer's histogram.
         reports: How many reports on stacks of this depth are kept.
-
-    Raises:
-        InvalidField: It does not fit; the field is the one that asks for the most.
     """
     item = stack.format.bytes
     fan_in, columns = _widest_shape(stack)
@@ -91,13 +136,9 @@ def check_fits(stack: Stack, kept: int = 0, classes: int = 0, bins: int = RunOpt
         "classes": 3 * item * classes * (stack.widths[-1] + _rows_at_once(stack)),
         "depth": (_BYTES_OF_STATISTICS + _BYTES_OF_A_BIN * bins) * stack.depth * reports,
     }
-    needed = sum(asked.values())
-    available = available_memory() if needed > _NEVER_REFUSED else None
-    if available is not None and needed > available:
-        field = max(asked, key=lambda name: asked[name])
-        got = {"width": max(fan_in, columns), "batch": stack.batch, "classes": classes, "depth": stack.depth}[field]
-        estimate = f"the stack needs about {readable_size(needed)} and {readable_size(available)} is available"
-        raise InvalidField(field, f"must be smaller, {estimate}, got {got}")
+    field = max(asked, key=lambda name: asked[name])
+    got = {"width": max(fan_in, columns), "batch": stack.batch, "classes": classes, "depth": stack.depth}[field]
+    return Need("the stack needs", sum(asked.values()), field, asked[field], got)
 
 
 def draws_ahead(stack: Stack) -> int:

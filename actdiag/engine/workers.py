@@ -12,7 +12,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from actdiag.engine.blocks import release
-from actdiag.errors import check_integer
+from actdiag.errors import InvalidField, check_integer
 
 if TYPE_CHECKING:  # a run on one thread does without
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,6 +37,19 @@ def _blas() -> ThreadpoolController:
 
 def _silence() -> None:
     np.seterr(all="ignore")
+
+
+def _submitted(pool: "ThreadPoolExecutor", work: Callable[..., Result], *arguments: Any) -> "Future[Result]":
+    """Hand work to the threads, of which one may be started for it.
+
+    Raises:
+        InvalidField: The system starts no more.
+    """
+    try:
+        return pool.submit(work, *arguments)
+    except RuntimeError:
+        problem = "must be as few as the system starts, such as 1, got one more than that"
+        raise InvalidField(field="threads", problem=problem) from None
 
 
 def _follow(work: Callable[[Item], Result], item: Item, before: "Future[Any] | None") -> Result:
@@ -75,7 +88,7 @@ class Ahead(Iterator[Result], Generic[Item, Result]):
                 item = next(self._items)
             except StopIteration:
                 return
-            self._pending.append(self._pool.submit(self._work, item))
+            self._pending.append(_submitted(self._pool, self._work, item))
 
 
 class Started(Generic[Result]):
@@ -156,7 +169,7 @@ class Workers:
         # Threads take work in the order that it was started, so that what an item waits for never waits behind it.
         before = after.futures if after is not None and after.futures else [None] * len(items)
         pairs = zip(items, before, strict=True)
-        futures = [self._pool.submit(_follow, work, item, other) for item, other in pairs]
+        futures = [_submitted(self._pool, _follow, work, item, other) for item, other in pairs]
         if meanwhile is not None:
             meanwhile.top_up()
         return Started(lambda: [future.result() for future in futures], futures)

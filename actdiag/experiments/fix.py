@@ -1,44 +1,22 @@
-"""The smallest change that makes a stack healthy: changes from small to large, each tried by a run of its own."""
+"""The smallest change that makes a stack healthy: changes are tried in order, each by a run of its own."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from math import isfinite
+from itertools import islice
 
-from actdiag import activations
-from actdiag.activations import Activation
-from actdiag.errors import InvalidField
-from actdiag.initializers import Initializer
+import numpy as np
+
+from actdiag.diagnosis.advice import FAULTS_OF_DATA, Change, changes
+from actdiag.diagnosis.findings import ProvenFix, Value, Verdict
 from actdiag.model.stack import Stack
+from actdiag.numerals import whole_percent
 from actdiag.report import Report
-from actdiag.theory.automatic import AUTO, resolve_init, scale_fields
-
-INITIALIZERS = ("orthogonal", "lecun", "he", "xavier", AUTO)
-"""Initializers that are tried in place of another, in this order; the last also sets the biases."""
-
-ACTIVATIONS = ("tanh", "relu", "leaky_relu:0.2")
-"""Activations that are tried in place of another, in this order, each with the weights it is critical with."""
 
 SOUND = 0.97
 """The probability from which on a change is taken at once: so far over the limit that other seeds are healthy too."""
 
-Value = str | float | bool
-"""A value of an option."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A change to a stack.
-
-    Attributes:
-        what: What it changes: `gain`, `biases`, `gain and biases`, `initializer`, `activation` or `activation and
-            initializer`.
-        options: The options that it sets, by name; None for one that goes back to its default.
-        stack: The stack with the change.
-    """
-
-    what: str
-    options: Mapping[str, Value | None]
-    stack: Stack
+MOST_TRIED, MOST_ROWS = 4, 256
+"""What an ordinary run spends on advice: so many changes, each on so many rows at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +33,14 @@ class Fix:
     report: Report
     tried: int
 
+    def proven(self) -> ProvenFix:
+        """Return what the verdict on the stack before says of it."""
+        options, verdict = dict(self.change.options), self.report.verdict
+        return ProvenFix(options, command_of(options), verdict.severity, verdict.probability, self.tried)
+
 
 def find_fix(report: Report, rerun: Callable[[Stack], Report]) -> Fix | None:
-    """Return the first change, from small to large, that makes a stack soundly healthy, else healthy; None without one.
+    """Return the first change that makes a stack soundly healthy, else healthy; None without one.
 
     Args:
         report: The report of the stack.
@@ -65,90 +48,77 @@ def find_fix(report: Report, rerun: Callable[[Stack], Report]) -> Fix | None:
     """
     first: Fix | None = None
     tried = 0
-    for tried, change in enumerate(changes(report), 1):
+    for tried, change in enumerate(changes(report.measurements), 1):
         found = rerun(change.stack)
-        if found.verdict.severity == "healthy":
+        if is_better(found.verdict, report.verdict):
             first = first or Fix(change, found, tried)
             if (found.verdict.probability or 0.0) >= SOUND:
                 return Fix(change, found, tried)
     return None if first is None else replace(first, tried=tried)
 
 
-def changes(report: Report) -> Iterator[Change]:
-    """Yield changes to a stack from small to large: its gain, its biases, both, its initializer, its activation."""
-    stack = report.stack
-    own = any(stack.bias_spread(1))
-    yield from _gains(report)
-    if own:
-        yield Change("biases", {"bias_mean": None, "bias_std": 0.0}, replace(stack, bias_mean=None, bias_std=0.0))
-        yield from _gains(report, bias_std=0.0)
-    automatic = _rescaled(stack, stack.act, stack.init, AUTO)
-    if automatic is not None and automatic.bias_std:
-        yield Change("gain and biases", {"gain": AUTO, "bias_mean": None, "bias_std": None}, automatic)
-    for act in (stack.act, *(activations.resolve(name) for name in ACTIVATIONS)):
-        if act is stack.act:
-            names = tuple(name for name in INITIALIZERS if name != stack.init.name)
-        else:
-            names = (stack.init.name, AUTO) if act.name != stack.act.name else ()
-        for name in names:
-            yield from _replaced(stack, act, name)
+def with_advice(report: Report, rerun: Callable[[Stack], Report]) -> Report:
+    """Return a report with the first of a few changes that makes its stack healthy, if there is one.
+
+    Of a healthy stack whose inputs are at fault only their change is tried.
+
+    Args:
+        report: The report of a single run.
+        rerun: Runs a stack the same way.
+    """
+    verdict = report.verdict
+    tries: Iterator[Change] = islice(changes(report.measurements), MOST_TRIED)
+    if verdict.severity not in ("at-risk", "untrainable"):
+        if not any(finding.rule in FAULTS_OF_DATA for finding in verdict.findings):
+            return report
+        tries = (change for change in tries if change.what == "inputs")
+    for tried, change in enumerate(tries, 1):
+        found = rerun(_few_rows(change.stack))
+        if is_better(found.verdict, verdict):
+            return advised(report, Fix(change, found, tried))
+    return report
 
 
-def _gains(report: Report, bias_std: float | None = None) -> Iterator[Change]:
-    """Yield changes of the gain: to the critical one under the biases, and to those that undo the change per layer."""
-    stack = report.stack
-    if bias_std is not None:
-        stack = replace(stack, bias_mean=None, bias_std=bias_std)
-    if stack.init.fits_batch or not stack.init.mean_field:
-        return
-    biases = stack.bias_mean or 0.0, (stack.bias_spread(1)[1] or 0.0)
-    found: list[float] = []
-    critical = _rescaled(stack, stack.act, stack.init, AUTO, *biases)
-    if critical is not None and len(critical.layer_gains()) == 1:
-        found += critical.layer_gains()
-    if stack.target_gain is None:
-        factors = report.change_per_layer.forward, report.change_per_layer.backward
-        found += [stack.gain / factor for factor in factors if factor]
-    tried: set[float] = set()
-    for gain in found:
-        rounded = float(f"{gain:.3g}") if isfinite(gain) else 0.0
-        if rounded in tried or not 1e-6 < rounded < 1e6 or rounded == stack.gain:
-            continue
-        tried.add(rounded)
-        options: dict[str, Value | None] = {"gain": rounded}
-        if bias_std is not None:
-            options |= {"bias_mean": None, "bias_std": bias_std}
-        what = "gain" if bias_std is None else "gain and biases"
-        yield Change(what, options, replace(stack, gain=rounded, target_gain=None))
+def advised(report: Report, found: Fix) -> Report:
+    """Return a report with the fix of its stack, which the finding that decided has as its advice."""
+    verdict, fix = report.verdict, found.proven()
+    advice = f"{fix.command}: {fix.severity}, {whole_percent(fix.probability)} that SGD trains it"
+    of_data = [finding.rule for finding in verdict.findings if finding.rule in FAULTS_OF_DATA]
+    first = (*verdict.decided_by, *of_data)[:1]
+    findings = tuple(replace(one, advice=advice) if one.rule in first else one for one in verdict.findings)
+    return replace(report, verdict=replace(verdict, findings=findings, fix=fix))
 
 
-def _replaced(stack: Stack, act: Activation, name: str) -> Iterator[Change]:
-    """Yield the change to another activation or initializer, at gain 1 and with the biases of the initializer."""
-    init = resolve_init(name)
-    bare = replace(stack, gain=1.0, target_gain=None, bias_mean=None, bias_std=None)
-    changed = _rescaled(bare, act, init, 1.0)
-    if changed is None:
-        return
-    options: dict[str, Value | None] = {"gain": None, "bias_mean": None, "bias_std": None}
-    if name != stack.init.name:
-        options["init"] = name
-    what = "initializer"
-    if act.name != stack.act.name:
-        options["act"] = act.name
-        what = "activation" if name == stack.init.name else "activation and initializer"
-    yield Change(what, options, changed)
+def is_better(after: Verdict, before: Verdict) -> bool:
+    """Return whether a change makes a network healthy, and no less likely to train."""
+    return after.severity == "healthy" and (after.probability or 0.0) >= (before.probability or 0.0)
 
 
-def _rescaled(
-    stack: Stack,
-    act: Activation,
-    init: Initializer,
-    gain: float | str,
-    bias_mean: float | None = None,
-    bias_std: float | None = None,
-) -> Stack | None:
-    """Return the stack with an activation, an initializer and a gain; None where they do not go together."""
-    try:
-        return replace(stack, act=act, init=init, **scale_fields(act, init, gain, bias_mean, bias_std))
-    except InvalidField:
-        return None
+def command_of(options: Mapping[str, Value]) -> str:
+    """Return options as they are given on the command line, and which are not to be given.
+
+    Example:
+        >>> command_of({"init": "he", "bias_std": None, "standardize": True})
+        '--init he --standardize without --bias-std'
+    """
+    spelled = {name: f"--{name.replace('_', '-')}" for name in options}
+    given = [
+        spelled[name] if value is True else f"{spelled[name]} {_written(value)}"
+        for name, value in options.items()
+        if value is not None
+    ]
+    left_out = [spelled[name] for name, value in options.items() if value is None]
+    return " ".join([*given, *(["without", " and ".join(left_out)] if left_out else [])])
+
+
+def _written(value: Value) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _few_rows(stack: Stack) -> Stack:
+    if stack.batch <= MOST_ROWS:
+        return stack
+    data = stack.data[:MOST_ROWS] if isinstance(stack.data, np.ndarray) else stack.data
+    return replace(stack, batch=MOST_ROWS, data=data)

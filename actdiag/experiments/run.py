@@ -7,21 +7,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actdiag.arrays import Array
-from actdiag.diagnosis import RULES, Rules, diagnose, rules_from
+from actdiag.diagnosis import RULES, Rules, Verdict, diagnose, rules_from
 from actdiag.engine.backward import backward
 from actdiag.engine.forward import forward
 from actdiag.engine.losses import DEFAULT_CLASSES, Loss, labels_of, loss_and_gradient
-from actdiag.engine.memory import check_fits, plan_backward, useful_threads
+from actdiag.engine.memory import need_of, plan_backward, useful_threads
 from actdiag.engine.tape import Tape
 from actdiag.engine.workers import MOST_THREADS, Workers
 from actdiag.errors import InvalidField, check_integer, check_real
-from actdiag.measure.forward import Axis, ForwardMeasure, change_per_layer, directions_of
-from actdiag.measure.gradients import BackwardMeasure, radial_share
-from actdiag.measure.moments import mean_cosine, squares_of
+from actdiag.measure.change import change_per_layer
+from actdiag.measure.directions import mean_cosine, squares_of
+from actdiag.measure.features import feature_evenness
+from actdiag.measure.forward import Axis, ForwardMeasure, directions_of
+from actdiag.measure.gradients import BackwardMeasure
 from actdiag.measure.statistics import InputStats, LayerStats, LossValue
 from actdiag.measurements import Measurements
 from actdiag.model.stack import MOST_SEED, Stack
-from actdiag.options import RunOptions
+from actdiag.options import DEFAULT_BUDGET, RunOptions
 from actdiag.repeats import average
 from actdiag.report import Report
 from actdiag.theory.comparison import TheoryComparison
@@ -31,6 +33,9 @@ if TYPE_CHECKING:  # a plain stack does without
 
 MOST_BINS = 10_000
 MOST_REPEATS = 10_000
+
+_UNSURE = (0.03, 0.97)
+"""Probabilities between which an estimate of the gradient is not enough."""
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
@@ -83,28 +88,53 @@ def silent(done: int, total: int) -> None:
     """Report no progress."""
 
 
-def run_propagate(stack: Stack, settings: RunSettings) -> Report:
-    """Run a stack forward and return its Report."""
-    check_fits(stack, bins=settings.axis.bins)
-    run = _Run(stack, settings, stack.depth)
-    with Workers(settings.threads or useful_threads(stack)) as workers:
-        run.forward(workers)
-        return run.report("propagate")
+def run_propagate(stack: Stack, settings: RunSettings, budget: int = DEFAULT_BUDGET) -> Report:
+    """Run a stack forward and return its Report.
+
+    The verdict rests on an estimate of the gradient. Where that is unsure a backward pass is run for it, from random
+    directions, if `budget` bytes are room enough for what it keeps.
+    """
+    with need_of(stack, bins=settings.axis.bins).met():
+        run = _Run(stack, settings, stack.depth)
+        with Workers(settings.threads or useful_threads(stack)) as workers:
+            run.forward(workers)
+            report = run.report("propagate")
+    return _measured(report, settings, budget) if _is_unsure(report.verdict) else report
+
+
+def _is_unsure(verdict: Verdict) -> bool:
+    low, high = _UNSURE
+    return verdict.estimated and verdict.probability is not None and low < verdict.probability < high
+
+
+def _measured(report: Report, settings: RunSettings, budget: int) -> Report:
+    """Return a report whose verdict rests on a backward pass, where there is room for it."""
+    try:
+        measured = run_grad_flow(
+            report.stack, Loss("random"), budget, settings._replace(progress=silent, theory=False)
+        )  # fmt: skip
+    except InvalidField:  # there is no room
+        return report
+    layers = tuple(
+        replace(stats, weight_gradient=None, bias_gradient=None, slope_gradient=None) for stats in measured.layers
+    )
+    judged = replace(report.measurements, layers=layers, change=measured.change_per_layer)
+    return replace(report, verdict=diagnose(judged, settings.rules))
 
 
 def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
     """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the backward pass."""
     plan, kept = plan_backward(stack, budget)
-    check_fits(stack, kept, 0 if loss.name == "random" else loss.classes, settings.axis.bins)
-    labels_of(stack, loss)  # labels that do not fit are refused before anything is run
-    run = _Run(stack, settings, 2 * stack.depth, loss)
-    tape = Tape(plan)
-    with Workers(settings.threads or useful_threads(stack)) as workers:
-        top = run.forward(workers, tape)
-        value, d_top = loss_and_gradient(stack, loss, top, workers)
-        run.backward(workers, tape, d_top)
-        classes = None if loss.name == "random" else loss.classes
-        return run.report(command, LossValue(loss.name, classes, value if isfinite(value) else None))
+    classes = None if loss.name == "random" else loss.classes
+    with need_of(stack, kept, classes or 0, settings.axis.bins).met():
+        labels_of(stack, loss)  # labels that do not fit are refused before anything is run
+        run = _Run(stack, settings, 2 * stack.depth, loss)
+        tape = Tape(plan)
+        with Workers(settings.threads or useful_threads(stack)) as workers:
+            top = run.forward(workers, tape)
+            value, d_top = loss_and_gradient(stack, loss, top, workers)
+            run.backward(workers, tape, d_top)
+            return run.report(command, LossValue(loss.name, classes, value if isfinite(value) else None))
 
 
 def _of_network(stack: Stack, loss_is_random: bool) -> "NetworkComparison":
@@ -134,7 +164,11 @@ class _Run:
             if layer.number == 0:
                 found = directions_of(layer.activations, self._stack.row_blocks(), workers)
                 squares = squares_of(found)
-                self._input = InputStats(mean_cosine(found), sqrt(squares.mean() / self._stack.input_width))
+                self._input = InputStats(
+                    mean_cosine(found),
+                    sqrt(squares.mean() / self._stack.input_width),
+                    None if self._stack.data is None else feature_evenness(layer.activations),
+                )
                 if self._theory is not None:
                     self._theory.record_input(layer.activations, squares, self._input.cosine)
                 continue
@@ -150,7 +184,7 @@ class _Run:
         """Measure every layer's gradients on the backward pass."""
         measure = BackwardMeasure(self._sites)
         held = []
-        radial = 0.0
+        along = 0.0
         for passed in backward(self._stack, workers, tape, d_top, measure.visit):
             held.append((passed, measure.weigh(passed, workers)))
             # dL/dW of a layer is left to the threads while the gradient goes on to the next.
@@ -159,8 +193,9 @@ class _Run:
                 at = layer.number - 1
                 self._layers[at] = measure.summarize(layer, weighed, self._layers[at])
                 if self._theory is not None and layer.number < self._stack.depth:
-                    self._theory.record_gradient(self._layers[at], self._layers[at + 1], radial)
-                radial = radial_share(layer)
+                    self._theory.record_gradient(self._layers[at], self._layers[at + 1], along)
+                gradient = self._layers[at].gradient
+                along = 0.0 if gradient is None else gradient.along_z_fraction
                 self._progress(self._steps - at, self._steps)
 
     def report(self, command: str, loss: LossValue | None = None) -> Report:

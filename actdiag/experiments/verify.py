@@ -12,6 +12,7 @@ from actdiag.arrays import Doubles
 from actdiag.engine.losses import Loss
 from actdiag.errors import check_integer
 from actdiag.experiments.run import Progress, run_grad_flow, run_settings
+from actdiag.experiments.trained_gain import Trained
 from actdiag.model.stack import MOST_LAYERS, MOST_SEED, Stack
 from actdiag.options import DEFAULT_BUDGET, VerifyOptions
 from actdiag.theory.critical import next_q
@@ -53,12 +54,14 @@ class Verification(NamedTuple):
         width: The units per layer.
         seeds: The seeds of the stacks.
         layers: Prediction and measurement of each layer.
+        trained: What became of a stack that was trained under it; None where none was.
     """
 
     depth: int
     width: int
     seeds: tuple[int, ...]
     layers: tuple[LayerCheck, ...]
+    trained: Trained | None = None
 
 
 def verify(
@@ -114,8 +117,11 @@ def predicted(
 ) -> tuple[list[float | None], list[float | None]]:
     """Return the rms of z of every layer, and that of dL/dz over the last layer's, by theory from inputs N(0, 1).
 
-    None stands for a number that is not finite.
+    None stands for a number that is not finite, and for all of an activation whose units look at several
+    pre-activations.
     """
+    if act.derivative is None:
+        return [None] * depth, [None] * depth
     q, rms, growth = gain**2 + bias_std**2, np.full(depth, nan), np.full(depth, nan)
     for number in range(depth):
         if not isfinite(q):

@@ -11,24 +11,15 @@ from actdiag.engine.backward import BackwardLayer, backward, weight_gradients
 from actdiag.engine.blocks import REDUCED, in_double, pieces
 from actdiag.engine.forward import forward
 from actdiag.engine.losses import Loss, labels_of, loss_and_gradient
-from actdiag.engine.memory import check_fits, plan_backward, useful_threads
+from actdiag.engine.memory import need_of, plan_backward, useful_threads
 from actdiag.engine.tape import Tape
 from actdiag.engine.workers import Workers
 from actdiag.external.deepdiagnosis import FAR
 from actdiag.external.sagemaker import ACTIVITY, GRADIENT_PERCENTILES, UNSATURATED
 from actdiag.external.step import LayerStepStats, StepStats, kind_of
 from actdiag.external.torchmortem import NEAR_ONE, NEAR_ZERO
-from actdiag.measure.moments import (
-    BlockMoments,
-    SquareSum,
-    UnitMoments,
-    block_moments,
-    column_sums,
-    merge_moments,
-    merge_squares,
-    pool,
-    square_sum,
-)
+from actdiag.measure.moments import BlockMoments, UnitMoments, block_moments, merge_moments, pool
+from actdiag.measure.squares import SquareSum, column_sums, merge_squares, square_sum
 from actdiag.model.site import Site
 from actdiag.model.stack import Stack
 from actdiag.options import DEFAULT_BUDGET
@@ -91,8 +82,6 @@ def measure_step(stack: Stack, loss: Loss, learning_rate: float, threads: int | 
         InvalidField: The labels do not fit, or the run does not fit in memory.
     """
     plan, kept = plan_backward(stack, DEFAULT_BUDGET)
-    check_fits(stack, kept, loss.classes)
-    labels_of(stack, loss)  # labels that do not fit are refused before anything is run
     sites = stack.sites()
     bounds = [UNSATURATED.get(kind_of(site.act)) for site in sites]
     tape = Tape(plan)
@@ -100,17 +89,19 @@ def measure_step(stack: Stack, loss: Loss, learning_rate: float, threads: int | 
     def visit(layer: int, z: Array, a: Array) -> BlockOutputs:
         return reduce_outputs(z, a, bounds[layer - 1])
 
-    with Workers(useful_threads(stack) if threads is None else threads) as workers:
-        stats = []
-        for layer in forward(stack, workers, visit, tape):
-            if layer.number:
-                stats.append(merge_outputs(layer.blocks, sites[layer.number - 1].batch))
-        _, d_top = loss_and_gradient(stack, loss, layer.activations, workers)
-        layers = [
-            _layer_stats(sites[passed.number - 1], passed, stats[passed.number - 1], workers)
-            for passed in backward(stack, workers, tape, d_top, sum_over_rows)
-            if passed.weights is not None
-        ]
+    with need_of(stack, kept, loss.classes).met():
+        labels_of(stack, loss)  # labels that do not fit are refused before anything is run
+        with Workers(useful_threads(stack) if threads is None else threads) as workers:
+            stats = []
+            for layer in forward(stack, workers, visit, tape):
+                if layer.number:
+                    stats.append(merge_outputs(layer.blocks, sites[layer.number - 1].batch))
+            _, d_top = loss_and_gradient(stack, loss, layer.activations, workers)
+            layers = [
+                _layer_stats(sites[passed.number - 1], passed, stats[passed.number - 1], workers)
+                for passed in backward(stack, workers, tape, d_top, sum_over_rows)
+                if passed.weights is not None
+            ]
     return StepStats(tuple(reversed(layers)), learning_rate)
 
 

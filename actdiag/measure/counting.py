@@ -3,27 +3,22 @@
 Blocks of finite entries are counted by arithmetic that was checked for these edges, all others by sorting.
 """
 
-import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
 from math import inf, isfinite
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from actdiag.arrays import Array, Counts, Doubles
-from actdiag.engine.blocks import in_double, in_order, scratch
+from actdiag.engine.blocks import in_double, in_order
 from actdiag.formats import FORMATS
 from actdiag.measure.bins import EqualBins, Filling, equal_bins, round_up
+from actdiag.measure.decades import count_decades, decade_limits
 
 _NEGATIVE_NORMAL, _UP_TO_ZERO, _NEGATIVE, _UNDER_NORMAL, _NUMBER = -5, -4, -3, -2, -1
 """Where the last of the thresholds stand: what they are above."""
-
-
-_MOST_PASSES, _FEW = 12, 2**-7
-"""Decades that are counted in a pass each, at most; the part of the entries that is sorted instead."""
 
 
 class Thresholds(NamedTuple):
@@ -106,7 +101,7 @@ class Counting:
         """Return the counts of the whole block."""
         if self._sorting:
             return self._thresholds.tally_ordered(in_order(self._x))
-        decades, zero, subnormal = _count_decades(self._x, self._low, self._high)
+        decades, zero, subnormal = count_decades(self._x, self._low, self._high)
         bins, edges = _NO_BINS, self._thresholds.edges
         if self._filling is not None:
             bins = self._filling.counts()
@@ -122,7 +117,7 @@ def thresholds(edges: tuple[float, ...], dtype: str) -> Thresholds:
     bins = round_up(np.array(edges, dtype=np.float64), np.dtype(dtype))
     if edges and float(bins[-1]) <= edges[-1]:
         bins[-1] = np.nextafter(bins[-1], kind(np.inf))  # the last bin is closed, and holds its edge
-    decades, tiny = _decade_limits(dtype), FORMATS[dtype].normal
+    decades, tiny = decade_limits(dtype), FORMATS[dtype].normal
     upwards = [*-decades, -tiny, 0.0]  # what is at or under these
     others = np.array([0.0, tiny, np.nan], dtype=dtype)
     at_or_under = np.nextafter(np.array(upwards, dtype=dtype), kind(np.inf))
@@ -190,72 +185,3 @@ def merge_counts(parts: Sequence[EntryCounts]) -> EntryCounts:
 def _bin_of_zero(edges: tuple[float, ...]) -> int:
     """Return which of the counts under, between and over the edges holds 0."""
     return bisect_right(edges, 0) - (edges[-1] == 0)
-
-
-def _count_decades(x: Array, low: float, high: float) -> tuple[dict[int, int], int, int]:
-    """Return the entries in each decade of |x|, the exact zeros and the subnormal entries.
-
-    Few entries lie more than a few decades under the greatest: those above are counted by comparison, a decade at a
-    time, and the few are sorted.
-
-    Args:
-        x: Finite numbers, shape (rows, columns).
-        low: The least of them.
-        high: The greatest.
-    """
-    limits, as_floats, lowest, normal = _decades_of(x.dtype)
-    magnitudes = x if low >= 0 else np.abs(x, out=scratch("magnitudes", x.shape, x.dtype))
-    flags, others = scratch("flags", x.shape, "bool"), scratch("other flags", x.shape, "bool")
-    nonzero = x.size
-    if low <= 0 <= high:
-        nonzero = int(np.count_nonzero(np.not_equal(x, 0, out=others)))
-    decades: dict[int, int] = {}
-    counted, at = 0, bisect_right(as_floats, max(high, -low)) - 1
-    while nonzero - counted > _FEW * x.size and len(decades) < _MOST_PASSES:
-        found = int(np.count_nonzero(np.greater_equal(magnitudes, limits[at], out=flags)))
-        decades[lowest + at], counted, at = found - counted, found, at - 1
-    if counted < nonzero:
-        np.less(magnitudes, limits[at + 1], out=flags)
-        if nonzero < x.size:
-            flags &= others
-        few = magnitudes[flags]
-        few.sort()
-        first = bisect_right(as_floats, float(few[0])) - 1
-        under = few.searchsorted(limits[first : at + 2]).tolist()
-        for power, (one, other) in enumerate(pairwise(under), lowest + first):
-            if other > one:
-                decades[power] = other - one
-    subnormal = 0
-    if decades and limits[min(decades) - lowest] < normal:
-        subnormal = int(np.count_nonzero(np.less(magnitudes, normal, out=flags))) - (x.size - nonzero)
-    return {power: count for power, count in decades.items() if count}, x.size - nonzero, subnormal
-
-
-@lru_cache(maxsize=4)
-def _decade_limits(dtype: str) -> Array:
-    powers = [_power_of_ten(power) for power in FORMATS[dtype].decades]
-    finite = round_up(np.array(powers), np.dtype(dtype))
-    return np.concatenate([finite, np.array([np.inf], dtype=dtype)])
-
-
-class _Decades(NamedTuple):
-    """Where the decades of a number format end: `_decade_limits`, also as floats; and the smallest normal number."""
-
-    limits: Array
-    as_floats: list[float]
-    lowest: int
-    normal: np.floating[Any]
-
-
-@lru_cache(maxsize=4)
-def _decades_of(dtype: np.dtype[Any]) -> _Decades:
-    limits, known = _decade_limits(dtype.name), FORMATS[dtype.name]
-    return _Decades(limits, limits.tolist(), known.decades.start, dtype.type(known.normal))
-
-
-def _power_of_ten(power: int) -> float:
-    """Return the least float64 that is at least 10**power, exactly."""
-    nearest = float(f"1e{power}")
-    numerator, denominator = nearest.as_integer_ratio()
-    short = numerator * 10 ** max(-power, 0) < denominator * 10 ** max(power, 0)
-    return math.nextafter(nearest, math.inf) if short else nearest

@@ -1,37 +1,22 @@
 """How a layer is measured: blocks of rows to numbers, numbers to the statistics of a layer."""
 
 from collections.abc import Sequence
-from math import inf, isfinite, log, sqrt
+from math import inf, isfinite, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.activations import Activation, traits
 from actdiag.arrays import Array, Doubles, Flags
 from actdiag.engine.workers import Workers
 from actdiag.measure.counting import Counting, EntryCounts, merge_counts, thresholds
+from actdiag.measure.directions import Directions, directions, mean_cosine
 from actdiag.measure.histograms import axis_edges, bounded_axis, linear_histogram, magnitude_histogram, spaced
-from actdiag.measure.moments import (
-    BlockMoments,
-    Directions,
-    block_moments,
-    directions,
-    mean_cosine,
-    mean_unit_std,
-    merge_moments,
-    pool,
-    unit_highest,
-)
+from actdiag.measure.moments import BlockMoments, block_moments, mean_unit_std, merge_moments, pool
 from actdiag.measure.pooled import EntryMoments, entry_moments, pool_entries, value_range
-from actdiag.measure.statistics import (
-    ChangePerLayer,
-    LayerStats,
-    PreActivationStats,
-)
+from actdiag.measure.slopes import active_units, count_saturated, count_silent, mean_squared_slope
+from actdiag.measure.statistics import LayerStats, PreActivationStats
 from actdiag.model.site import Site
 from actdiag.options import RunOptions
-
-_ROWS_THAT_ACTIVATE_MOST = 16
 
 _ROWS_OF_SLOPES = 16
 """Rows of a block whose slopes stand for all: so many entries of a layer differ far more than those rows and others."""
@@ -55,6 +40,7 @@ class BlockStats(NamedTuple):
         entries: Counts of the activations; a copy of the activations where the axis is not known yet.
         directions: Of the rows of activations.
         active: Units that let a gradient through, shape (width,); None where that has no meaning.
+        silent: How many rows let no gradient through; None likewise.
         saturated: How many entries are saturated; None where that has no meaning.
         slopes: The squares of a random gradient of the first rows, after the activation over before.
     """
@@ -66,6 +52,7 @@ class BlockStats(NamedTuple):
     entries: EntryCounts | Array
     directions: Directions
     active: Flags | None
+    silent: int | None
     saturated: int | None
     slopes: float
 
@@ -92,6 +79,7 @@ class ForwardMeasure:
         act = self._sites[number - 1].act
         low, high = value_range(z)
         of_z, of_a, entries, pointing = entry_moments(z), *self._reduced(a)
+        finite, elementwise = not of_z.nonfinite, act is not None and act.derivative is not None
         return BlockStats(
             z=of_z,
             low=low,
@@ -99,7 +87,8 @@ class ForwardMeasure:
             a=of_a,
             entries=entries,
             directions=pointing,
-            active=None if act is None or act.derivative is None else active_units(act, z, finite=not of_z.nonfinite),
+            active=active_units(act, z, finite) if act is not None and elementwise else None,
+            silent=count_silent(act, z, finite) if act is not None and elementwise else None,
             saturated=None if act is None else count_saturated(act, z),
             slopes=1.0 if act is None else mean_squared_slope(act, z[:_ROWS_OF_SLOPES], a.shape[1]),
         )
@@ -130,6 +119,7 @@ class ForwardMeasure:
         a = merge_moments([block.a for block in blocks])
         pooled_z, pooled_a = pool_entries([block.z for block in blocks]), pool(a)
         active = [block.active for block in blocks if block.active is not None]
+        silent = [block.silent for block in blocks if block.silent is not None]
         saturated = [block.saturated for block in blocks if block.saturated is not None]
         return LayerStats(
             layer=number,
@@ -143,6 +133,7 @@ class ForwardMeasure:
             zero_fraction=counts.zero / size,
             dead_fraction=(site.units - int(np.count_nonzero(_any_of(active)))) / site.units if active else None,
             saturated_fraction=sum(saturated) / size if saturated else None,
+            silent_fraction=sum(silent) / site.batch if silent else None,
             nonfinite_fraction=(counts.nan + counts.inf) / size,
             subnormal_fraction=counts.subnormal / size,
             cosine=mean_cosine([block.directions for block in blocks]),
@@ -170,65 +161,6 @@ def bounds_of(sites: Sequence[Site]) -> tuple[float, float]:
     return min(low for low, _ in bounds), max(high for _, high in bounds)
 
 
-def active_units(act: Activation, z: Array, finite: bool = False) -> Flags:
-    """Return for each unit, shape (width,), whether |f'(z)| is above the dead slope, or z is NaN, for a row of `z`.
-
-    Args:
-        act: An elementwise activation.
-        z: Pre-activations, shape (rows, width).
-        finite: Whether all of `z` is known to be finite.
-    """
-    derivative, dead_slope, active_over = act.derivative, traits(act).dead_slope, traits(act).active_over
-    assert derivative is not None
-
-    def any_active(rows: Array) -> Flags:
-        flags: Flags = np.abs(derivative(rows)) > dead_slope
-        active: Flags = np.logical_or.reduce(flags | np.isnan(rows), axis=0)
-        return active
-
-    if finite and active_over is not None:
-        return unit_highest(z) > active_over
-    # A few rows activate nearly all units, and only the others need the rest of the rows.
-    active = any_active(z[:_ROWS_THAT_ACTIVATE_MOST])
-    inactive = np.flatnonzero(~active)
-    if len(inactive) and len(z) > _ROWS_THAT_ACTIVATE_MOST:
-        active[inactive] = any_active(z[_ROWS_THAT_ACTIVATE_MOST:, inactive])
-    return active
-
-
-def mean_squared_slope(act: Activation, z: Array, width: int) -> float:
-    """Return the mean over entries of what the activation makes of the square of a random gradient.
-
-    Of an elementwise activation that is the mean of f'(z)^2. A structured one is given a gradient of random signs,
-    whose squares it spreads over its `pieces`.
-
-    Args:
-        act: The activation.
-        z: Pre-activations, shape (rows, pieces * width).
-        width: The units.
-    """
-    z = z.astype(np.float64)
-    if act.derivative is not None:
-        slopes = act.derivative(z)
-    else:
-        signs = 2.0 * np.random.default_rng(0).integers(0, 2, size=(len(z), width)) - 1
-        slopes = act.pull_back(z, signs)
-    return float(np.vdot(slopes, slopes)) / (len(z) * width)
-
-
-def count_saturated(act: Activation, z: Array) -> int | None:
-    """Return how many entries lie on a plateau that counts as saturation, or None where none does."""
-    if act.saturates == "none" or act.derivative is None:
-        return None
-    edges = traits(act)
-    count = 0
-    if edges.saturated_below is not None:
-        count += int(np.count_nonzero(z <= edges.saturated_below))
-    if edges.saturated_above is not None:
-        count += int(np.count_nonzero(z >= edges.saturated_above))
-    return count
-
-
 def directions_of(inputs: Array, blocks: Sequence[slice], workers: Workers) -> list[Directions]:
     """Return the directions of the rows of the input, shape (batch, features), block by block."""
     return workers.map(lambda rows: directions(inputs[rows]), blocks)
@@ -236,27 +168,3 @@ def directions_of(inputs: Array, blocks: Sequence[slice], workers: Workers) -> l
 
 def _finite(value: float) -> float | None:
     return value if isfinite(value) else None
-
-
-def change_per_layer(layers: Sequence[LayerStats]) -> ChangePerLayer:
-    """Return exp(slope of ln rms over depth): of a towards the last layer, of dL/dz towards the first.
-
-    Layers that are zero or hold something non-finite are left out.
-    """
-    forward = [(stats.layer, stats.rms) for stats in layers if not stats.nonfinite_fraction and stats.rms]
-    backward = [
-        (-stats.layer, stats.gradient.rms)
-        for stats in layers
-        if stats.gradient and not stats.gradient.nonfinite_fraction and stats.gradient.rms
-    ]
-    return ChangePerLayer(_growth(forward), _growth(backward))
-
-
-def _growth(points: Sequence[tuple[int, float]]) -> float | None:
-    if len(points) < 2:
-        return None
-    position = np.array([layer for layer, _ in points], dtype=float)
-    height = np.array([log(rms) for _, rms in points])
-    position -= position.mean()
-    slope = float(np.dot(position, height - height.mean()) / np.dot(position, position))
-    return float(np.exp(slope))

@@ -9,23 +9,23 @@ import numpy as np
 
 from actdiag.arrays import Array, Doubles
 from actdiag.engine.backward import BackwardLayer, weight_gradients
-from actdiag.engine.blocks import REDUCED, pieces
 from actdiag.engine.workers import Started, Workers
 from actdiag.measure.counting import EntryCounts, count_entries, merge_counts
 from actdiag.measure.histograms import magnitude_histogram
-from actdiag.measure.moments import SquareSum, column_and_square_sums, merge_squares, square_sum
+from actdiag.measure.rows import RowGradients, along_fraction, row_gradients, typical_rms
+from actdiag.measure.squares import SquareSum, column_and_square_sums, merge_squares, square_sum
 from actdiag.measure.statistics import BiasGradientStats, GradientStats, LayerStats, WeightGradientStats
 from actdiag.model.site import Site
 
 
 class BlockGradients(NamedTuple):
-    """What a block of rows contributes to the gradient statistics of its layer; `radial` as `radial_squares` has it."""
+    """What a block of rows contributes to the gradient statistics of its layer."""
 
     squares: SquareSum
     counts: EntryCounts
     bias_gradient: Doubles
     slope_gradient: float | None
-    radial: float
+    rows: RowGradients
 
 
 class BackwardMeasure:
@@ -52,7 +52,7 @@ class BackwardMeasure:
             counts=count_entries(d_z),
             bias_gradient=bias_gradient,
             slope_gradient=None if slope_derivative is None else float((d_a * slope_derivative(z)).sum(dtype=float)),
-            radial=radial_squares(z, d_z),
+            rows=row_gradients(z, d_z),
         )
 
     def weigh(self, layer: BackwardLayer[Any], workers: Workers) -> Started[tuple[SquareSum, SquareSum]]:
@@ -73,6 +73,7 @@ class BackwardMeasure:
         squares = merge_squares([block.squares for block in layer.blocks])
         counts = merge_counts([block.counts for block in layer.blocks])
         d_biases = sum((block.bias_gradient for block in layer.blocks[1:]), layer.blocks[0].bias_gradient)
+        rows = [block.rows for block in layer.blocks]
         of_weights = weighed.results()
         if layer.number == len(self._sites):
             self._last_rms = squares.rms
@@ -84,6 +85,8 @@ class BackwardMeasure:
                 zero_fraction=counts.zero / counts.size,
                 nonfinite_fraction=(counts.nan + counts.inf) / counts.size,
                 magnitude=magnitude_histogram(counts),
+                typical_rms=typical_rms(rows, layer.d_z.shape[1]),
+                along_z_fraction=along_fraction(rows),
             ),
             weight_gradient=_weight_gradient(of_weights) if of_weights else None,
             bias_gradient=BiasGradientStats(square_sum(d_biases[np.newaxis]).norm) if of_weights else None,
@@ -94,24 +97,6 @@ class BackwardMeasure:
 def _weight_gradient(parts: Sequence[tuple[SquareSum, SquareSum]]) -> WeightGradientStats:
     weights_norm, d_weights_norm = (merge_squares(each).norm for each in zip(*parts, strict=True))
     return WeightGradientStats(d_weights_norm, _ratio(d_weights_norm, weights_norm))
-
-
-def radial_squares(z: Array, d_z: Array) -> float:
-    """Return the sum over the rows of the square of the part of dL/dz that points along z."""
-    total = 0.0
-    for rows in pieces(z, REDUCED):
-        along = np.vecdot(z[rows], d_z[rows]).astype(np.float64)
-        lengths = np.vecdot(z[rows], z[rows]).astype(np.float64)
-        total += float(np.divide(along**2, lengths, out=np.zeros_like(along), where=lengths > 0).sum())
-    return total
-
-
-def radial_share(layer: BackwardLayer[BlockGradients]) -> float:
-    """Return the share of the squares of dL/dz in the part that points along z; 0 where it is not known."""
-    rms = merge_squares([block.squares for block in layer.blocks]).rms
-    radial = sum(block.radial for block in layer.blocks)
-    share = radial / layer.d_z.size / rms / rms if rms else 0.0
-    return share if 0 < share <= 1 else 0.0
 
 
 def _finite_sum(parts: Sequence[float | None]) -> float | None:

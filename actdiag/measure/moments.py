@@ -1,28 +1,23 @@
-"""Means, stds and norms that no dtype, offset or magnitude can spoil: float64, shifted, scaled, finite entries only."""
+"""Means and stds of units that no dtype, offset or magnitude can spoil: in float64, shifted, scaled."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from math import ldexp, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
 from actdiag.arrays import Array, Doubles
-from actdiag.engine.blocks import REDUCED, in_double
+from actdiag.engine.blocks import in_double, rows_added
 from actdiag.measure.pooled import LEAST_SQUARE, MOST_CANCELLED, MOST_SQUARE, Pooled, scaled
-
-_ONES = np.ones(REDUCED)
-"""What rows are multiplied with to add them up."""
 
 _FOLD, _WIDE = 8, 512
 """Rows that are laid end to end, and the width from which on it does not pay."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class BlockMoments:
+class BlockMoments(NamedTuple):
     """Sums over the finite entries of each unit in a block of rows, in units of 2**exponent.
 
     Attributes:
-        count: How many there are, shape (units,), or (1,) where every unit has as many.
+        counts: How many there are, shape (units,), or (1,) where every unit has as many.
         origin: One of them or 0, shape (units,).
         sums: Sum of their deviations from `origin`, shape (units,).
         squares: Sum of the squares of these deviations, shape (units,).
@@ -30,7 +25,7 @@ class BlockMoments:
         nonfinite: Entries that are NaN or infinite, all units together.
     """
 
-    count: Doubles
+    counts: Doubles
     origin: Doubles
     sums: Doubles
     squares: Doubles
@@ -38,19 +33,18 @@ class BlockMoments:
     nonfinite: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class UnitMoments:
+class UnitMoments(NamedTuple):
     """First and second moments of each unit over all rows, in units of 2**exponent.
 
     Attributes:
-        count: Finite entries of each unit, shape (units,).
+        counts: Finite entries of each unit, shape (units,).
         mean: Mean of the finite entries, shape (units,), 0 where there are none.
         squares: Sum of squared deviations from `mean`, shape (units,).
         exponent: The power of two that values were divided by before they were squared.
         nonfinite: Entries that are NaN or infinite, all units together.
     """
 
-    count: Doubles
+    counts: Doubles
     mean: Doubles
     squares: Doubles
     exponent: int
@@ -89,7 +83,7 @@ def _sums(x: Array, origin: Doubles | None, also: Callable[[Doubles], None] | No
     sums, squares = np.zeros(x.shape[1]), np.zeros(x.shape[1])
     for values in in_double(x):
         deviations = values if origin is None else values - origin
-        sums += _ONES[: len(deviations)] @ deviations
+        sums += rows_added(deviations)
         squares += np.einsum("ij,ij->j", deviations, deviations)
         if also is not None:
             also(values)
@@ -100,12 +94,12 @@ def merge_moments(parts: Sequence[BlockMoments]) -> UnitMoments:
     """Return the moments over all rows from those of blocks of rows (Chan, Golub & LeVeque 1983)."""
     if len(parts) == 1:
         (part,) = parts
-        shift = part.sums / np.maximum(part.count, 1)
+        shift = part.sums / np.maximum(part.counts, 1)
         squares = np.maximum(part.squares - part.sums * shift, 0)
-        count = part.count if len(part.count) == len(shift) else np.full(len(shift), part.count[0])
+        count = part.counts if len(part.counts) == len(shift) else np.full(len(shift), part.counts[0])
         return UnitMoments(count, part.origin + shift, squares, part.exponent, part.nonfinite)
     exponent = max(part.exponent for part in parts)
-    count = np.array(np.broadcast_arrays(*(part.count for part in parts)))
+    count = np.array(np.broadcast_arrays(*(part.counts for part in parts)))
     origin, sums, squares = (
         np.array([getattr(part, name) for part in parts]) for name in ("origin", "sums", "squares")
     )
@@ -127,7 +121,7 @@ def merge_moments(parts: Sequence[BlockMoments]) -> UnitMoments:
 
 def pool(moments: UnitMoments) -> Pooled:
     """Return mean, std (ddof 0) and rms over all units and rows together."""
-    count, mean = moments.count, moments.mean
+    count, mean = moments.counts, moments.mean
     total = count.sum()
     if total == 0:
         return Pooled(None, None, None)
@@ -154,125 +148,8 @@ def unit_highest(x: Array) -> Array:
 
 def mean_unit_std(moments: UnitMoments) -> float | None:
     """Return each unit's std over its finite rows, averaged over the units with two or more; None without any."""
-    several = np.count_nonzero(moments.count >= 2)
+    several = np.count_nonzero(moments.counts >= 2)
     if not several:
         return None
-    stds = np.sqrt(moments.squares / np.maximum(moments.count, 1))  # 0 where there is but one
+    stds = np.sqrt(moments.squares / np.maximum(moments.counts, 1))  # 0 where there is but one
     return float(np.ldexp(stds.sum() / several, moments.exponent))
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class SquareSum:
-    """A sum of squares of finite entries, in units of 4**exponent.
-
-    Attributes:
-        total: The sum.
-        exponent: The power of two that values were divided by before they were squared.
-        count: How many entries were finite.
-        nonfinite: How many were not.
-    """
-
-    total: float
-    exponent: int
-    count: int
-    nonfinite: int
-
-    @property
-    def norm(self) -> float | None:
-        """The root of the sum; None where an entry is not finite."""
-        return None if self.nonfinite else float(np.ldexp(sqrt(self.total), self.exponent))
-
-    @property
-    def rms(self) -> float | None:
-        """The root of the mean square over the finite entries; None where there are none."""
-        return float(np.ldexp(sqrt(self.total / self.count), self.exponent)) if self.count else None
-
-
-def square_sum(x: Array) -> SquareSum:
-    """Return the sum of the squares of the finite entries of `x`, shape (rows, columns)."""
-    total = sum(float(np.vdot(values, values)) for values in in_double(x))
-    if LEAST_SQUARE < total < MOST_SQUARE:
-        return SquareSum(total, 0, x.size, 0)
-    kept, exponent = scaled(x[np.isfinite(x)])
-    return SquareSum(float(np.dot(kept, kept)), exponent, kept.size, x.size - kept.size)
-
-
-def merge_squares(parts: Sequence[SquareSum]) -> SquareSum:
-    """Return the sum over all parts, in their order."""
-    exponent = max(part.exponent for part in parts)
-    total = 0.0
-    for part in parts:
-        total += ldexp(part.total, 2 * (part.exponent - exponent))
-    return SquareSum(total, exponent, sum(part.count for part in parts), sum(part.nonfinite for part in parts))
-
-
-def column_sums(x: Array) -> Doubles:
-    """Return the sum of each column of `x`, shape (rows, columns)."""
-    total = np.zeros(x.shape[1])
-    for values in in_double(x):
-        total += _ONES[: len(values)] @ values
-    return total
-
-
-def column_and_square_sums(x: Array) -> tuple[Doubles, SquareSum]:
-    """Return the sum of each column of `x`, shape (rows, columns), and that of the squares of its finite entries."""
-    sums, total = np.zeros(x.shape[1]), 0.0
-    for values in in_double(x):
-        sums += _ONES[: len(values)] @ values
-        total += float(np.vdot(values, values))
-    known = LEAST_SQUARE < total < MOST_SQUARE
-    return sums, SquareSum(total, 0, x.size, 0) if known else square_sum(x)
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Directions:
-    """The sum of some rows' unit vectors, shape (units,), and how many rows have one (finite and not zero).
-
-    Attributes:
-        total: The sum of unit vectors.
-        count: How many there are.
-        parts: The sums of squares of all the rows, in pieces in their order.
-    """
-
-    total: Doubles
-    count: int = 0
-    parts: list[Doubles] = field(default_factory=list)
-
-    def add(self, values: Doubles) -> None:
-        """Add the directions of the rows of `values`, shape (rows, units)."""
-        squares = np.vecdot(values, values)
-        if not (squares.min() > LEAST_SQUARE and squares.max() < MOST_SQUARE):
-            largest = np.abs(values).max(axis=1, keepdims=True)
-            usable = np.isfinite(largest[:, 0]) & (largest[:, 0] > 0)
-            values = values[usable] / largest[usable]
-            self.parts.append(squares)
-            squares = np.vecdot(values, values)
-        else:
-            self.parts.append(squares)
-        self.total += (1 / np.sqrt(squares)) @ values
-        self.count += len(values)
-
-
-def directions(x: Array) -> Directions:
-    """Return the sum of the directions of the rows of `x`, shape (rows, units)."""
-    found = Directions(np.zeros(x.shape[1]))
-    for values in in_double(x):
-        found.add(values)
-    return found
-
-
-def squares_of(parts: Sequence[Directions]) -> Doubles:
-    """Return the sum of squares of each row, shape (rows,)."""
-    return np.concatenate([squares for part in parts for squares in part.parts])
-
-
-def mean_cosine(parts: Sequence[Directions]) -> float | None:
-    """Return the mean cosine over ordered pairs of different rows; None where under two rows have a direction."""
-    count = sum(part.count for part in parts)
-    if count < 2:
-        return None
-    total = parts[0].total
-    for part in parts[1:]:
-        total = total + part.total
-    cosine = (float(np.dot(total, total)) - count) / (count * (count - 1))
-    return min(max(cosine, -1.0), 1.0)

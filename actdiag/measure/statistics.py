@@ -27,6 +27,10 @@ class GradientStats:
         zero_fraction: Exact zeros, per entry.
         nonfinite_fraction: NaN and inf, per entry.
         magnitude: Histogram of log10 |dL/dz|, one bin a decade.
+        typical_rms: rms of what does not lie along z, for the median input: a few inputs may have nearly all of the
+            gradient. None where it is not finite.
+        along_z_fraction: The share of the sum of squares that lies along z, input by input. That part only rescales
+            the layer for an input and does not help to tell inputs apart; 0 where it is not known.
     """
 
     rms: float | None
@@ -34,6 +38,8 @@ class GradientStats:
     zero_fraction: float
     nonfinite_fraction: float
     magnitude: Histogram
+    typical_rms: float | None = None
+    along_z_fraction: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ class LayerStats:
         dead_fraction: Units with |f'(z)| <= 1e-6 min(1, sup |f'|) for every input; None for structured activations.
         saturated_fraction: Entries with |f'(z)| under 1 % of its supremum on a side that the activation names; None
             where it names none.
+        silent_fraction: Inputs for which every unit is without slope, as for `dead_fraction`; None likewise.
         nonfinite_fraction: NaN and inf, per entry.
         subnormal_fraction: Entries other than zero under the dtype's smallest normal number.
         cosine: Mean cosine over pairs of different inputs; None under two inputs with activations other than zero.
@@ -104,6 +111,7 @@ class LayerStats:
     weight_gradient: WeightGradientStats | None = None
     bias_gradient: BiasGradientStats | None = None
     slope_gradient: float | None = None
+    silent_fraction: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +134,13 @@ class InputStats:
     Attributes:
         cosine: Mean cosine over pairs of different inputs; None under two inputs other than zero.
         rms: Root mean square of their entries; None where it is not known.
+        evenness: How evenly the features of given inputs share the sum of squares, from 0 where one has all to 1; None
+            for a single feature and for inputs that are drawn.
     """
 
     cosine: float | None = None
     rms: float | None = None
+    evenness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from hashlib import sha256
-
-import numpy as np
 
 from actdiag.activations import Activation
-from actdiag.arrays import Array, ArrayRecord, cut, digest
+from actdiag.arrays import Array, ArrayRecord, digest, row_blocks
+from actdiag.datasets.inputs import given_inputs
 from actdiag.datasets.random_inputs import RANDOM_INPUTS, Over, in_turn, random_rows
 from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.formats import NumberFormat, arithmetic_format
@@ -24,12 +22,6 @@ from actdiag.streams import Stream
 MOST_LAYERS = 1_000_000
 MOST_ROWS = 100_000_000
 MOST_SEED = 2**63 - 1
-
-# A block should be large enough for the matrix product (which copies the weights once a block) and for Python's part of
-# the work to vanish, small enough to stay in cache, and there should be one for each of a few threads.
-_LEAST_ENTRIES, _MOST_ENTRIES = 2**17, 2**19
-_FEWEST_ROWS = 512
-_BLOCKS_WANTED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +120,10 @@ class Stack:
 
     def __hash__(self) -> int:
         """The hash of all that is compared."""
-        return hash((*self._compared(), self.data_digest))
+        return hash((*self._compared().values(), self.data_digest))
 
-    def _compared(self) -> tuple[object, ...]:
-        return tuple(getattr(self, one.name) for one in fields(self) if one.compare)
+    def _compared(self) -> dict[str, object]:
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.compare}
 
     def fingerprint(self) -> str:
         """Return a SHA-256, in hexadecimal, of all that determines a run of the stack.
@@ -140,9 +132,9 @@ class Stack:
         of one's own by what they give on fixed points besides; data count by what they hold. What a stack does not hold
         is not in it: the loss, the number of bins, the version of actdiag.
         """
-        held = {one.name: getattr(self, one.name) for one in fields(self) if one.compare}
-        held["data"] = self.data_digest
-        return sha256(repr(sorted((name, _told(value)) for name, value in held.items())).encode()).hexdigest()
+        from actdiag.model.fingerprint import fingerprint
+
+        return fingerprint({**self._compared(), "data": self.data_digest})
 
     @property
     def format(self) -> NumberFormat:
@@ -243,19 +235,11 @@ class Stack:
             over: Calls a function with each of a sequence of items, like `Workers.map`.
 
         Raises:
-            InvalidField: A given input does not fit the dtype.
+            InvalidField: A given input does not fit the dtype, or of a stack that was read there is only its record.
         """
         if self.data is None:
-            shape = (self.batch, self.input_width)
-            return random_rows(Stream.INPUT, self.input, self.seed, shape, self.dtype, over)
-        if isinstance(self.data, ArrayRecord):
-            raise InvalidField(field="input", problem=f"must be given again: of {self.input} a document has the digest")
-        with np.errstate(over="ignore"):
-            inputs: Array = np.ascontiguousarray(self.data, dtype=self.dtype)
-        if not np.isfinite(inputs).all():
-            problem = f"must hold numbers that {self.dtype} can hold, got up to {np.abs(self.data).max():.3g}"
-            raise InvalidField(field="input", problem=problem)
-        return inputs
+            return random_rows(Stream.INPUT, self.input, self.seed, (self.batch, self.input_width), self.dtype, over)
+        return given_inputs(self.data, self.input, self.dtype)
 
     def row_blocks(self) -> list[slice]:
         """The blocks of rows that work is cut into: they depend on the stack's shape alone."""
@@ -263,18 +247,4 @@ class Stack:
             widest = max(self.input_width, max(self.widths) * self.act.pieces)
         else:
             widest = max(self.input_width, *(node.site.columns for node in self.nodes))
-        most = max(_MOST_ENTRIES // widest, _FEWEST_ROWS)
-        least = max(_LEAST_ENTRIES // widest, _FEWEST_ROWS)
-        rows = min(most, max(least, -(-self.batch // _BLOCKS_WANTED)))
-        return list(cut(self.batch, rows))
-
-
-def _told(value: object) -> object:
-    """Return a value of which equal ones print alike in every process."""
-    if isinstance(value, Activation | Initializer):
-        return value.fingerprint()
-    if isinstance(value, Op):
-        return value.kind, [_told(getattr(value, one.name)) for one in fields(value)]  # type: ignore[arg-type]
-    if isinstance(value, tuple):
-        return [_told(one) for one in value]
-    return value + 0.0 if isinstance(value, float) else value  # a zero has two signs and one meaning
+        return row_blocks(self.batch, widest)

@@ -111,10 +111,14 @@ class Copy(Op):
         """Fill `out` with the gradient at the output."""
         out[...] = d_out
 
+    def gradient_factor(self, which: int) -> float:
+        """Return 1."""
+        return 1.0
+
     def predict(self, incoming: Sequence[Signal], known: Known) -> Signal | str:
         """Return the moments of the input."""
         return incoming[0]
 
     def predict_gradient(self, which: int, incoming: Sequence[Signal], known: Known) -> float | str:
-        """Return 1."""
-        return 1.0
+        """Return the factor of the gradient."""
+        return self.gradient_factor(which)

@@ -183,10 +183,12 @@ class Op(ABC):
     def gradient_factor(self, which: int) -> float:
         """Return what an op without weights multiplies the second moment of the gradient with, on the way to a value.
 
+        Of an op that draws weights it follows from them.
+
         Args:
             which: The position of that value among those read.
         """
-        return 1.0
+        raise NotImplementedError
 
     def predict(self, incoming: Sequence[Signal], known: Known) -> Signal | str:
         """Return the moments of the output from those of the values read; in words why not, where none apply."""

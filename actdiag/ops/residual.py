@@ -67,6 +67,10 @@ class Sum(Op):
         """Fill `out` with the gradient at the sum, which is that at either value."""
         out[...] = d_out
 
+    def gradient_factor(self, which: int) -> float:
+        """Return 1: either value gets the gradient at the sum."""
+        return 1.0
+
     def predict(self, incoming: Sequence[Signal], known: Known) -> Signal | str:
         """Return the moments of x + y where y has gone through random weights that x has not: E xy = E x E y.
 
@@ -81,7 +85,7 @@ class Sum(Op):
         return Signal(second, x.mean + y.mean, cosine, x.gaussian and y.gaussian, y.draw)
 
     def predict_gradient(self, which: int, incoming: Sequence[Signal], known: Known) -> float | str:
-        """Return 1: either value gets the gradient at the sum.
+        """Return the factor of the gradient.
 
         Where branches add a mean, the gradients of the branches are correlated with each other through it, and their
         second moments do not add up.
@@ -89,7 +93,7 @@ class Sum(Op):
         mean, second = incoming[1].mean, incoming[1].second
         if mean**2 > _MEAN_SHARE * second:
             return "a branch that adds a mean correlates the gradients that meet below it"
-        return 1.0
+        return self.gradient_factor(which)
 
 
 def residual(branch: Op | Iterable[Op]) -> Residual:

@@ -20,12 +20,17 @@ def resolve_init(spec: str | Initializer) -> Initializer:
 
 
 def scale_fields(
-    act: Activation, init: Initializer, gain: float | str, bias_mean: float | None, bias_std: float | None
+    act: Activation,
+    init: Initializer,
+    gain: float | str,
+    bias_mean: float | None,
+    bias_std: float | None,
+    depth: int,
 ) -> dict[str, Any]:
     """Return the fields of a Stack that say its gain and biases.
 
-    An automatic gain is the one recommended for the activation: for the given biases, if any, else with the recommended
-    biases, which replace an initializer's own.
+    An automatic gain is the one recommended for the activation and so many layers: for the given biases, if any, else
+    with the recommended biases, which replace an initializer's own.
 
     Raises:
         InvalidField: The gain is a number and the initializer `auto`, or there is no gain for the activation.
@@ -38,5 +43,5 @@ def scale_fields(
     from actdiag.theory.gains import automatic
 
     given = bias_mean is not None or bias_std is not None
-    target, std = automatic(act, (bias_std or 0.0) if given else None)
+    target, std = automatic(act, (bias_std or 0.0) if given else None, depth)
     return {"gain": 1.0, "target_gain": target, "bias_mean": bias_mean, "bias_std": std}

@@ -1,4 +1,4 @@
-"""Spreads of layers with one second moment, computed once for all layers in the same coarse step of q and c."""
+"""Spreads of layers with one second moment each, computed once for all in the same coarse step of q and c."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -8,11 +8,13 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles
-from actdiag.theory.batches import Batches, together
-from actdiag.theory.fluctuations import Spreads, relative_spreads_of_layers
+from actdiag.theory.batches import Batch, Batches, alone, together
+from actdiag.theory.fluctuations import Spreads, spreads_of_layers
 from actdiag.theory.gradient_fluctuations import Radial, radials, spreads_of_slopes
-from actdiag.theory.regions import saturated_intervals, zero_intervals
-from actdiag.theory.tables import FAR_Q, tables
+from actdiag.theory.heavy_tails import HEAVY, simulate
+from actdiag.theory.homogeneous import FAR_Q
+from actdiag.theory.regions import Interval, saturated_intervals, zero_intervals
+from actdiag.theory.tables import tables
 
 _STEP = 0.1
 """Of ln q and ln(1 - c)."""
@@ -31,6 +33,30 @@ class SlopeSpreads(NamedTuple):
 
     own: Doubles
     radial: Radial[Doubles]
+
+
+def relative_spreads(given: Batch, zero: Sequence[Interval], saturated: Sequence[Interval]) -> Spreads[float]:
+    """Return what `relative_spreads_of_layers` does for one layer."""
+    found = relative_spreads_of_layers(alone(given), zero, saturated)
+    return Spreads(*(float(column[0]) for column in found))
+
+
+def relative_spreads_of_layers(
+    given: Batches, zero: Sequence[Interval], saturated: Sequence[Interval]
+) -> Spreads[Doubles]:
+    """Return what `spreads_of_layers` does for one group of inputs each, of z and of a relative to their rms."""
+    found = spreads_of_layers(given, zero, saturated)
+    q = given.q[:, 0]
+    second = np.array([tables(given.act).second(one) for one in q.tolist()])
+    simulate((found.kurtosis > HEAVY) & (second > 0) & (second < np.inf), given, found, second)
+    root, rms = (np.where(part > 0, np.sqrt(part), 1) for part in (q, second))
+    return found._replace(
+        z_mean=found.z_mean / root,
+        z_rms=found.z_rms / root,
+        mean=found.mean / rms,
+        std=found.std / rms,
+        rms=found.rms / rms,
+    )
 
 
 def rows_of(act: Activation, q: Doubles, c: Doubles, widths: Sequence[int], loose: Sequence[float]) -> list[Row]:

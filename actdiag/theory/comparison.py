@@ -6,18 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 from actdiag.arrays import Array, Doubles
-from actdiag.measure.statistics import LayerStats
+from actdiag.measure.statistics import GradientStats, LayerStats
 from actdiag.model.stack import Stack
+from actdiag.theory.flags import flagged, is_outlier
 from actdiag.theory.flow import follow
 from actdiag.theory.often_bent import REASON
-from actdiag.theory.onestep import (
-    PreActivationTheory,
-    expected,
-    expected_gradients,
-    flagged,
-    is_outlier,
-    pre_activations,
-)
+from actdiag.theory.onestep import expected, expected_gradients
+from actdiag.theory.pre_activations import PreActivationTheory, pre_activations
 from actdiag.theory.prediction import predict_along
 from actdiag.theory.recipe import layers_of, why_not
 from actdiag.theory.sampling import InputSample, sample_inputs
@@ -29,6 +24,9 @@ IN_A_ROW = 3
 """A run disagrees with theory if this many consecutive layers are flagged, or a share of all layers."""
 
 _SHARE = 0.05
+_TYPICAL = 0.3
+"""Where the gradient of the median input is under this share of the rms of all, a few inputs have nearly all of it."""
+
 _AT_ONCE = 64
 """Layers that are recorded before they are compared, so that memory does not grow with depth."""
 
@@ -105,7 +103,9 @@ class TheoryComparison:
             above: What was measured of the layer above.
             along: The share of the squares of dL/dz there in the part that points along z.
         """
-        if self._reason is None and stats.gradient is not None and above.gradient is not None and above.gradient.rms:
+        if self._reason is not None or stats.gradient is None or above.gradient is None or _of_few(stats.gradient):
+            return
+        if above.gradient.rms:
             self._gradients.append(_GradientRecord(stats, above.gradient.rms, along))
             if len(self._gradients) >= _AT_ONCE:
                 self._compare_gradients()
@@ -122,7 +122,7 @@ class TheoryComparison:
         further = extended(self._recipe)
         flow = follow(further, self._input)
         predicted = predict_along(self._recipe, flow, self._input, top)
-        theory = summarize(further, flow)._replace(disagrees=disagrees(sorted(self._flagged), len(layers)))
+        theory = summarize(further, flow, predicted)._replace(disagrees=disagrees(sorted(self._flagged), len(layers)))
         empty = LayerEstimates()
         return theory, tuple(
             LayerTheory(prediction, self._expected.get(number, empty), self._flagged.get(number, ()))
@@ -212,3 +212,8 @@ def _together(parts: Sequence[_ForGradients]) -> PreActivationTheory:
         cosine_below=np.array([part.z.cosine_below[part.place] for part in parts]),
         width=np.array([part.z.width[part.place] for part in parts]),
     )
+
+
+def _of_few(gradient: GradientStats) -> bool:
+    """Return whether a few inputs have nearly all of a gradient, so that it is no mean over the batch."""
+    return (gradient.typical_rms or 0.0) < _TYPICAL * (gradient.rms or 0.0)

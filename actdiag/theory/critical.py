@@ -13,8 +13,8 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.theory.gaussian import moments
+from actdiag.theory.homogeneous import homogeneous_sides
 from actdiag.theory.roots import find_root
-from actdiag.theory.tables import homogeneous_sides
 
 _PER_DECADE, _FIRST_DECADE, _LAST_DECADE = 3, -8, 8
 """Second moments are tried at 10^(n/3), the same in every search, so that each is integrated once."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from actdiag.arrays import Doubles, cut
-from actdiag.measure.moments import directions, mean_cosine, squares_of
+from actdiag.measure.directions import directions, mean_cosine, squares_of
 from actdiag.model.stack import Stack
 from actdiag.theory.pairs import CosineMaps
 from actdiag.theory.recipe import Layers

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import sqrt
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -10,24 +9,14 @@ import numpy as np
 from actdiag.activations import Activation
 from actdiag.arrays import Doubles, cut
 from actdiag.theory.batches import Batch, Batches, alone, mean_powers
-from actdiag.theory.grids import REACH, normal_grid
+from actdiag.theory.cosine_fluctuations import spreads_of_cosine
+from actdiag.theory.grids import ENTRIES_AT_ONCE, REACH, normal_grid
 from actdiag.theory.mehler import POINTS, Summands, hermite_coefficients, spreads_of_means, summands_on_grid
 from actdiag.theory.regions import Interval, inside
 from actdiag.theory.tables import tables
 
-HEAVY = 10.0
-"""Above this kurtosis E f^4 / (E f^2)^2 - 1 spreads are simulated, for they are far from normal."""
-
-_DRAWN, _FEWEST_DRAWS, _SEED = 2**17, 128, 0
 _ROUNDING = 1e-7
 """A std under this share of the rms is rounding."""
-
-_BEYOND = 1.25
-"""Factor by which a run may exceed the farthest draw."""
-
-_SHARED_POINTS, _OWN_POINTS = 97, 41
-ENTRIES_AT_ONCE = 2**16
-"""Entries of an array over layers, groups and points that are worked on at once, so that they stay in cache."""
 
 
 Number = TypeVar("Number", float, Doubles)
@@ -115,7 +104,7 @@ def _spreads(
         rms=np.divide(unit * in_square, 2 * rms, out=nothing.copy(), where=rms > 0),
         zero_fraction=of_fraction(zero),
         saturated_fraction=of_fraction(saturated),
-        cosine=_spreads_of_cosine(given, powers) if given.c.shape[1] else nothing,
+        cosine=spreads_of_cosine(given, powers) if given.c.shape[1] else nothing,
         kurtosis=np.divide(fourth, second**2, out=nothing + 1, where=second > 0) - 1,
     )
     if (unit < np.inf).all():
@@ -224,122 +213,3 @@ def _within(given: Batches, roots: Doubles, intervals: Sequence[Interval]) -> Do
         return both
     share: Doubles = (given.shares[:, np.newaxis] @ inside(roots[..., np.newaxis] * z, intervals))[:, 0]
     return share
-
-
-def relative_spreads(given: Batch, zero: Sequence[Interval], saturated: Sequence[Interval]) -> Spreads[float]:
-    """Return what `relative_spreads_of_layers` does for one layer."""
-    found = relative_spreads_of_layers(alone(given), zero, saturated)
-    return Spreads(*(float(column[0]) for column in found))
-
-
-def relative_spreads_of_layers(
-    given: Batches, zero: Sequence[Interval], saturated: Sequence[Interval]
-) -> Spreads[Doubles]:
-    """Return what `spreads_of_layers` does for one group of inputs each, of z and of a relative to their rms."""
-    found = spreads_of_layers(given, zero, saturated)
-    q = given.q[:, 0]
-    second = np.array([tables(given.act).second(one) for one in q.tolist()])
-    for layer in np.flatnonzero((found.kurtosis > HEAVY) & (second > 0) & (second < np.inf)).tolist():
-        heavy = heavy_tailed(given.one(layer), _row(found, layer), sqrt(second[layer]))
-        for column, value in zip(found, heavy, strict=True):
-            column[layer] = value
-    root, rms = (np.where(part > 0, np.sqrt(part), 1) for part in (q, second))
-    return found._replace(
-        z_mean=found.z_mean / root,
-        z_rms=found.z_rms / root,
-        mean=found.mean / rms,
-        std=found.std / rms,
-        rms=found.rms / rms,
-    )
-
-
-def _row(sd: Spreads[Doubles], layer: int) -> Spreads[float]:
-    return Spreads(*(float(column[layer]) for column in sd))
-
-
-def heavy_tailed(given: Batch, sd: Spreads[float], rms: float) -> Spreads[float]:
-    """Return the spreads where a few entries carry the second moment, whose distribution then has heavy tails.
-
-    The mean square over the units is drawn many times, for one input each, and its sd is replaced by a fourth of the
-    largest deviation; a batch is taken to narrow it as it narrows the sd.
-
-    Args:
-        given: The pre-activations.
-        sd: Their spreads as `spreads` has them.
-        rms: That of the activations.
-    """
-    place, normals = _drawn(given.width)
-    q = given.q[np.minimum(np.searchsorted(np.cumsum(given.shares), place), len(given.q) - 1)]
-    with np.errstate(all="ignore"):
-        f = given.act.value(np.sqrt(q)[:, np.newaxis] * normals)
-        drawn = np.sqrt(np.mean(np.square(f), axis=1))
-    of_kurtosis = rms * sqrt(sd.kurtosis / given.width) / 2
-    narrowed = min(sd.rms / of_kurtosis, 1.0) if of_kurtosis and sd.rms else 1.0
-    reach = narrowed * _BEYOND * float(np.abs(drawn - rms).max()) / 4
-    more = max(reach / sd.rms, 1.0) if sd.rms else 1.0
-    return sd._replace(rms=max(reach, sd.rms), std=max(more * sd.std, reach), mean=max(more * sd.mean, reach / 2))
-
-
-@lru_cache(maxsize=4)
-def _drawn(width: int) -> tuple[Doubles, Doubles]:
-    """Return for each draw a place in [0, 1), which picks an input, and a standard normal for each unit."""
-    draws = max(_DRAWN // width, _FEWEST_DRAWS)
-    rng = np.random.default_rng(_SEED)
-    return rng.random(draws), rng.standard_normal((draws, width))
-
-
-def _spreads_of_cosine(given: Batches, powers: Doubles) -> Doubles:
-    """Return the sd of the mean cosine between inputs, shape (layers,).
-
-    The part of a unit's pre-activation that all inputs share is y; the unit adds M^2 - cosine * Q to the sum, M the
-    mean of its normalized activations over the inputs and Q that of their squares.
-    """
-    y, outer = normal_grid(_SHARED_POINTS)
-    shared = np.minimum(powers[:, 1], 1)[:, np.newaxis]
-    root = np.sqrt(np.vecdot(given.shares, given.q))[:, np.newaxis]
-    mean, second = _over_own(given.act, root * np.sqrt(shared) * y, root * np.sqrt(1 - shared))
-    scale = np.vecdot(second, outer)[:, np.newaxis]
-    mean, second = mean / np.sqrt(scale), second / scale
-    squares = np.square(mean)
-    sums = squares - np.vecdot(squares, outer)[:, np.newaxis] * second
-    own = np.maximum(second - squares, 0) / given.batch
-    variance = np.vecdot(np.square(sums), outer) - np.square(np.vecdot(sums, outer))
-    variance += np.vecdot(4 * squares * own + 2 * np.square(own), outer)
-    spread = np.sqrt(np.maximum(variance, 0) / given.width)
-    without_pairs = np.isnan(given.c).all(axis=1) | (scale[:, 0] == 0)
-    return np.where(without_pairs, 0, spread)
-
-
-def _over_own(act: Activation, shared: Doubles, own: Doubles) -> tuple[Doubles, Doubles]:
-    """Return E f(shared + own z) and E f(shared + own z)^2 over a standard normal z.
-
-    Args:
-        act: An elementwise activation.
-        shared: Shape (layers, points).
-        own: Shape (layers, 1).
-    """
-    z, weights = normal_grid(_OWN_POINTS)
-    sides = tables(act).sides
-    if sides is None:
-        parts = []
-        for some in cut(len(shared), max(ENTRIES_AT_ONCE // (shared.shape[1] * len(z)), 1)):
-            f = act.value(shared[some, :, np.newaxis] + own[some, :, np.newaxis] * z)
-            parts.append((f @ weights, np.square(f) @ weights))
-        first, second = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return first, second
-    tails = _tails()
-    above = tails[:, z.searchsorted(-shared / own)]
-    below = tails[:, 0, np.newaxis, np.newaxis] - above
-    first, second = np.zeros_like(shared), np.zeros_like(shared)
-    for slope, sums in zip(sides, (below, above), strict=True):
-        first += slope * (sums[0] * shared + sums[1] * own)
-        second += slope**2 * (sums[0] * shared**2 + 2 * sums[1] * shared * own + sums[2] * own**2)
-    return first, second
-
-
-@lru_cache(maxsize=1)
-def _tails() -> Doubles:
-    """Return the sums of weight * z^n over each point and those above it, and over none: shape (3, points + 1)."""
-    z, weights = normal_grid(_OWN_POINTS)
-    terms = weights * z ** np.arange(3)[:, np.newaxis]
-    return np.pad(terms[:, ::-1].cumsum(axis=1)[:, ::-1], ((0, 0), (0, 1)))

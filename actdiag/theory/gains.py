@@ -4,52 +4,31 @@ A gain is sqrt(fan_in) times the std of a weight, sigma_w of theory. All of it h
 `critical`.
 """
 
-from collections.abc import Callable
-from math import inf, isfinite, isnan, sqrt
-from typing import Literal, NamedTuple
+from math import inf, isfinite, isnan
+from typing import NamedTuple
 
-import numpy as np
-
-from actdiag.activations import ACTIVATIONS, Activation
-from actdiag.errors import InvalidField, check_real
-from actdiag.theory.critical import (
-    CriticalPoint,
-    chiq_of,
-    critical_points,
-    half_stable_point,
-    known_at,
-    next_q,
-)
+from actdiag.activations import Activation, traits
+from actdiag.errors import check_integer, check_real
+from actdiag.initializers import resolve
+from actdiag.model.stack import MOST_LAYERS, Stack
+from actdiag.options import GainOptions
+from actdiag.theory.critical import CriticalPoint, chiq_of, critical_points, half_stable_point, known_at
 from actdiag.theory.gaussian import moments
-from actdiag.theory.meanfield import destination
+from actdiag.theory.homogeneous import homogeneous_sides
 from actdiag.theory.often_bent import REASON
-from actdiag.theory.recommendation import Recommendation, recommend
-from actdiag.theory.tables import homogeneous_sides
-
-Fate = Literal["keeps", "settles", "vanishes", "explodes"]
+from actdiag.theory.prediction import predict
+from actdiag.theory.recommendation import LEAST_APART, Recommendation, recommend, too_alike
+from actdiag.theory.simulated_gains import looks_at_the_layer, recommend_simulated, simulated
+from actdiag.theory.torch_gain import TorchGain, torch_gain
 
 MOST_BIAS = 1e3
 """The largest std of the biases accepted."""
 
+_MOST_PREDICTED = 1000
+"""Layers that the cosine between inputs is predicted over."""
 
-class TorchGain(NamedTuple):
-    """The gain that torch.nn.init.calculate_gain returns for an activation, and its effect in a deep stack.
-
-    Attributes:
-        gain: The gain.
-        fate: Whether the signal keeps any scale, settles at one, vanishes or explodes.
-        q: The second moment of the pre-activations where it settles; None where it does not.
-        signal_change: The factor of the signal's rms a layer in the limit.
-        gradient_change: That of the gradient's rms; None where it has none.
-        chi1: The square of that.
-    """
-
-    gain: float
-    fate: Fate
-    q: float | None
-    signal_change: float | None
-    gradient_change: float | None
-    chi1: float | None
+_WIDTH = 256
+"""Of the stacks and batches that the cosine is predicted of."""
 
 
 class Gains(NamedTuple):
@@ -69,6 +48,8 @@ class Gains(NamedTuple):
         half_stable: The critical point at which a deviation of the signal neither grows nor shrinks; None without one.
         torch: PyTorch's gain; None where it has none.
         recommended: The recommended gain.
+        standard_error: The relative standard error of the forward gain where gains are simulated, as they are for
+            activations whose units look at several pre-activations; None where they are integrals.
     """
 
     name: str
@@ -84,19 +65,26 @@ class Gains(NamedTuple):
     half_stable: CriticalPoint | None
     torch: TorchGain | None
     recommended: Recommendation
+    standard_error: float | None = None
 
 
-def gains(act: Activation, bias_std: float = 0.0) -> Gains:
-    """Return the gains of an elementwise activation, its critical point and the recommended gain.
+def gains(act: Activation, bias_std: float = 0.0, depth: int = GainOptions.depth) -> Gains:
+    """Return the gains of an activation, its critical point and the recommended gain.
+
+    Those of a structured activation are simulated, and it has no critical point.
 
     Args:
         act: The activation.
         bias_std: The std of the biases of the critical point.
+        depth: The number of layers that the recommended gain is for.
 
     Raises:
-        InvalidField: The activation is structured, or `bias_std` is not a std.
+        InvalidField: `bias_std` is not a std, or `depth` not a number of layers.
     """
-    _check(act, bias_std, "act")
+    check_real("bias_std", bias_std, 0.0, MOST_BIAS)
+    check_integer("depth", depth, 1, MOST_LAYERS)
+    if act.derivative is None:
+        return _simulated(act, bias_std, depth)
     at_one = moments(act, 1.0)
     forward, backward = (
         value**-0.5 if 0 < value < inf and isfinite(value**-0.5) else None for value in (at_one.second, at_one.slope)
@@ -117,75 +105,79 @@ def gains(act: Activation, bias_std: float = 0.0) -> Gains:
         reason=None if critical else _without_critical(act, bias_std),
         half_stable=half_stable,
         torch=torch_gain(act),
-        recommended=recommend(act, bias_std, critical, half_stable),
+        recommended=_apart(act, recommend(act, bias_std, critical, half_stable, depth), bias_std),
     )
 
 
-def automatic(act: Activation, bias_std: float | None) -> tuple[float, float]:
+def _simulated(act: Activation, bias_std: float, depth: int) -> Gains:
+    found = simulated(act)
+    layered = "a unit looks at the whole layer" if looks_at_the_layer(act) else "E a^2 is 0 or beyond all numbers"
+    return Gains(
+        name=act.name,
+        forward_gain=found and found.forward_gain,
+        backward_gain=found and found.backward_gain,
+        chi1=found and found.chi1,
+        chiq=found and found.chiq,
+        gain_reason=None if found and found.backward_gain else "no gradient passes" if found else layered,
+        bias_std=bias_std,
+        critical=None,
+        critical_count=0,
+        reason="theory has none for units that look at several pre-activations",
+        half_stable=None,
+        torch=None,
+        recommended=recommend_simulated(act, depth),
+        standard_error=found and found.error,
+    )
+
+
+def _apart(act: Activation, found: Recommendation, bias_std: float) -> Recommendation:
+    """Return a recommendation that is not good where inputs have aligned at the last layer."""
+    if not found.good:
+        return found
+    layers = min(found.depth, _MOST_PREDICTED)
+    recipe = Stack(
+        act=act,
+        init=resolve("lecun"),
+        widths=(_WIDTH,) * layers,
+        input="normal",
+        input_width=_WIDTH,
+        batch=_WIDTH,
+        gain=found.gain,
+        bias_mean=0.0,
+        bias_std=found.bias_std,
+    )
+    last = predict(recipe)[-1]
+    cosine = None if last.cosine is None else last.cosine.value
+    if cosine is None or 1 - cosine > LEAST_APART:
+        return found
+    instead = ["fewer layers"] if found.depth > 1 else []
+    if bias_std and found.bias_std == bias_std:
+        instead.append("smaller biases")
+    if not traits(act).zero_centred:
+        instead.append("an activation centred on zero, such as tanh")
+    return found._replace(good=False, reason=too_alike(layers, cosine, instead or ["another activation"]))
+
+
+def automatic(act: Activation, bias_std: float | None, depth: int) -> tuple[float, float]:
     """Return the gain and the std of the biases that `--gain auto` stands for.
 
     Args:
         act: The activation.
         bias_std: The std of the biases where it is given, and stays; the recommended one where it is None.
+        depth: The number of layers.
 
     Raises:
-        InvalidField: The activation is structured.
+        InvalidField: `bias_std` is not a std.
     """
     asked = bias_std or 0.0
-    _check(act, asked, "gain")
+    check_real("bias_std", asked, 0.0, MOST_BIAS)
+    if act.derivative is None:
+        return recommend_simulated(act, depth).gain, asked
     points = critical_points(act, asked)
     critical = next((point for point in points if point.stable), points[0] if points else None)
     half_stable = half_stable_point(act) if bias_std is None else None
-    chosen = recommend(act, asked, critical, half_stable)
+    chosen = recommend(act, asked, critical, half_stable, depth)
     return chosen.gain, asked if bias_std is not None else chosen.bias_std
-
-
-def torch_gain(act: Activation) -> TorchGain | None:
-    """Return PyTorch's gain for an activation and its effect; None where PyTorch has none.
-
-    The signal starts at the second moment that N(0, 1) inputs give layer 1: the gain squared.
-    """
-    base = act.name.split(":")[0].split("=")[0]
-    say = _TORCH.get(ACTIVATIONS[base].__name__) if base in ACTIVATIONS else None
-    if say is None:
-        return None
-    gain = say(act)
-    sides = homogeneous_sides(act)
-    if sides is not None:
-        chi1 = gain**2 * (sides[0] ** 2 + sides[1] ** 2) / 2
-        fate: Fate = "keeps" if abs(chi1 - 1) < 1e-9 else "vanishes" if chi1 < 1 else "explodes"
-        return TorchGain(gain, fate, None, sqrt(chi1), sqrt(chi1), chi1)
-    q = destination(act, gain**2, 0.0, gain**2)
-    if 0 < q < inf:
-        chi1 = gain**2 * moments(act, q).slope
-        return TorchGain(gain, "settles", q, 1.0, sqrt(chi1), chi1)
-    far = 1e-12 if q == 0 else 1e12
-    change, chi1 = sqrt(next_q(act, gain, 0.0, far) / far), gain**2 * moments(act, far).slope
-    return TorchGain(gain, "vanishes" if q == 0 else "explodes", None, change, sqrt(chi1), chi1)
-
-
-def _torch_leaky(act: Activation) -> float:
-    assert act.derivative is not None
-    return sqrt(2 / (1 + float(act.derivative(np.array([-1.0]))[0]) ** 2))
-
-
-# A fact about another library, torch.nn.init.calculate_gain of PyTorch 2: every name that it knows.
-_TORCH: dict[str, Callable[[Activation], float]] = {
-    "identity": lambda act: 1.0,
-    "sigmoid": lambda act: 1.0,
-    "tanh": lambda act: 5 / 3,
-    "relu": lambda act: sqrt(2),
-    "leaky_relu": _torch_leaky,
-    "selu": lambda act: 3 / 4,
-}
-
-
-def _check(act: Activation, bias_std: float, field: str) -> None:
-    if act.derivative is None:
-        structured = f"{act.name}, whose units look at several pre-activations"
-        problem = f"a number with {structured}, got auto" if field == "gain" else f"elementwise, got {structured}"
-        raise InvalidField(field, f"must be {problem}")
-    check_real("bias_std", bias_std, 0.0, MOST_BIAS)
 
 
 def _without_gain(second: float, slope: float) -> str:

@@ -7,8 +7,8 @@ import numpy as np
 
 from actdiag.arrays import Doubles, cut
 from actdiag.theory.batches import Batch, Batches, alone, mean_powers
-from actdiag.theory.fluctuations import ENTRIES_AT_ONCE, Number
-from actdiag.theory.grids import normal_grid
+from actdiag.theory.fluctuations import Number
+from actdiag.theory.grids import ENTRIES_AT_ONCE, normal_grid
 from actdiag.theory.mehler import POINTS, spreads_of_means, summands_on_grid
 from actdiag.theory.tables import tables
 

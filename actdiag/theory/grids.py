@@ -9,6 +9,9 @@ from actdiag.arrays import Doubles
 REACH = 8.0
 """Grids go from minus to plus this."""
 
+ENTRIES_AT_ONCE = 2**16
+"""Entries of an array over layers, groups and points that are worked on at once, so that they stay in cache."""
+
 
 @lru_cache(maxsize=8)
 def normal_grid(points: int) -> tuple[Doubles, Doubles]:

@@ -20,7 +20,8 @@ from actdiag.model.stack import Stack
 from actdiag.ops.activation import Activate
 from actdiag.ops.entry import Known, Signal
 from actdiag.theory.batches import Batch
-from actdiag.theory.fluctuations import Spreads, relative_spreads
+from actdiag.theory.coarse import relative_spreads
+from actdiag.theory.fluctuations import Spreads
 from actdiag.theory.gradient_maps import predict_gradients
 from actdiag.theory.nodes import LINEAR, MOST_FOLD, PredictedValue, expectations, weights_of
 from actdiag.theory.often_bent import REASON

@@ -11,11 +11,13 @@ from actdiag.engine.values import last_readers
 from actdiag.measure.statistics import LayerStats
 from actdiag.model.stack import Stack
 from actdiag.theory.comparison import disagrees
+from actdiag.theory.flags import flagged, is_outlier
 from actdiag.theory.gradient_fluctuations import spreads_of_slopes
 from actdiag.theory.maps import predict_nodes
 from actdiag.theory.nodes import LINEAR, weights_of
 from actdiag.theory.often_bent import REASON
-from actdiag.theory.onestep import PreActivationTheory, expected, flagged, is_outlier, pre_activations
+from actdiag.theory.onestep import expected
+from actdiag.theory.pre_activations import PreActivationTheory, pre_activations
 from actdiag.theory.recipe import Layers, unlike_theory
 from actdiag.theory.sampling import InputSample, sample_inputs
 from actdiag.theory.shifting import shifted_activation

@@ -1,6 +1,11 @@
-"""Inputs that differ in length alone: the cosine of their activations, and its curvature, integrated between kinks."""
+"""The cosine between nearly parallel inputs after one layer: by interpolation in their angle.
+
+There the sum over Hermite orders converges slowly, but as a function of the angle the cosine is smooth. At angle 0,
+where inputs differ in length alone, it is integrated between kinks.
+"""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from math import exp, sqrt
 from typing import NamedTuple
 
@@ -8,9 +13,24 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array, Doubles, Flags, cut
-from actdiag.theory.gaussian import resolving_edges
+from actdiag.theory.gaussian import value_jumps
 from actdiag.theory.panels import bends
-from actdiag.theory.tables import Tables
+from actdiag.theory.quadrature import resolving_edges
+from actdiag.theory.tables import ORDERS, Curves, Tables
+
+_NEAR, _FAR = 0.5, 1.4
+"""Angles between which the cosine of nearly parallel inputs is interpolated. cos(.5)^128 is 6e-8."""
+
+COSINE_NEAR = float(np.cos(_NEAR))
+"""Inputs of a larger cosine are nearly parallel."""
+
+_ANGLES = 12
+HELD = 1e-6
+"""Tolerance of the bounds of a cosine, which are computed from interpolated shares and moments."""
+
+_SURE = 5e-5
+"""What the orders left out add to the cosine of inputs of different second moments is not known where they can add more
+than this: they may as well take as much away."""
 
 _POINTS, _REACH = 12, 8
 _FEW_KINKS, _MOST_OPERATIONS = 16, 512
@@ -23,6 +43,94 @@ _MOST_AT_ONCE = 1 << 18
 
 _RESOLVED = 1e-6
 """A larger deviation of E f^2, relatively, shows an activation that the points do not resolve."""
+
+
+class AboutParallel(NamedTuple):
+    """The cosine of nearly parallel inputs as a function of their angle, for several pairs.
+
+    It is parallel - curvature angle^2 / 2 + angle^order times an interpolated function.
+
+    Attributes:
+        parallel: The cosine at angle 0, shape (pairs,); NaN where it is not known.
+        curvature: Its curvature there.
+        order: 1 where the cosine leaves angle 0 in a straight line, else 3.
+        smooth: The interpolated function at the known angles, shape (pairs, angles).
+        rest: What the orders left out of the sum add up to at angle 0, shape (pairs,), in magnitude at most.
+        mean_order: The mean of these orders; infinite for an activation that jumps.
+        signed: Whether what they add is of unknown sign.
+    """
+
+    parallel: Doubles
+    curvature: Doubles
+    order: int
+    smooth: Doubles
+    rest: Doubles
+    mean_order: Doubles
+    signed: Flags
+
+
+@np.errstate(all="ignore")
+def about_parallel(
+    tables: Tables,
+    one: Doubles,
+    other: Doubles,
+    rest: Doubles,
+    q1: Doubles,
+    q2: Doubles,
+    known: Curves | None = None,
+) -> AboutParallel:
+    """Return the cosine of nearly parallel inputs from Hermite shares at q1 and q2; `known`: the curves at q1 = q2."""
+    nodes, powers, _ = known_angles()
+    products, n = one * other, np.arange(ORDERS)
+    summed, of_summed, jumps = products.sum(axis=1), products @ n, len(value_jumps(tables.act)[0]) > 0
+    beyond = np.ones_like(q1)  # the squares of the orders left out, each times its order
+    for q, shares in ((q1, one), (q2, other)):
+        curves = tables.curves(q) if known is None else known
+        beyond *= np.maximum(q * curves.slope / curves.second - np.square(shares) @ n, 0)
+    parallel, beyond, signed = summed + rest, np.sqrt(beyond), q1 != q2
+    if signed.any():  # then they do not all have one sign, and add up to less
+        asked = np.flatnonzero(signed & ((rest > _SURE) | (len(tables.act.kinks) > 0)))
+        found = AngleZero(np.full_like(q1, np.nan), np.full_like(q1, np.nan))
+        for column, values in zip(found, at_angle_zero(tables, q1[asked], q2[asked]), strict=True):
+            column[asked] = values
+        integrated = ~np.isnan(found.cosine)
+        parallel = np.where(integrated, found.cosine, np.where(signed & (rest > _SURE), np.nan, parallel))
+        rest = np.where(integrated, np.abs(found.cosine - summed), rest)
+        beyond = np.where(integrated, found.curvature - of_summed, beyond)
+        signed &= ~(integrated & (found.cosine >= summed) & (beyond >= 0))
+    curvature, order = (np.zeros_like(q1), 1) if jumps else (of_summed + beyond, 3)
+    expansion = parallel[:, np.newaxis] - curvature[:, np.newaxis] * nodes**2 / 2
+    mean_order = np.divide(beyond, rest, out=np.full_like(rest, np.inf), where=(rest > 0) & (not jumps))
+    smooth = (products @ powers - expansion) / nodes**order
+    return AboutParallel(parallel, curvature, order, smooth, rest, mean_order, signed)
+
+
+@np.errstate(all="ignore")
+def towards_parallel(about: AboutParallel, c: Doubles, summed: Doubles) -> Doubles:
+    """Return the cosines of nearly parallel inputs, `summed` what the orders that are kept add up to."""
+    nodes, _, barycentric = known_angles()
+    angle = np.arccos(c)
+    here = about.parallel - about.curvature * angle**2 / 2
+    shares_of_nodes = barycentric / (angle[:, np.newaxis] - nodes)
+    interpolated = np.vecdot(shares_of_nodes, about.smooth) / shares_of_nodes.sum(axis=1)
+    found: Doubles = here + angle**about.order * interpolated
+    # The orders left out add squares, `rest` in total, times c^n: at most rest c^ORDERS, and by Jensen's inequality at
+    # least rest c^m, m their mean order. For different q they are products, whose sign is not known.
+    most = about.rest * c**ORDERS
+    least = np.where(about.signed, -most, about.rest * c**about.mean_order)
+    found = np.where(found > summed + most + HELD, summed + most, found)
+    found = np.where(found < summed + least - HELD, summed + least, found)
+    return np.where(np.isnan(about.parallel) & (most <= _SURE), summed, found)
+
+
+@lru_cache(maxsize=1)
+def known_angles() -> tuple[Doubles, Doubles, Doubles]:
+    """Return the angles of the interpolation, cos(angle)^n, shape (orders, angles), and barycentric weights."""
+    turn = np.pi * (np.arange(_ANGLES) + 0.5) / _ANGLES
+    nodes = (_NEAR + _FAR) / 2 + (_FAR - _NEAR) / 2 * np.cos(turn)
+    powers: Doubles = np.cos(nodes) ** np.arange(ORDERS)[:, np.newaxis]
+    barycentric: Doubles = np.where(np.arange(_ANGLES) % 2, -1.0, 1.0) * np.sin(turn)
+    return nodes, powers, barycentric
 
 
 class AngleZero(NamedTuple):

@@ -12,7 +12,7 @@ from actdiag.theory.batches import Batches
 from actdiag.theory.coarse import rows_of, spreads_of_rows
 from actdiag.theory.flow import Flow, follow, sample_of_input
 from actdiag.theory.fluctuations import Spreads
-from actdiag.theory.onestep import means_or_zeros
+from actdiag.theory.onestep import estimates, means_or_zeros
 from actdiag.theory.recipe import Layers, layers_of, why_not
 from actdiag.theory.regions import (
     Interval,
@@ -25,12 +25,17 @@ from actdiag.theory.regions import (
 )
 from actdiag.theory.sampling import InputSample
 from actdiag.theory.tables import Curves
-from actdiag.theory.types import Estimate, LayerEstimates, PreActivationEstimates
+from actdiag.theory.types import Estimate, GradientEstimates, LayerEstimates, PreActivationEstimates
 
 _MOST_VARIANCE = 1e4
 """Largest variance of a log second moment."""
 
 _MOST_OF_A_SHARE = 0.5
+
+_RUNS_APART, _STRAYED = 2.0, 0.5
+"""Where a deviation of the signal has grown by the first factor, and the sd of its rms is this share of it, each input
+goes its own way, and nothing is known of their mean."""
+
 _SAME = 1e-12
 
 
@@ -71,10 +76,23 @@ def predict_along(
     around = curves_around(recipe.act, flow.q)
     forward = _forward(recipe, flow, around, sd, drift, pairs=len(sample.cosines) > 0)
     backward = predict_gradients(recipe, flow, around, passed, drift, top)
+    ahead = _known_ahead(flow, passed, forward) if recipe.batch > 1 else len(forward)
+    if ahead < len(forward):  # the gradient has to pass the layers of which nothing is known
+        backward = [(GradientEstimates(), chi1) for _, chi1 in backward]
+        forward = [*forward[:ahead], *[LayerEstimates()] * (len(forward) - ahead)]
     known = (
         layer._replace(gradient=gradient, chi1=chi1) for layer, (gradient, chi1) in zip(forward, backward, strict=True)
     )
     return (*known, *nothing)
+
+
+def _known_ahead(flow: Flow, passed: Doubles, forward: Sequence[LayerEstimates]) -> int:
+    """Return of how many layers the signal can be predicted: as many as before inputs run apart."""
+    grown = np.cumprod(np.append(1.0, flow.degree[:-1] * passed[1:])).tolist()
+    for layer, (growth, known) in enumerate(zip(grown, forward, strict=True)):
+        if growth > _RUNS_APART and known.rms and (known.rms.sd or 0.0) > _STRAYED * known.rms.value:
+            return layer
+    return len(forward)
 
 
 def _forward(
@@ -99,20 +117,20 @@ def _forward(
 
     def share(chance: Doubles, intervals: Sequence[Interval], own: Doubles) -> list[Estimate]:
         spread = joined(own, chance_slope(intervals, q))
-        return _estimates(chance, np.minimum(spread, _MOST_OF_A_SHARE))
+        return estimates(chance, np.minimum(spread, _MOST_OF_A_SHARE))
 
     nothing = [None] * len(q)
     columns = (
-        _estimates(means_or_zeros(curves.mean, rms), joined(sd.mean * rms, slope(around[0].mean, around[1].mean))),
-        _estimates(std, joined(sd.std * rms, slope(_std(around[0]), _std(around[1])))),
-        _estimates(rms, joined(sd.rms, flow.degree / 2) * rms),
+        estimates(means_or_zeros(curves.mean, rms), joined(sd.mean * rms, slope(around[0].mean, around[1].mean))),
+        estimates(std, joined(sd.std * rms, slope(_std(around[0]), _std(around[1])))),
+        estimates(rms, joined(sd.rms, flow.degree / 2) * rms),
         share(chance_of_zero(act, recipe.dtype, q), zero, sd.zero_fraction),
         share(chance_within(saturated, q), saturated, sd.saturated_fraction) if saturated else nothing,
         _dead(recipe, flow) if recipe.batch == 1 or pairs else nothing,
         _cosines(flow, sd.cosine) if pairs else nothing,
-        _estimates(np.full(len(q), recipe.centre), z_mean),
-        _estimates(root, z_std),
-        _estimates(z_rms, np.divide(of_rms, z_rms, out=np.zeros_like(q), where=z_rms > 0)),
+        estimates(np.full(len(q), recipe.centre), z_mean),
+        estimates(root, z_std),
+        estimates(z_rms, np.divide(of_rms, z_rms, out=np.zeros_like(q), where=z_rms > 0)),
     )
     return [
         LayerEstimates(
@@ -127,10 +145,6 @@ def _forward(
         )
         for mean, std_, rms_, zeros, plateau, dead, cosine, *of_z in zip(*columns, strict=True)
     ]
-
-
-def _estimates(values: Doubles, spreads: Doubles) -> list[Estimate]:
-    return [Estimate(value, sd) for value, sd in zip(values.tolist(), spreads.tolist(), strict=True)]
 
 
 def _std(curves: Curves) -> Doubles:
@@ -157,7 +171,7 @@ def _drift(passed: Doubles, degree: Doubles, sd: Spreads[Doubles]) -> Doubles:
 def _dead(recipe: Layers, flow: Flow) -> list[Estimate]:
     c = flow.c[:, 0] if recipe.batch > 1 else np.zeros(len(flow.q))
     chance = expected_dead_fractions(recipe.act, flow.q, c, recipe.batch)
-    return _estimates(chance, np.sqrt(chance * (1 - chance) / np.array(recipe.widths[: len(chance)])))
+    return estimates(chance, np.sqrt(chance * (1 - chance) / np.array(recipe.widths[: len(chance)])))
 
 
 def _cosines(flow: Flow, own: Doubles) -> list[Estimate | None]:
@@ -172,8 +186,8 @@ def _cosines(flow: Flow, own: Doubles) -> list[Estimate | None]:
     for layer, (slope, sd) in enumerate(zip(slopes.tolist(), own.tolist(), strict=True)):
         variance = min(slope**2 * variance + sd**2, 1.0)
         spread[layer] = sqrt(variance)
-    estimates = _estimates(np.clip(flow.cosines[:, 0], -1, 1), spread)
-    return [None if isnan(one.value) else one for one in estimates]
+    found = estimates(np.clip(flow.cosines[:, 0], -1, 1), spread)
+    return [None if isnan(one.value) else one for one in found]
 
 
 def _spreads(recipe: Layers, flow: Flow, sample: InputSample) -> Spreads[Doubles]:

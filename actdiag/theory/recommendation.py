@@ -1,24 +1,33 @@
 """The recommended gain of an activation with its reason, also where no gain is good."""
 
-from math import inf, isfinite, log, sqrt
+from collections.abc import Sequence
+from math import exp, inf, isfinite, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.numerals import whole_percent
+from actdiag.options import GainOptions
 from actdiag.theory.critical import CriticalPoint, after_layers, chiq_of, known_at, roots_of, tried_from
 from actdiag.theory.gaussian import moments
+from actdiag.theory.homogeneous import homogeneous_sides
+from actdiag.theory.kept_gradient import FEWEST_LAYERS, KeptGradient, kept_gradient
 from actdiag.theory.meanfield import destination
 from actdiag.theory.often_bent import REASON
 from actdiag.theory.regions import chance_within, saturated_intervals
-from actdiag.theory.tables import homogeneous_sides
 
 MOST_SATURATED = 1 / 3
 """The share of saturated units from which a critical point is not good to train from."""
 
 _LAYERS, _STRAY = 30, 2.0
 """A stack stays at a point if after this many layers its second moment is at most this factor beyond it."""
+
+MOST_CHANGED = exp(2.0)
+"""The factor that the signal may change by from end to end under a gain that is good to train with."""
+
+LEAST_APART = 0.02
+"""Where the mean cosine between inputs comes nearer to 1 than this, no gain was found to train a stack."""
 
 _RETURNS = 0.9
 """Where no gain is good, the factor of a deviation of the signal a layer may be this at most."""
@@ -34,46 +43,69 @@ class Recommendation(NamedTuple):
         gain: sqrt(fan_in) times the std of a weight.
         bias_std: The std of a bias.
         reason: Why, in words.
-        good: Whether the gain preserves signal and gradient of a deep stack.
+        good: Whether a stack of that many layers trains with it.
+        depth: The number of layers that it is for.
     """
 
     gain: float
     bias_std: float
     reason: str
     good: bool
+    depth: int = GainOptions.depth
 
 
 def recommend(
-    act: Activation, bias_std: float, critical: CriticalPoint | None, half_stable: CriticalPoint | None
+    act: Activation, bias_std: float, critical: CriticalPoint | None, half_stable: CriticalPoint | None, depth: int
 ) -> Recommendation:
-    """Return the recommended gain.
+    """Return the recommended gain for a stack of some depth.
 
-    For an activation that is linear on both sides of 0 it is the gain that preserves signal and gradient; else the
-    critical point for the biases, if a stack with N(0, 1) inputs stays there; else the half-stable point. Else no gain
-    is good, and the least bad one preserves the signal with the smallest possible change of the gradient.
+    For an activation that is linear on both sides of 0 it is the gain that preserves signal and gradient. Else it is
+    the gain under which the gradient is as large at the first layer as at the last: with the given biases, if the
+    critical point for them is stable, or with those of the half-stable point. Where there is no such gain, the least
+    bad one preserves the signal with the smallest possible change of the gradient.
 
     Args:
         act: An elementwise activation.
         bias_std: The std of the biases.
         critical: The critical point under it.
         half_stable: The half-stable point; None where there is none, or where the biases are fixed.
+        depth: The number of layers.
     """
     sides = homogeneous_sides(act)
     if sides is not None and 0 < sides[0] ** 2 + sides[1] ** 2 < inf:
-        return _linear_on_both_sides(act, sides, bias_std)
-    if critical is not None and critical.stable and _holds(act, critical):
-        return _at_critical(act, critical)
-    if half_stable is not None and _holds(act, half_stable):
-        return _at_half_stable(act, half_stable, bias_std)
-    return _least_bad(act, bias_std, critical)
+        return _linear_on_both_sides(act, sides, bias_std, depth)
+    stable = critical is not None and critical.stable and _holds(act, critical)
+    steadied = None if stable or half_stable is None or not _holds(act, half_stable) else half_stable
+    kept = kept_gradient(act, bias_std if steadied is None else steadied.sigma_b, depth)
+    if kept is None or (steadied is None and not stable and not _is_kept(kept)):
+        return _least_bad(act, bias_std, critical, depth)
+    if steadied is not None:
+        return _steadied(act, kept, steadied, bias_std, depth)
+    saturated = _saturated_share(act, critical) if critical is not None and critical.q else 0.0
+    if act.saturates == "both" and saturated >= MOST_SATURATED:
+        return _saturating(act, kept, bias_std, saturated, depth)
+    return Recommendation(kept.gain, bias_std, _keeps(act, kept, bias_std, depth), _is_kept(kept), depth)
 
 
-def _linear_on_both_sides(act: Activation, sides: tuple[float, float], bias_std: float) -> Recommendation:
+def _is_kept(kept: KeptGradient) -> bool:
+    return 1 / MOST_CHANGED < kept.signal < MOST_CHANGED
+
+
+def _keeps(act: Activation, kept: KeptGradient, bias_std: float, depth: int) -> str:
+    layers = max(depth, FEWEST_LAYERS)
+    scale = f"the rms of the activations changes by x{kept.signal:.2g} from layer 1 to layer {layers}"
+    if not _is_kept(kept):
+        return f"none is good: under the gain that preserves the gradient over {layers} layers {scale}{_instead(act, bias_std, depth)}"
+    reason = f"the gradient is as large at layer 1 as at layer {layers}, and {scale}"
+    return reason if depth == layers else f"{reason}: networks of fewer than {layers} layers get the gain of {layers}"
+
+
+def _linear_on_both_sides(act: Activation, sides: tuple[float, float], bias_std: float, depth: int) -> Recommendation:
     gain = ((sides[0] ** 2 + sides[1] ** 2) / 2) ** -0.5
-    reason = f"{act.name} is linear on both sides of 0: this gain keeps signal and gradient at any scale"
+    reason = f"{act.name} is linear on both sides of 0: this gain preserves signal and gradient at any scale"
     if bias_std:
         reason += f"; biases of std {bias_std:.3g} would add {bias_std**2:.3g} to the second moment at every layer"
-    return Recommendation(gain, 0.0, reason, True)
+    return Recommendation(gain, 0.0, reason, True, depth)
 
 
 def _holds(act: Activation, point: CriticalPoint) -> bool:
@@ -84,71 +116,57 @@ def _holds(act: Activation, point: CriticalPoint) -> bool:
     return min(start, point.q) / _STRAY <= end <= max(start, point.q) * _STRAY
 
 
-def _at_critical(act: Activation, point: CriticalPoint) -> Recommendation:
-    if not point.q:
-        reason = "the gradient keeps, and the signal falls towards 0 ever more slowly"
-        return Recommendation(point.sigma_w, point.sigma_b, reason, True)
-    share = float(chance_within(saturated_intervals(act), np.array([point.q]))[0])
-    if act.saturates != "both" or share < MOST_SATURATED:
-        reason = (
-            f"the gradient keeps, and the signal returns to a second moment of {point.q:.3g}: "
-            f"a deviation shrinks to {point.chiq:.2g} of itself a layer"
-        )
-        return Recommendation(point.sigma_w, point.sigma_b, reason, True)
-    centred, saturated = not moments(act, 0.0).mean, whole_percent(share).replace("%", " %")
-    instead = "smaller biases" if centred else "an activation with f(0) = 0 and slope 1 there, such as tanh"
+def _saturated_share(act: Activation, point: CriticalPoint) -> float:
+    assert point.q is not None
+    return float(chance_within(saturated_intervals(act), np.array([point.q]))[0])
+
+
+def _saturating(act: Activation, kept: KeptGradient, bias_std: float, share: float, depth: int) -> Recommendation:
+    saturated = whole_percent(share).replace("%", " %")
+    if moments(act, 0.0).mean:
+        instead = "an activation with f(0) = 0 and slope 1 there, such as tanh"
+    else:
+        instead = "smaller biases" if bias_std else "another activation, such as tanh"
     reason = (
-        f"none is good: signal and gradient keep only under a gain of {point.sigma_w:.4g}, where {saturated} "
-        f"of the units are saturated; {_other_gain(act)}. Take {instead}"
+        f"none is good: preserving the gradient over {max(depth, FEWEST_LAYERS)} layers takes a gain of "
+        f"{kept.gain:.4g}, at which {saturated} of the units are saturated; {_other_gain(act)}. Use {instead}"
     )
-    return Recommendation(point.sigma_w, point.sigma_b, reason, False)
+    return Recommendation(kept.gain, bias_std, reason, False, depth)
 
 
 def _other_gain(act: Activation) -> str:
     found = moments(act, 1.0)
-    return f"under the forward gain the gradient changes by x{sqrt(found.slope / found.second):.2g} a layer"
+    return f"under the forward gain the gradient changes by x{sqrt(found.slope / found.second):.2g} per layer"
 
 
-def _at_half_stable(act: Activation, point: CriticalPoint, bias_std: float) -> Recommendation:
-    found = moments(act, 1.0)
-    chiq = chiq_of(act, found.second**-0.5, 1.0)
-    under = f"under biases of std {bias_std:.3g}" if bias_std else "without biases"
-    forward = (
-        f"the forward gain does not hold the signal, for its fixed point is unstable (a deviation grows by "
-        f"{_grown(chiq)} a layer), and so is the critical point {under}"
-        if chiq > 1 + _ROUNDING
-        else f"the critical point {under} does not hold the signal"
-    )
-    reason = (
-        f"{forward}; with this gain and these biases the gradient keeps and a deviation of the signal neither grows "
-        f"nor shrinks (the half-stable point)"
-    )
-    return Recommendation(point.sigma_w, point.sigma_b, reason, True)
+def _steadied(act: Activation, kept: KeptGradient, point: CriticalPoint, bias_std: float, depth: int) -> Recommendation:
+    under = f"with biases of std {bias_std:.3g}" if bias_std else "without biases"
+    reason = _keeps(act, kept, bias_std, depth)
+    if _is_kept(kept):
+        reason += f". The biases are those of the half-stable point: {under} a deviation of the signal grows faster"
+    return Recommendation(kept.gain, point.sigma_b, reason, _is_kept(kept), depth)
 
 
-def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None) -> Recommendation:
-    stable, why_none = _least_bad_stable(act, bias_std), _why_none(act, bias_std, critical)
+def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None, depth: int) -> Recommendation:
+    why = f"none is good: {_why_none(act, bias_std, critical)}"
+    stable = _least_bad_stable(act, bias_std)
+    start = None if stable else _from_the_start(act, bias_std)
     if stable is not None:
         gain, q = stable
         change = gain * sqrt(moments(act, q).slope)
-        reason = (
-            f"none is good: {why_none}. Under this one the signal returns to a second moment of {q:.3g}, "
-            f"and the gradient changes by x{change:.2g} a layer{_instead(act)}"
-        )
-        return Recommendation(gain, bias_std, reason, False)
-    start = _from_the_start(act, bias_std)
-    if start is None:
-        found = moments(act, 1.0).second
-        gain = found**-0.5 if 0 < found < inf else 1.0
-        return Recommendation(gain, bias_std, f"none is good: {why_none}{_instead(act)}", False)
-    gain, q = start
-    change, chiq = gain * sqrt(moments(act, q).slope), chiq_of(act, gain, q)
-    reason = (
-        f"none is good: {why_none}. This one keeps N(0, 1) inputs at a second moment of 1, and the "
-        f"gradient changes by x{change:.2g} a layer, but a deviation of the signal grows by {_grown(chiq)} a layer"
-        f"{_instead(act)}"
-    )
-    return Recommendation(gain, bias_std, reason, False)
+        found = f"Under this one the second moment of z returns to {q:.3g}, and the gradient changes by x{change:.2g}"
+        reason = f"{why}. {found} per layer{_instead(act, bias_std, depth)}"
+    elif start is not None:
+        gain, q = start
+        change, chiq = gain * sqrt(moments(act, q).slope), chiq_of(act, gain, q)
+        found = f"This one keeps N(0, 1) inputs at their scale, and the gradient changes by x{change:.2g} per layer"
+        reason = f"{why}. {found}, but a deviation of the signal grows by {grown(chiq)} per layer{_instead(act, bias_std, depth)}"
+    else:
+        second = moments(act, 1.0).second
+        gain = second**-0.5 if 0 < second < inf else 1.0
+        known = known_at(act, bias_std)
+        reason = why + (_instead(act, bias_std, depth) if known else ". Use an activation that bends less often")
+    return Recommendation(gain, bias_std, reason, False, depth)
 
 
 def _least_bad_stable(act: Activation, bias_std: float) -> tuple[float, float] | None:
@@ -183,7 +201,8 @@ def _from_the_start(act: Activation, bias_std: float) -> tuple[float, float] | N
     return None if q is None else (sqrt(q - bias_std**2), q)
 
 
-def _grown(chiq: float) -> str:
+def grown(chiq: float) -> str:
+    """Return in percent by how much a factor is over 1."""
     percent = 100 * (chiq - 1)
     return f"{percent:.2g} %" if percent < 99.5 else f"{percent:.0f} %"
 
@@ -191,19 +210,37 @@ def _grown(chiq: float) -> str:
 def _why_none(act: Activation, bias_std: float, critical: CriticalPoint | None) -> str:
     if critical is None:
         if not known_at(act, bias_std):
-            return f"which weights keep signal and gradient is not known, for {REASON}"
-        return "no weights keep both signal and gradient"
+            return f"which weights preserve signal and gradient is not known, for {REASON}"
+        return "no weights preserve both signal and gradient"
     if critical.stable:
-        return f"from N(0, 1) inputs a stack does not come to the critical point (gain {critical.sigma_w:.4g})"
+        return f"from N(0, 1) inputs the signal does not reach the critical point (gain {critical.sigma_w:.4g})"
     grows = critical.chiq > 1 + _ROUNDING
-    why = f"a deviation from it grows by {_grown(critical.chiq)} a layer" if grows else "no deviation from it shrinks"
+    why = f"a deviation from it grows by {grown(critical.chiq)} per layer" if grows else "no deviation from it shrinks"
     return f"the critical point (gain {critical.sigma_w:.4g}) does not hold the signal: {why}"
 
 
-def _instead(act: Activation) -> str:
+def _instead(act: Activation, bias_std: float, depth: int) -> str:
     at_zero = moments(act, 0.0)
     if at_zero.mean:
-        return ". Take an activation with f(0) = 0, such as elu"
+        return ". Use an activation with f(0) = 0, such as elu"
     if not at_zero.slope:
-        return ". Take an activation with a slope at 0, such as elu"
-    return ""
+        return ". Use an activation with a slope at 0, such as elu"
+    if bias_std:
+        return ". Use smaller biases"
+    return ". Use fewer layers" if depth > 1 else ". Use another activation, such as elu"
+
+
+def too_alike(layers: int, cosine: float, instead: Sequence[str]) -> str:
+    """Return why no gain is good where different inputs have aligned.
+
+    Args:
+        layers: The number of layers after which they have.
+        cosine: The mean cosine between them there.
+        instead: What to use instead, at least one.
+    """
+    after = "1 layer" if layers == 1 else f"{layers} layers"
+    use = " or ".join([", ".join(instead[:-1]), instead[-1]] if len(instead) > 1 else instead)
+    return (
+        f"none is good: after {after} the mean cosine between different inputs is {cosine:.3g}, under the recommended "
+        f"gain. Use {use}"
+    )

@@ -8,8 +8,9 @@ import numpy as np
 
 from actdiag.activations import Activation, Traits, traits
 from actdiag.arrays import Doubles, cut
+from actdiag.theory.chebyshev import InterpolatedCurves
 from actdiag.theory.grids import REACH, normal_grid
-from actdiag.theory.tables import InterpolatedCurves, resolves_each
+from actdiag.theory.tables import resolves_each
 
 Interval = tuple[float, float]
 

@@ -1,5 +1,6 @@
 """What theory says of a stack as a whole: the limit of its signal, its phase, and how deep it can be."""
 
+from collections.abc import Sequence
 from math import exp, inf, isfinite, isnan, log, nan
 
 import numpy as np
@@ -12,7 +13,7 @@ from actdiag.theory.gaussian import moments
 from actdiag.theory.meanfield import FixedPoint, correlation_fixed_point, depth_scale, fixed_point
 from actdiag.theory.often_bent import REASON
 from actdiag.theory.recipe import Layers
-from actdiag.theory.types import Horizon, StackTheory
+from actdiag.theory.types import Horizon, LayerEstimates, StackTheory
 
 FOLD = 1000.0
 """A signal or a gradient that has changed by this factor is beyond what can be trained."""
@@ -52,8 +53,8 @@ def _typical(recipe: Layers) -> tuple[float, float]:
         return float(np.exp(np.mean(np.log(recipe.weight[inner])))), float(np.mean(recipe.bias[inner]))
 
 
-def summarize(recipe: Layers, flow: Flow) -> StackTheory:
-    """Return what theory says of a stack, given the flow of its extended recipe."""
+def summarize(recipe: Layers, flow: Flow, predicted: Sequence[LayerEstimates]) -> StackTheory:
+    """Return what theory says of a stack, given the flow of its extended recipe and the predictions of its layers."""
     act = recipe.act
     weight, bias = _typical(recipe)
     if recipe.fitted:
@@ -73,7 +74,7 @@ def summarize(recipe: Layers, flow: Flow) -> StackTheory:
     known = isfinite(point.chi1)
     return StackTheory(
         applies=True,
-        note=_note(point),
+        note=_note(point, predicted),
         phase=point.phase if known else None,
         stable=point.stable if isfinite(point.chiq) else None,
         q=point.q if point.q is not None and isfinite(point.q) else None,
@@ -93,17 +94,26 @@ def _fitted_point(act: Activation, bias: float) -> tuple[float, FixedPoint]:
     return weight, FixedPoint(1.0, weight * known.slope, 0.0)
 
 
-def _note(point: FixedPoint) -> str:
+def _note(point: FixedPoint, predicted: Sequence[LayerEstimates]) -> str:
+    """Return where the signal goes; where it goes on for ever, how far it comes within the stack."""
     other = f"; q = {point.repeller:.4g} is an unstable fixed point" if point.repeller else ""
     if point.q is None:
         return "every q is a fixed point: the signal keeps the scale it comes with"
     if point.q == 0:
-        return f"no fixed point but 0: the signal vanishes{other}"
+        goes = "falls ever more slowly" if point.chi1 > 1 - _STILL else "vanishes"
+        return f"no fixed point but 0: the signal {goes}{_within(predicted)}{other}"
     if isnan(point.q):
         return f"where the signal settles is not known: {REASON}{other}"
     if point.q == inf:
-        return f"no fixed point ahead: the signal grows without bound{other}"
+        return f"no fixed point ahead: the signal grows without bound{_within(predicted)}{other}"
     return f"the signal settles at q = {point.q:.4g}{other}"
+
+
+def _within(predicted: Sequence[LayerEstimates]) -> str:
+    first, last = predicted[0].rms, predicted[-1].rms
+    if len(predicted) < 2 or not first or not last or not first.value:
+        return ""
+    return f", x{last.value / first.value:.2g} over these {len(predicted)} layers"
 
 
 def _horizon(recipe: Layers, flow: Flow) -> Horizon:

@@ -4,9 +4,8 @@ They are needed at every layer, and for many inputs at each: quadrature would ta
 hold tables to the quadrature.
 """
 
-from collections.abc import Callable
 from functools import lru_cache, partial
-from math import exp, floor, inf, log, pi, sqrt
+from math import exp, inf, log
 from typing import NamedTuple
 
 import numpy as np
@@ -14,31 +13,29 @@ import numpy as np
 from actdiag.activations import Activation
 from actdiag.arrays import Array, Doubles, Flags, cut
 from actdiag.theory import often_bent
-from actdiag.theory.gaussian import Moments, bends_often, is_known, moments, moments_over, one_by_one, rule
+from actdiag.theory.chebyshev import AT_ONCE, InterpolatedCurves
+from actdiag.theory.gaussian import moments, moments_over
+from actdiag.theory.homogeneous import (
+    FAR_Q,
+    LINEAR_Q,
+    degree_at_zero,
+    degree_far_out,
+    homogeneous_moments,
+    homogeneous_sides,
+)
+from actdiag.theory.quadrature import bends_often, is_known, one_by_one, rule
 
 ORDERS = 128
 """Number of Hermite coefficients of an activation."""
 
-_NODES = 14
-"""Chebyshev nodes in a panel."""
+_RESOLVED, _SHARES_RESOLVED = 1e-9, 1e-7
+"""Largest last coefficients of a resolved series; for Hermite shares, their sum at a correlation of .85, where the sum
+over orders has just converged."""
 
-_NEAR, _WIDE = 4, 4
-"""Beyond the first |ln q| panels have the second width where that resolves all curves."""
-
-_WIDTHS = (1.0, 0.5, 0.25)
-"""Widths of other panels, in the order in which they are tried."""
-
-_WIDE_RESOLVED, _RESOLVED, _SHARES_RESOLVED = 1e-12, 1e-9, 1e-7
-"""Largest last coefficients of a resolved series: on a wide panel; on the others; for Hermite shares, their sum at a
-correlation of .85, where the sum over orders has just converged."""
-
-_AT_ONCE = 128
-_HELD = 64 * _AT_ONCE
+_HELD = 64 * AT_ONCE
 """Nodes whose Hermite polynomials are held at once."""
 
 _LEAST_Q, _MOST_Q = 1e-299, 1e299
-_LINEAR_Q, FAR_Q = 1e-26, 1e28
-_ROUNDING, _DIGITS = 1e-12, 10
 _CONVERGING = 0.85
 _LOG_SECOND = 2
 
@@ -63,109 +60,6 @@ class Curves(NamedTuple):
     slope: Doubles
     slope_fourth: Doubles
     mixed: Doubles
-
-
-class _Series(NamedTuple):
-    """Curves in a panel.
-
-    Attributes:
-        coefficients: Chebyshev coefficients of the columns, shape (nodes, columns).
-        resolved: Which columns they resolve.
-        known: Whether the columns are known anywhere in the panel; they are NaN where not.
-    """
-
-    coefficients: Doubles
-    resolved: Flags
-    known: bool
-
-
-class InterpolatedCurves:
-    """Curves over ln q, as Chebyshev series on panels that are made on demand.
-
-    A panel is a pair: the ln q where it starts, and its width.
-
-    Args:
-        columns: The curves at several q, by quadrature, as an array of shape (q, columns).
-        resolved: (last coefficients of each column, sizes of the columns) to whether the series resolves each.
-    """
-
-    def __init__(self, columns: Callable[..., Doubles], resolved: Callable[[Doubles, Doubles], Flags]) -> None:
-        self._columns, self._resolved = columns, resolved
-        self._made: dict[tuple[float, float], _Series] = {}
-        self._panels: dict[int, tuple[float, float]] = {}
-
-    def at(self, q: Doubles, columns: int | None = None) -> Doubles:
-        """Return the first columns (all by default) at each q, shape (q, columns), all within the range of float64."""
-        place = np.log(q)
-        bins = set(np.floor(place / _WIDTHS[-1]).tolist())
-        found: list[tuple[Flags, Doubles]] = []
-        for panel in sorted({self._panel_of_bin(int(one)) for one in bins}):
-            start, width = panel
-            chosen = (place >= start) & (place < start + width)
-            coefficients, resolves, known = self.series(panel)
-            series, resolved = coefficients[:, :columns], resolves[:columns]
-            values = np.full((np.count_nonzero(chosen), len(resolved)), np.nan)
-            if resolved.any():
-                basis = _chebyshev_polynomials(2 * (place[chosen] - start) / width - 1)
-                for some in cut(len(values), _AT_ONCE):  # so small that BLAS uses one thread
-                    np.matmul(basis[:, some].T, series, out=values[some])
-            if known and not resolved.all():
-                values[:, ~resolved] = self._columns(*q[chosen].tolist())[:, :columns][:, ~resolved]
-            if len(values) == len(q):
-                return values
-            found.append((chosen, values))
-        together = np.empty((len(q), found[0][1].shape[1]))
-        for chosen, values in found:
-            together[chosen] = values
-        return together
-
-    def panel(self, place: float) -> tuple[float, float]:
-        """Return the panel of ln q = `place`: the widest that resolves all curves, or the narrowest."""
-        return self._panel_of_bin(floor(place / _WIDTHS[-1]))
-
-    def is_made(self, place: float) -> bool:
-        """Return whether the panel of ln q = `place` is made."""
-        return floor(place / _WIDTHS[-1]) in self._panels
-
-    def _panel_of_bin(self, number: int) -> tuple[float, float]:
-        """Return the panel that holds a bin of ln q, which has the width of the narrowest panels."""
-        if number not in self._panels:
-            place = (number + 0.5) * _WIDTHS[-1]
-            widths = (_WIDE, *_WIDTHS) if abs(place) >= _NEAR else _WIDTHS
-            for width in widths:
-                panel = (floor(place / width) * width, width)
-                if self.series(panel).resolved.all() or not self.series(panel).known:
-                    break
-            self._panels[number] = panel
-        return self._panels[number]
-
-    def series(self, panel: tuple[float, float]) -> _Series:
-        """Return the series of a panel."""
-        if panel not in self._made:
-            self._made[panel] = self._make(*panel)
-        return self._made[panel]
-
-    @np.errstate(all="ignore")
-    def _make(self, start: float, width: float) -> _Series:
-        angles = np.pi * (np.arange(_NODES) + 0.5) / _NODES
-        columns = self._columns(*np.exp(start + width * (np.cos(angles) + 1) / 2).tolist())
-        finite = np.isfinite(columns).all(axis=0)
-        basis = np.cos(np.outer(np.arange(_NODES), angles)) * (2 / _NODES)
-        basis[0] /= 2
-        series: Doubles = basis @ np.where(finite, columns, 0)
-        last, sizes = np.abs(series[-3:]).max(axis=0), 1 + np.abs(series[0])
-        resolved = last <= _WIDE_RESOLVED * sizes if width == _WIDE else self._resolved(last, sizes)
-        return _Series(series, finite & resolved, not np.isnan(columns).all())
-
-
-def _chebyshev_polynomials(x: Doubles) -> Doubles:
-    """Return T_0 to T_(nodes-1) at x, shape (nodes, x)."""
-    polynomials = np.ones((_NODES, len(x)))
-    polynomials[1] = x
-    for n in range(2, _NODES):
-        np.multiply(2 * x, polynomials[n - 1], out=polynomials[n])
-        polynomials[n] -= polynomials[n - 2]
-    return polynomials
 
 
 def resolves_each(last: Doubles, sizes: Doubles) -> Flags:
@@ -194,7 +88,7 @@ class Tables:
         self.act = act
         self.sides = homogeneous_sides(act)
         self.near = degree_at_zero(act)
-        self.scales_below = 0.0 if self.near is None else _LINEAR_Q
+        self.scales_below = 0.0 if self.near is None else LINEAR_Q
         self.far = degree_far_out(act)
         self._moments = InterpolatedCurves(lambda *q: _packed(moments_over(act, *q)), resolves_each)
         self._shares = InterpolatedCurves(partial(_shares, act), _resolves_cosines)
@@ -208,7 +102,7 @@ class Tables:
         within = (at > _LEAST_Q) & (at < _MOST_Q)
         found = np.empty((len(q), len(Curves._fields)))
         if self.sides is not None:
-            found[:] = _homogeneous_moments(*self.sides)
+            found[:] = homogeneous_moments(*self.sides)
         elif within.any():
             found[within] = _unpacked(self._moments.at(at[within]))
         for row in np.flatnonzero(~within):
@@ -305,65 +199,6 @@ def tables(act: Activation) -> Tables:
     return Tables(act)
 
 
-@np.errstate(all="ignore")
-def homogeneous_sides(act: Activation) -> tuple[float, float] | None:
-    """Return the slopes below and above zero of an activation that is linear on both sides; None for others."""
-    assert act.derivative is not None
-    if any(kink != 0 for kink in act.kinks):
-        return None
-    x = np.geomspace(1e-30, 1e30, 241)
-    sides = []
-    for sign in (-1.0, 1.0):
-        slopes = act.derivative(sign * x)
-        linear = np.abs(act.value(sign * x) - sign * slopes * x) <= 1e-14 * np.abs(slopes * x)
-        if not ((slopes == slopes[0]).all() and linear.all()):
-            return None
-        sides.append(float(slopes[0]))
-    return sides[0], sides[1]
-
-
-def _homogeneous_moments(below: float, above: float) -> Moments:
-    """Return the moments at q = 1 of an activation with these slopes below and above zero."""
-    squares, fourths = (above**2 + below**2) / 2, (above**4 + below**4) / 2
-    return Moments((above - below) / sqrt(2 * pi), squares, 3 * fourths, squares, fourths, squares)
-
-
-def degree_at_zero(act: Activation) -> float | None:
-    """Return the power of |u| that an activation is near zero, 1 where it is linear on both sides; None without one."""
-    if any(abs(kink) <= 1e3 * sqrt(_LINEAR_Q) for kink in act.kinks if kink):
-        return None
-    return _degree(act, sqrt(_LINEAR_Q) * np.array([1e-2, 1e-1, 1.0])) or None
-
-
-def degree_far_out(act: Activation) -> float | None:
-    """Return the power of |u| that an activation is far from zero, 0 where it is constant; None without one."""
-    if any(abs(kink) > _ROUNDING * sqrt(FAR_Q) for kink in act.kinks):
-        return None
-    return _degree(act, sqrt(FAR_Q) * np.array([1.0, 1e1, 1e2]))
-
-
-@np.errstate(all="ignore")
-def _degree(act: Activation, distances: Doubles) -> float | None:
-    """Return the power of |u| that an activation is, to rounding, on both sides of zero; None where it is none.
-
-    Args:
-        act: An elementwise activation.
-        distances: Three of them from zero, each ten times the one before.
-    """
-    assert act.derivative is not None
-    x = np.outer([-1.0, 1.0], distances)
-    f, slopes = act.value(x), act.derivative(x)
-    sizes = np.abs(f).max(axis=0)
-    if not (np.isfinite(f).all() and (sizes > 0).all()):
-        return None
-    degree = float(np.round(np.log10(sizes[2] / sizes[0]) / 2, _DIGITS)) + 0.0
-    expected = f[:, 1:2] * (distances / distances[1]) ** degree
-    if (np.abs(f - expected) > _ROUNDING * sizes).any():
-        return None
-    falls = np.abs(slopes - degree * f / x) > _ROUNDING * np.abs(degree) * sizes / distances
-    return None if degree and falls.any() else degree
-
-
 @lru_cache(maxsize=64)
 @np.errstate(all="ignore")
 def _shares(act: Activation, *q: float) -> Doubles:
@@ -393,7 +228,7 @@ def _projected(z: Doubles, weighed: Doubles) -> Doubles:
     shares = np.zeros((len(weighed), ORDERS))
     for held in cut(len(z), _HELD):
         polynomials, parts = hermite_polynomials(z[held], ORDERS), weighed[:, held]
-        for some in cut(parts.shape[1], _AT_ONCE):  # products so small that BLAS uses one thread
+        for some in cut(parts.shape[1], AT_ONCE):  # products so small that BLAS uses one thread
             shares += parts[:, some] @ polynomials[:, some].T
     return shares
 

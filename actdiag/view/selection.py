@@ -4,7 +4,7 @@ import re
 
 from actdiag.errors import InvalidField
 
-_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+_RANGE = re.compile(r"(\d{1,20})(?:-(\d{1,20}))?")
 
 
 def evenly_chosen(depth: int, most: int) -> list[int]:

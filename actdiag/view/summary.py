@@ -75,12 +75,10 @@ def _lines(report: Report) -> Iterator[Line]:
         yield from (Line("!", line, UNEXPECTED) for line in found[:_MOST_FLAGS])
         if len(found) > _MOST_FLAGS:
             yield Line("", f"and {len(found) - _MOST_FLAGS} more")
-    advised: set[str] = set()
     for finding in verdict.findings:
         yield Line(finding.severity, f"{finding.rule}: {finding.summary}", finding.severity)
-        if finding.advice not in advised:
+        if finding.advice:
             yield Line("→", finding.advice)
-        advised.add(finding.advice)
 
 
 def _runs(repeats: Repeats) -> str:

@@ -49,12 +49,13 @@ def data(run: TrainingRun) -> str:
 
 def recipe(runs: Sequence[TrainingRun]) -> str:
     """Return how runs were trained: `sgd at 0.01, 2000 iterations of 128 rows`."""
-    optimizer, iterations, batch, clip_norm, clip_value = runs[0].recipe
+    used = runs[0].recipe
     rates = {run.learning_rate for run in runs}
     at = f" at {brief(*rates)}" if len(rates) == 1 and not any(run.tried for run in runs) else ""
-    parts = [f"{optimizer}{at}, {iterations} iteration{'s' if iterations > 1 else ''} of {batch} rows"]
-    parts += [f"gradients clipped to a norm of {brief(clip_norm)}"] if clip_norm is not None else []
-    parts += [f"their entries to {brief(clip_value)}"] if clip_value is not None else []
+    plural = "s" if used.iterations > 1 else ""
+    parts = [f"{used.optimizer}{at}, {used.iterations} iteration{plural} of {used.batch} rows"]
+    parts += [f"gradients clipped to a norm of {brief(used.clip_norm)}"] if used.clip_norm is not None else []
+    parts += [f"their entries to {brief(used.clip_value)}"] if used.clip_value is not None else []
     return ", ".join(parts)
 
 

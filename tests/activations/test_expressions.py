@@ -569,7 +569,9 @@ def test_too_many_bends_are_counted_not_narrowed_down(monkeypatch):
         raise AssertionError
 
     monkeypatch.setattr(searching, "_narrowed", narrowed)
-    problem = "must bend, jump or oscillate at 10922 places at most from -1000 to 1000, with its 3 operations, got 12732"
+    problem = (
+        "must bend, jump or oscillate at 10922 places at most from -1000 to 1000, with its 3 operations, got 12732"
+    )
     assert refusal("abs(sin(20*x))") == f"'abs(sin(20*x))': {problem}"
     with pytest.raises(searching.TooMany):
         searching.steps(lambda x: np.sign(np.sin(20 * x)), searching.grid(), 12_000)

@@ -5,12 +5,14 @@ from dataclasses import FrozenInstanceError, dataclass
 from typing import get_type_hints
 
 import click
+import numpy as np
 import pytest
 
 import actdiag
-from actdiag import InvalidField, cli, ops
+from actdiag import InvalidField, ops
 from actdiag.api.signatures import takes
 from actdiag.arrays import Numbers
+from actdiag.cli.command import actdiag as group
 from actdiag.datasets.random_inputs import RANDOM_INPUTS
 from actdiag.datasets.scaling import SCALES
 from actdiag.engine.losses import LOSSES
@@ -25,6 +27,7 @@ from actdiag.options import (
     CompareOptions,
     GainOptions,
     JudgeOptions,
+    MemoryOptions,
     RuleOptions,
     RunOptions,
     StackOptions,
@@ -39,7 +42,7 @@ from actdiag.theory.gains import Gains
 
 FUNCTIONS = {
     "make_stack": (StackOptions,),
-    "propagate": (StackOptions, RunOptions),
+    "propagate": (StackOptions, MemoryOptions, RunOptions),
     "grad_flow": (StackOptions, BackwardOptions, RunOptions),
     "compare": (CompareOptions, BackwardOptions, RunOptions),
     "fix": (StackOptions, BackwardOptions, RunOptions),
@@ -102,8 +105,8 @@ def test_help_says_what_every_option_sets(name):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_an_option_for_every_field(name):
-    parameters = {one.name: one for one in cli.actdiag.commands[name.replace("_", "-")].params}
-    context = click.Context(cli.actdiag.commands[name.replace("_", "-")])
+    parameters = {one.name: one for one in group.commands[name.replace("_", "-")].params}
+    context = click.Context(group.commands[name.replace("_", "-")])
     for one in fields_of(*COMMANDS[name]):
         if (name, one.name) == ("gain", "threads") or one.metadata["python_only"]:
             continue
@@ -152,16 +155,54 @@ def test_an_unknown_option_gets_a_suggestion(name):
         getattr(actdiag, name)(**{f"{wanted}s": 1})
 
 
-def test_an_option_of_other_functions_may_be_refused_with_its_reason():
-    @takes(not_taken=["rows"])
-    def function(columns: int = 3) -> int:
-        return columns
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    none: int | None = option(None, "None.")
+    flag: bool = option(False, "A flag.")
+    text: str = option("normal", "A text.")
+    number: int = option(3, "A number.")
+    several: tuple[int, ...] = option((1, 2), "Several numbers.")
+    columns: int = option(4, "What the function takes itself.")
 
-    assert function(rows=None) == function(rows=False) == 3
-    with pytest.raises(InvalidField, match="rows must be left out"):
-        function(rows=4)
+
+@takes(not_taken=Rows)
+def of_columns(columns: int = 3) -> int:
+    return columns
+
+
+@pytest.mark.parametrize(
+    ("name", "default", "others"),
+    [
+        ("none", None, (False, 0, 1, "")),
+        ("flag", False, (0, True)),
+        ("text", "normal", (False, "uniform", np.zeros(3), np.array("normal"))),
+        ("number", 3, (False, 4, 0)),
+        ("several", (1, 2), ((), (1, 3), np.array([1, 2]))),
+    ],
+)
+def test_an_option_of_other_functions_may_be_none_or_its_default_and_nothing_else(name, default, others):
+    assert of_columns(**{name: default}) == of_columns(**{name: None}) == of_columns() == 3
+    for other in others:
+        with pytest.raises(InvalidField, match=f"{name} must be left out: the data say what it is, got ") as caught:
+            of_columns(**{name: other})
+        assert caught.value.field == name
+
+
+def test_an_option_that_no_function_takes_is_refused():
+    assert of_columns(columns=5) == 5
     with pytest.raises(TypeError, match="unexpected option 'column'; did you mean columns"):
-        function(column=4)
+        of_columns(column=4)
+
+
+def test_training_takes_the_options_of_a_stack_but_for_its_inputs():
+    options = {**vars(StackOptions(depth=2, width=5)), "batch": 16}
+    (run,) = actdiag.train(**options, iterations=1)
+    assert run.stack.depth == 2
+    for name, value in {"input": "uniform", "input_width": 64, "standardize": True}.items():
+        with pytest.raises(InvalidField, match=f"{name} must be left out: the data say what it is, got {value!r}"):
+            actdiag.train(**{**options, name: value}, iterations=1)
+    with pytest.raises(InvalidField, match="input must be left out"):
+        actdiag.train(**{**options, "input": np.zeros((5, 3))}, iterations=1)
 
 
 def test_options_are_what_functions_take():

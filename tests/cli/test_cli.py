@@ -118,25 +118,28 @@ def test_json_has_the_promised_keys_and_is_what_the_library_says(capsys):
         "asked": {"gain": 1.0, "target_gain": None, "bias_mean": None, "bias_std": None}, "data": None, "arch": None,
         "own": None,
     }  # fmt: skip
-    assert document["input"] == {"cosine": pytest.approx(0, abs=0.1), "rms": pytest.approx(1, rel=0.1)}
+    of_input = {"cosine": pytest.approx(0, abs=0.1), "rms": pytest.approx(1, rel=0.1), "evenness": None}
+    assert document["input"] == of_input
     first = document["layers"][0]
     assert list(first) == [
         "layer", "path", "op", "width", "mean", "std", "rms", "min", "max", "unit_std", "zero_fraction",
         "dead_fraction", "saturated_fraction", "nonfinite_fraction", "subnormal_fraction", "cosine", "slope_rms",
         "pre_activation", "histogram", "magnitude", "gradient", "weight_gradient", "bias_gradient", "slope_gradient",
-        "predicted", "expected", "flagged",
+        "silent_fraction", "predicted", "expected", "flagged",
     ]  # fmt: skip
     assert (first["path"], first["op"]) == ("1", "dense")
     assert list(first["pre_activation"]) == ["mean", "std", "rms", "min", "max", "nonfinite_fraction"]
     assert list(first["histogram"]) == ["edges", "counts", "below", "above", "zero", "nan", "inf"]
     assert list(first["magnitude"]) == list(first["histogram"])
-    assert list(first["gradient"]) == ["rms", "ratio", "zero_fraction", "nonfinite_fraction", "magnitude"]
+    assert list(first["gradient"]) == [
+        "rms", "ratio", "zero_fraction", "nonfinite_fraction", "magnitude", "typical_rms", "along_z_fraction",
+    ]  # fmt: skip
     assert list(first["weight_gradient"]) == ["norm", "weight_ratio"]
     assert list(first["bias_gradient"]) == ["norm"]
     assert list(document["change_per_layer"]) == ["forward", "backward"]
     assert list(document["verdict"]) == [
         "severity", "trainable", "probability", "learning_rate", "learning_rates", "estimated", "decided_by",
-        "findings",
+        "findings", "fix",
     ]  # fmt: skip
     report = library.grad_flow("prelu", "he", batch=50, width=20, depth=3)
     assert text == report.to_json()

@@ -73,11 +73,11 @@ def test_intervals_are_written_out(bounds, text):
 
 def test_other_limits_are_shown_beside_the_rules_own(tmp_path, capsys):
     path = tmp_path / "rules.toml"
-    path.write_text('[saturation]\nhigh = 0.9\n[aligned_inputs]\nseverity = "info"\n[dead_units]\nenabled = false\n')
+    path.write_text('[saturation]\nhigh = 0.9\n[aligned_inputs]\nseverity = "warning"\n[dead_units]\nenabled = false\n')
     table = succeed(capsys, "explain", "--rules", path)
     rows = {line.split()[0]: line.split() for line in table.splitlines() if line.split()[:1]}
-    assert rows["saturation"][-2:] == ["0.9", "warning"]
-    assert rows["aligned_inputs"][-1] == "info"
+    assert rows["saturation"][-2:] == ["0.9", "info"]
+    assert rows["aligned_inputs"][-1] == "warning"
     assert rows["dead_units"][-1] == "off"
     assert "at most 0.9 (the rule's own: at most 0.5)" in succeed(capsys, "explain", "saturation", "--rules", path)
     assert "the rule's own" not in succeed(capsys, "explain", "aligned_inputs", "--rules", path)

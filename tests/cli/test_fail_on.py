@@ -18,15 +18,15 @@ from actdiag.errors import InvalidField
 SICK = ["--init", "std=0.01"]
 
 
-def finding(rule, severity):
-    return Finding(rule, severity, (), 1.0, 0.0, f"{rule} was found", "mend it")
+def finding(rule, severity, explained=False):
+    return Finding(rule, severity, (), 1.0, 0.0, f"{rule} was found", "", explained)
 
 
 def tripped(verdict, *names, rules=RULES):
     return Gate(names, rules).tripped_by(verdict)
 
 
-WARNED = builders.verdict("at-risk", [finding("saturation", "warning"), finding("dead_units", "info")])
+WARNED = builders.verdict("at-risk", [finding("saturation", "warning"), finding("dead_units", "info", explained=True)])
 LOST = builders.verdict(
     "untrainable", [finding("nonfinite", "error"), finding("saturation", "warning")], decided_by=("nonfinite",)
 )
@@ -44,8 +44,9 @@ FINE = builders.verdict("healthy", [finding("flat_weight_gradient", "info"), fin
         (LOST, ["saturation"], ["saturation"]),
         (LOST, ["saturation", "untrainable"], ["nonfinite", "saturation"]),
         (WARNED, ["nonfinite"], []),
-        (WARNED, ["dead_units"], []),  # only told, as it is explained
-        (FINE, ["flat_weight_gradient"], ["flat_weight_gradient"]),  # a rule that only ever tells
+        (WARNED, ["dead_units"], []),  # harmless
+        (FINE, ["dead_units"], ["dead_units"]),  # a note trips its rule, whatever the verdict
+        (FINE, ["flat_weight_gradient"], ["flat_weight_gradient"]),
         (WARNED, [], []),
     ],
 )
@@ -60,9 +61,18 @@ def test_a_verdict_that_no_finding_explains_trips_all_the_same():
     assert tripped(builders.verdict("untrainable"), "nonfinite") == []
 
 
-def test_a_rule_made_milder_is_measured_by_its_own_severity():
-    milder = rules_from({"dead_units": {"severity": "info"}})
-    assert len(tripped(WARNED, "dead_units", rules=milder)) == 1
+def test_severities_of_a_file_do_not_change_what_trips():
+    for severity in ("info", "warning", "error"):
+        rules = rules_from({"dead_units": {"severity": severity}})
+        assert tripped(WARNED, "dead_units", rules=rules) == []
+        assert len(tripped(FINE, "dead_units", rules=rules)) == 1
+
+
+def test_a_note_of_a_healthy_run_trips_where_it_is_no_chance(capfd):
+    shifted = ["propagate", *SMALL, "--act", "relu", "--init", "he", "--bias-mean", "-0.77", "--fail-on", "dead_units"]
+    assert run(shifted) == 3
+    assert capfd.readouterr().err.startswith("relu, he: healthy: info dead_units: ")
+    assert run(["propagate", *SMALL, "--batch", "1", "--init", "he", "--fail-on", "dead_units"]) == 0
 
 
 def test_names_are_read_and_judged_with_the_rules(tmp_path):

@@ -34,7 +34,7 @@ def terminal_for(monkeypatch):
 
 def test_a_bar_appears_before_the_first_step_and_tells_what_is_done(monkeypatch):
     terminal = terminal_for(monkeypatch)
-    with screen.progress("iterations") as tell:
+    with screen.Bar("iterations") as tell:
         terminal.awaited("starting")
         tell(1, 4)
         terminal.awaited("iterations")
@@ -47,7 +47,7 @@ def test_a_bar_appears_before_the_first_step_and_tells_what_is_done(monkeypatch)
 def test_a_short_run_shows_no_bar(monkeypatch):
     terminal = terminal_for(monkeypatch)
     monkeypatch.setattr(screen, "_PATIENCE", 3600.0)
-    with screen.progress() as tell:
+    with screen.Bar() as tell:
         tell(1, 2)
     assert terminal.getvalue() == ""
 
@@ -55,7 +55,7 @@ def test_a_short_run_shows_no_bar(monkeypatch):
 def test_no_bar_where_no_terminal_is(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     monkeypatch.setattr(screen, "_PATIENCE", 0.0)
-    with screen.progress() as tell:
+    with screen.Bar() as tell:
         tell(1, 2)
     assert sys.stderr.getvalue() == ""
 

@@ -258,9 +258,9 @@ def test_json_of_runs():
     assert len(document["runs"]) == 5
     first, second, *_, last = document["runs"]
     assert list(first) == [
-        "act", "init", "lr", "stack", "optimizer", "iterations", "batch", "clip_norm", "clip_value", "loss", "accuracy",
-        "final_loss", "final_accuracy", "test_loss", "test_accuracy", "outcome", "diverged_at", "tried", "verdict",
-        "before", "after",
+        "act", "init", "lr", "stack", "optimizer", "iterations", "batch", "clip_norm", "clip_value", "loss_name",
+        "loss", "accuracy", "final_loss", "final_accuracy", "test_loss", "test_accuracy", "outcome", "diverged_at",
+        "tried", "verdict", "before", "after",
     ]  # fmt: skip
     assert (second["act"], second["init"], second["lr"]) == ("relu", "he", 0.1)
     assert second["loss"] == list(runs[1].loss)
@@ -614,16 +614,13 @@ def test_watching_draws_on_a_terminal_and_leaves_nothing_behind(files):
 
 
 def test_progress_is_counted_in_iterations(monkeypatch, capsys, files):
-    from contextlib import contextmanager
-
     from actdiag.cli import screen
 
     told = []
 
-    @contextmanager
     def progress(of):
         told.append(of)
-        yield lambda done, total: told.append((done, total))
+        return lambda done, total: told.append((done, total))
 
     monkeypatch.setattr(screen, "progress", progress)
     succeed(capsys, "train", "--data", "tiny.npz", "--init", "he,xavier", *TINY)

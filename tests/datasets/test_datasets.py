@@ -518,7 +518,7 @@ def test_synthetic_takes_rows_features_and_classes():
         assert (data.train_inputs.shape, data.test_inputs.shape) == ((480, 7), (120, 7))
         assert (data.name, data.classes) == (spec, 3)
         assert np.bincount(data.train_labels).tolist() == pytest.approx([160, 160, 160], abs=60)
-    for spec, shape in (("synthetic:5:1:2", (4, 1)), ("synthetic:rows=50:features=1000", (40, 1000))):
+    for spec, shape in (("synthetic:5:1:2", (4, 1)), ("synthetic:rows=50:features=10000", (40, 10_000))):
         assert load_dataset(spec).train_inputs.shape == shape
 
 
@@ -594,7 +594,7 @@ def test_a_network_learns_what_a_linear_model_does_not(seed):
         ("synthetic:rows=4", "'synthetic:rows=4': rows must be at least 5, got 4"),
         ("synthetic:rows=1000001", "'synthetic:rows=1000001': rows must be at most 1000000, got 1000001"),
         ("synthetic:features=0", "'synthetic:features=0': features must be at least 1, got 0"),
-        ("synthetic:features=1001", "'synthetic:features=1001': features must be at most 1000, got 1001"),
+        ("synthetic:features=10001", "'synthetic:features=10001': features must be at most 10000, got 10001"),
         ("synthetic:classes=1", "'synthetic:classes=1': classes must be at least 2, got 1"),
         ("synthetic:classes=101", "'synthetic:classes=101': classes must be at most 100, got 101"),
         ("synthetic:rows=many", "'synthetic:rows=many': rows must be a whole number, got 'many'"),

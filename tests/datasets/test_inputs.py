@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from actdiag import grad_flow, make_stack, propagate
-from actdiag.datasets.inputs import checked_labels, flatten_input, load_input, load_labels, standardized
+from actdiag.arrays import ArrayRecord
+from actdiag.datasets.inputs import checked_labels, flatten_input, given_inputs, load_input, load_labels, standardized
 from actdiag.datasets.random_inputs import random_rows
 from actdiag.engine.workers import Workers
 from actdiag.errors import InvalidField
@@ -343,3 +344,18 @@ def test_no_two_streams_are_alike(kind, dtype):
         for row in random_rows(purpose, kind, seed, (600, 7), dtype)
     }
     assert len(drawn) == len(Stream) * 2 * 600
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_given_inputs_come_in_the_dtype_of_the_stack(dtype):
+    found = given_inputs(ROWS[::2, ::-1], "x.npy", dtype)
+    assert (found.dtype, found.flags.c_contiguous) == (dtype, True)
+    np.testing.assert_array_equal(found, ROWS[::2, ::-1].astype(dtype))
+
+
+def test_given_inputs_that_are_not_there_or_do_not_fit_are_refused():
+    assert given_inputs(ROWS * 1e60, "x.npy", "float64").max() > 1e60
+    with pytest.raises(InvalidField, match=r"^input must hold numbers that float32 can hold, got up to .*e\+60$"):
+        given_inputs(ROWS * 1e60, "x.npy", "float32")
+    with pytest.raises(InvalidField, match=r"^input must be given again: of x.npy a document has the digest$"):
+        given_inputs(ArrayRecord((12, 5), "0" * 64), "x.npy", "float64")

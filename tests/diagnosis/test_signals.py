@@ -1,9 +1,11 @@
 """The physical numbers of a run: against Jacobians computed one output at a time."""
 
-from math import exp, log
+from dataclasses import replace
+from math import exp, inf, log
 
 import numpy as np
 import pytest
+from altering import altered
 
 import actdiag
 from actdiag.diagnosis.calibration.signals import gradient_rms, signals
@@ -80,10 +82,23 @@ def test_estimated_gradients_are_near_the_measured(act, init, bias):
         assert log(estimated[layer]) == pytest.approx(log(measured[layer]), abs=0.15)
 
 
-def test_a_pull_along_z_is_measured_but_not_carried():
+def test_the_median_input_is_told_apart_from_the_few_that_have_the_gradient():
     report = actdiag.grad_flow("gelu", "he", depth=31, width=114, seed=1187, loss="cross-entropy", theory=False)
-    found = signals(report.measurements)
-    assert found.carried < found.gradient - 1
+    found, (first, *_, last) = signals(report.measurements), report.layers
+    assert found.typical < found.gradient - 1
+    assert found.gradient == pytest.approx(log(first.gradient.rms / last.gradient.rms))
+    assert found.typical == pytest.approx(log(first.gradient.typical_rms / last.gradient.typical_rms))
+
+
+def test_without_a_backward_pass_there_is_no_median_input():
+    assert signals(actdiag.propagate("gelu", "he", theory=False).measurements).typical is None
+
+
+@pytest.mark.parametrize(("first", "last", "expected"), [(0.0, 1.0, -inf), (1.0, 0.0, None), (None, 1.0, None)])
+def test_a_median_input_without_gradient(runs, first, last, expected):
+    run = altered(runs["relu"], gradient__typical_rms=lambda layer: first if layer == 1 else last)
+    assert signals(run).typical == expected
+    assert signals(replace(run, recipe=None)).typical == expected
 
 
 def test_information_is_what_the_last_layer_tells_of_the_input():

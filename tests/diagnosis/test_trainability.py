@@ -5,11 +5,12 @@ from math import exp, inf, log
 import pytest
 
 import actdiag
+from actdiag.diagnosis import RULES
 from actdiag.diagnosis.calibration import fitted
 from actdiag.diagnosis.calibration.signals import Signals
 from actdiag.diagnosis.calibration.trainability import HIGH, LOW, Features, features, recommended_rate, trainability
 
-SOUND = Signals(gradient=0.0, carried=0.0, information=-0.3, output=-0.5, curvature=4.0, learning=3.0, estimated=False)
+SOUND = Signals(gradient=0.0, typical=0.0, information=-0.3, output=-0.5, curvature=4.0, learning=3.0, estimated=False)
 
 
 def promised(act, init, backward=True, **options):
@@ -24,12 +25,15 @@ def test_a_sound_stack_has_no_feature():
 @pytest.mark.parametrize(
     ("changed", "expected"),
     [
-        ({"gradient": -7.0, "carried": -7.0}, {"falling": 7.0}),
-        ({"gradient": -1.0, "carried": -7.0}, {"falling": 7.0}),
-        ({"gradient": 5.0, "carried": 5.0}, {"growing": 5.0}),
-        ({"gradient": 5.0, "carried": -2.0}, {"growing": 5.0, "falling": 2.0}),
+        ({"gradient": -7.0, "typical": -7.0}, {"falling": 7.0}),
+        ({"gradient": -1.0, "typical": -7.0}, {"falling": 7.0}),
+        ({"gradient": 5.0, "typical": 5.0}, {"growing": 5.0}),
+        ({"gradient": 5.0, "typical": -2.0}, {"growing": 5.0, "falling": 2.0}),
         ({"curvature": 13.0, "learning": 12.0}, {"excess": 3.0}),
-        ({"gradient": 900.0, "carried": 900.0}, {"growing": 40.0}),
+        ({"gradient": 900.0, "typical": 900.0}, {"growing": 40.0}),
+        ({"gradient": -7.0, "typical": None}, {"falling": 7.0}),
+        ({"gradient": None, "typical": None}, {}),
+        ({"gradient": -inf, "typical": -inf}, {"falling": 40.0}),
     ],
 )
 def test_each_feature_has_its_cause(changed, expected):
@@ -82,7 +86,7 @@ def test_known_stacks_that_do_not(act, init, options, rule, backward):
     said = promised(act, init, backward, **options)
     assert said.probability < LOW
     assert said.learning_rate is said.learning_rates is None
-    assert rule in [reason.rule for reason in said.reasons if reason.pull < -1]
+    assert rule in [reason.rules[0] for reason in said.reasons if reason.pull < -1]
     pulls = [reason.pull for reason in said.reasons]
     assert pulls == sorted(pulls)
 
@@ -91,6 +95,12 @@ def test_a_lost_signal_does_not_train():
     said = promised("relu", "std=1e30", depth=3)
     assert said.probability == 0
     assert [reason.said for reason in said.reasons] == ["the signal, or its gradient, does not reach the other end"]
+
+
+def test_every_reason_names_rules_that_there_are():
+    said = promised("tanh", "xavier", depth=5)
+    assert [set(reason.rules) - set(RULES) for reason in said.reasons] == [set()] * len(Features._fields)
+    assert not any(RULES[rule].certain for reason in said.reasons for rule in reason.rules)
 
 
 def test_steeper_losses_take_smaller_rates():

@@ -41,7 +41,6 @@ def test_measurements_built_by_hand_are_diagnosed():
     faulty = diagnose(altered(measured, cosine=0.9999, nonfinite_fraction=lambda layer: 0.5 * (layer == 3)))
     assert (faulty.severity, faulty.probability, faulty.decided_by) == ("untrainable", 0.0, ("nonfinite",))
     assert [one.rule for one in faulty.findings] == ["nonfinite", "aligned_inputs"]
-    assert faulty.findings[1].advice == RULES["aligned_inputs"].remedy
     assert measured.at("head").stats.layer == 3
 
 
@@ -51,9 +50,8 @@ def test_rules_on_what_is_measured_need_no_recipe(name, runs, monkeypatch):
     (finding,) = found(name, replace(case.hit(runs[case.base], monkeypatch), recipe=None))
     assert (finding.rule, finding.layers, finding.value) == (name, case.layers, pytest.approx(case.value))
     assert finding.limit == pytest.approx(case.limit)
-    for text in (finding.summary, finding.advice):
-        assert text
-        assert "None" not in text
+    assert finding.summary
+    assert "None" not in finding.summary
     for miss in case.misses:
         with monkeypatch.context() as patch:
             assert found(name, replace(miss(runs[case.base], patch), recipe=None)) == []
@@ -99,7 +97,8 @@ def test_the_ratio_of_gradients_needs_no_recipe(runs):
     assert gradient_rms(bare) == gradient_rms(whole)
     found, known = signals(bare), signals(whole)
     assert (found.gradient, found.information) == (known.gradient, known.information)
-    assert found.carried is found.output is found.curvature is found.learning is None
+    assert found.typical == known.typical
+    assert found.output is found.curvature is found.learning is None
     forward = run_of(propagate("tanh", "xavier", depth=5, batch=200))
     assert gradient_rms(replace(forward, recipe=None)) is None
     assert signals(replace(forward, recipe=None)).gradient is None
@@ -117,7 +116,12 @@ def test_without_a_recipe_the_probability_is_a_bound(runs, fold):
 
 @pytest.mark.parametrize(
     ("fold", "severity", "words"),
-    [(1.0, "unknown", ""), (1e3, "at-risk", "falls 1e+03-fold"), (1e9, "untrainable", "falls 1e+09-fold")],
+    [
+        (1.0, "unknown", ""),
+        (1e3, "unknown", "falls 1e+03-fold"),
+        (1e5, "at-risk", "falls 1e+05-fold"),
+        (1e9, "untrainable", "falls 1e+09-fold"),
+    ],
 )
 def test_a_vanishing_gradient_is_judged_without_a_recipe(runs, fold, severity, words):
     verdict = diagnose(replace(altered(runs["tanh"], gradient__rms=between(fold)), recipe=None, theory=None))
@@ -135,10 +139,9 @@ def test_a_vanishing_gradient_is_judged_without_a_recipe(runs, fold, severity, w
 def test_a_bound_is_called_one(runs):
     """The gradient grows within what its rule allows, but so far that the fit doubts it whatever the weights are."""
     run = replace(altered(runs["tanh"], gradient__rms=between(1 / 400)), recipe=None, theory=None)
-    rules = {name: replace(rule, enabled=name == "outlook") for name, rule in RULES.items()}
     bound = trainability(run)
     assert bound.probability < HIGH
-    (finding,) = findings(run, rules)
+    (finding,) = found("outlook", run)
     assert (
         finding.summary
         == f"at most {whole_percent(bound.probability)} that plain SGD trains it: {bound.reasons[0].said}"

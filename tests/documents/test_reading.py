@@ -15,6 +15,7 @@ import pytest
 import actdiag
 from actdiag import ops
 from actdiag.activations import resolve
+from actdiag.diagnosis.findings import ProvenFix
 from actdiag.documents.gains import gains_from_dict, gains_to_dict
 from actdiag.documents.plain import as_json
 from actdiag.documents.reports import reports_from_dict, reports_to_dict
@@ -44,6 +45,9 @@ REPORTS = {
     "overflow of gradients": lambda: actdiag.grad_flow("relu", "std=1e20", **SMALL),
     "zeros": lambda: actdiag.grad_flow("relu", "zeros", **SMALL),
     "dead": lambda: actdiag.grad_flow("relu", "he", bias_mean=-50.0, **SMALL),
+    "advice": lambda: actdiag.grad_flow("relu", "std=0.01", batch=40, width=12, depth=8),
+    "advice of widths": lambda: actdiag.propagate("softmax", "he", widths=[9, 8, 7], batch=20),
+    "advice on inputs": lambda: actdiag.propagate("relu", "he", input=ROWS * 1e9, widths=[9, 8], batch=20),
     "no theory": lambda: actdiag.grad_flow("relu", "he", theory=False, **SMALL),
     "theory does not apply": lambda: actdiag.propagate("softmax", "lecun", **SMALL),
     "repeats": lambda: actdiag.grad_flow("elu", "torch_linear", repeats=3, **SMALL),
@@ -115,9 +119,43 @@ def test_stacks_come_back_equal_and_run(name, built):
     assert stack.sites() == report.stack.sites()
 
 
-@pytest.mark.parametrize("name", ["gradient", "mse", "repeats", "blocks", "zeros"])
+@pytest.mark.parametrize("name", ["gradient", "mse", "repeats", "blocks", "zeros", "advice"])
 def test_reports_come_back_equal(name, built):
     assert Report.from_json(built(name).to_json()) == built(name)
+
+
+CHANGES = {"gain": 1.5, "widths": (20, 30), "standardize": True, "bias_std": None}
+FIX = ProvenFix(CHANGES, "--gain 1.5", "healthy", 0.9, 3)
+
+
+def test_a_fix_comes_back_equal(built):
+    found = built("advice").verdict.fix
+    assert found is not None
+    for fix in (found, FIX):
+        report = replace(builders.sick(), verdict=replace(builders.sick().verdict, fix=fix))
+        back = Report.from_json(report.to_json()).verdict
+        assert (back, back.fix) == (report.verdict, fix)
+        document = report.to_dict()["verdict"]["fix"]
+        assert list(document) == ["changes", "command", "severity", "probability", "tried"]
+        assert Report.from_dict(report.to_dict()).verdict == report.verdict
+    assert document["changes"] == CHANGES | {"widths": [20, 30]}
+
+
+def test_older_verdicts_have_no_fix_and_nothing_explained():
+    document = builders.sick().to_dict()
+    del document["verdict"]["fix"]
+    for finding in document["verdict"]["findings"]:
+        del finding["explained"]
+    for layer in document["layers"]:
+        del layer["silent_fraction"]
+    back = Report.from_dict(document)
+    assert back.verdict == builders.sick().verdict
+    assert [stats.silent_fraction for stats in back.layers] == [None] * 4
+    gradient = builders.with_gradient().to_dict()
+    for layer in gradient["layers"]:
+        del layer["gradient"]["typical_rms"], layer["gradient"]["along_z_fraction"]
+    read = [stats.gradient for stats in Report.from_dict(gradient).layers]
+    assert [(one.typical_rms, one.along_z_fraction) for one in read] == [(None, 0.0)] * 4
 
 
 def test_numbers_that_were_not_finite_come_back_as_none_or_nan():
@@ -318,9 +356,10 @@ def test_text_that_is_not_json(text):
 PLACES = """
     command layers layers__0 layers__0__pre_activation layers__0__histogram layers__0__gradient
     layers__0__predicted layers__0__predicted__rms layers__0__flagged change_per_layer verdict verdict__findings
-    verdict__findings__0 verdict__findings__0__layers loss theory theory__horizon repeats repeats__sd
-    repeats__sd__0 repeats__sd__0__gradient repeats__verdicts repeats__seeds input stack stack__act stack__init
-    stack__widths stack__input stack__batch stack__dtype stack__seed stack__asked stack__data stack__arch
+    verdict__findings__0 verdict__findings__0__layers verdict__findings__0__explained verdict__fix
+    verdict__fix__changes verdict__fix__changes__widths verdict__fix__tried loss theory theory__horizon repeats
+    repeats__sd repeats__sd__0 repeats__sd__0__gradient repeats__verdicts repeats__seeds input stack stack__act
+    stack__init stack__widths stack__input stack__batch stack__dtype stack__seed stack__asked stack__data stack__arch
     stack__own stack__own__act stack__own__act__functions stack__own__act__bounds stack__own__init
     stack__own__init__variances
 """.split()
@@ -331,6 +370,7 @@ PLACES = """
 def test_whatever_stands_somewhere_is_read_or_told(place, value):
     own = builders.stack(act=elsewhere.RAMP, init=elsewhere.DRAWN)
     report = builders.changed(builders.repeated(builders.with_theory(builders.with_gradient())), stack=own)
+    report = replace(report, verdict=replace(report.verdict, fix=FIX))
     document = json.loads(report.to_json())
     at, (*parents, last) = document, place.split("__")
     for part in parents:

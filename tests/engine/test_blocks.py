@@ -6,8 +6,8 @@ from threading import Barrier
 import numpy as np
 import pytest
 
-from actdiag.arrays import cut
-from actdiag.engine.blocks import REDUCED, in_double, in_order, pieces, release, scratch
+from actdiag.arrays import cut, row_blocks
+from actdiag.engine.blocks import REDUCED, in_double, in_order, pieces, release, rows_added, scratch
 from actdiag.engine.workers import Workers
 
 RNG = np.random.default_rng(0)
@@ -21,6 +21,24 @@ def test_cuts_cover_the_whole_in_order(total, size):
     assert all(len(part) == size for part in parts[:-1])
     assert all(0 < len(part) <= size for part in parts)
     assert all(part.stop <= total for part in cut(total, size))
+
+
+@pytest.mark.parametrize(
+    ("batch", "widest", "rows"),
+    [
+        (1, 100, 1),
+        (500, 100, 500),  # as many rows as fill a block at least
+        (1000, 100, 1000),
+        (2000, 100, 1310),
+        (6000, 100, 1500),  # four blocks
+        (100_000, 100, 5242),  # as many rows as a block has at most
+        (100_000, 4096, 512),
+        (100_000, 10**6, 512),
+    ],
+)
+def test_blocks_of_rows_are_neither_too_small_nor_too_large(batch, widest, rows):
+    blocks = row_blocks(batch, widest)
+    assert blocks == list(cut(batch, rows))
 
 
 @pytest.mark.parametrize(
@@ -108,3 +126,9 @@ def test_entries_in_order(shape, dtype):
     assert np.array_equal(ordered, expected, equal_nan=True)
     assert np.array_equal(x, kept, equal_nan=True)
     assert not np.shares_memory(ordered, x)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (1, 4), (40, 7), (REDUCED, 1)])
+def test_the_rows_of_a_piece_are_added_up(shape):
+    piece = RNG.integers(-1000, 1000, shape).astype(float)
+    assert rows_added(piece).tolist() == piece.sum(axis=0).tolist()

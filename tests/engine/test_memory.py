@@ -9,7 +9,7 @@ import pytest
 from actdiag import grad_flow, make_stack, propagate
 from actdiag.arrays import available_memory, readable_size
 from actdiag.engine import memory
-from actdiag.engine.memory import Plan, check_fits, parse_size, plan_backward
+from actdiag.engine.memory import Plan, need_of, parse_size, plan_backward
 from actdiag.errors import InvalidField
 
 MIB = 2**20
@@ -138,14 +138,14 @@ def test_what_does_not_fit_is_refused_before_it_is_allocated(monkeypatch, run, o
 def test_what_the_backward_pass_keeps_counts(monkeypatch):
     stack = make_stack("relu", "he", depth=50, width=100, batch=1000)
     monkeypatch.setattr(memory, "available_memory", lambda: 16 * MIB)
-    check_fits(stack)
+    need_of(stack).check()
     with pytest.raises(InvalidField, match="batch must be smaller"):
-        check_fits(stack, kept=16 * MIB)
+        need_of(stack, kept=16 * MIB).check()
 
 
 def test_an_unknown_amount_of_memory_refuses_nothing(monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: None)
-    check_fits(make_stack("relu", "he", depth=1, width=1_000_000, batch=1))
+    need_of(make_stack("relu", "he", depth=1, width=1_000_000, batch=1)).check()
 
 
 # A peak is a process's own. The high-water mark of /proc is read because ru_maxrss starts from the parent's size.

@@ -303,8 +303,8 @@ def test_fitting_gives_up_where_there_is_nothing_to_fit():
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of 16 rows, so that small stacks have several."""
-    monkeypatch.setattr("actdiag.model.stack._FEWEST_ROWS", 16)
-    monkeypatch.setattr("actdiag.model.stack._LEAST_ENTRIES", 1)
+    monkeypatch.setattr("actdiag.arrays._FEWEST_ROWS", 16)
+    monkeypatch.setattr("actdiag.arrays._LEAST_ENTRIES", 1)
 
 
 class Steps:

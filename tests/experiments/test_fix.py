@@ -1,12 +1,17 @@
 """What mends a stack: changes from small to large, each tried by a run."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import actdiag
+from actdiag import ops
+from actdiag.diagnosis.advice import changes
 from actdiag.diagnosis.calibration.trainability import HIGH
-from actdiag.experiments.fix import SOUND, changes, find_fix
+from actdiag.experiments import run as running
+from actdiag.experiments.fix import MOST_ROWS, MOST_TRIED, SOUND, command_of, find_fix, is_better, with_advice
 from actdiag.experiments.run import run_propagate, run_settings
 
 SETTINGS = run_settings(theory=False)
@@ -33,22 +38,23 @@ def judged(healthy):
     return run, seen
 
 
-def test_a_gain_comes_first():
+def test_what_people_know_comes_first():
     fix = find_fix(report_of("relu", "xavier", depth=30), rerun)
-    assert fix.change.what == "gain"
-    assert fix.change.options == {"gain": 1.41}
-    assert fix.tried == 1
+    assert (fix.change.what, fix.change.options, fix.tried) == ("initializer", {"init": "he"}, 1)
     assert fix.report.verdict.severity == "healthy"
-    assert fix.report.stack.gain == 1.41
+    assert fix.report.stack.init.name == "he"
+
+
+PIXELS = np.random.default_rng(0).uniform(0, 255, (200, 30))
 
 
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"act": "relu", "init": "xavier", "depth": 30}, "gain"),
-        ({"act": "relu", "init": "he", "depth": 20, "bias_mean": -1.0}, "biases"),
-        ({"act": "relu", "init": "xavier", "depth": 30, "bias_mean": -1.0}, "gain and biases"),
+        ({"act": "tanh", "init": "lecun", "depth": 5, "input": PIXELS}, "inputs"),
+        ({"act": "relu", "init": "xavier", "depth": 30}, "initializer"),
         ({"act": "tanh", "init": "constant:0.01", "depth": 10}, "initializer"),
+        ({"act": "relu", "init": "he", "depth": 20, "bias_mean": -1.0}, "initializer"),
         ({"act": "softplus", "init": "he", "depth": 30}, "activation"),
         ({"act": "softmax", "init": "constant:0.01", "depth": 10}, "activation and initializer"),
     ],
@@ -59,32 +65,16 @@ def test_what_it_takes(options, what):
     assert fix.report.verdict.severity == "healthy"
 
 
-def test_changes_grow():
-    order = ["gain", "biases", "gain and biases", "initializer", "activation", "activation and initializer"]
-    whats = [change.what for change in changes(report_of("gelu", "xavier", depth=20, bias_std=0.3))]
-    ranks = [min(order.index(what), order.index("activation")) for what in whats]
-    assert ranks == sorted(ranks)
-    assert set(whats) == set(order)
-
-
-def test_the_stack_of_a_change_is_what_its_options_make():
-    options = {"act": "gelu", "init": "xavier", "depth": 20, "bias_std": 0.3}
-    for change in changes(report_of(**options)):
-        changed = {**options, **change.options}
-        kept = {name: value for name, value in changed.items() if value is not None}
-        assert actdiag.make_stack(**kept) == change.stack, change.what
-
-
 def test_nothing_helps():
     run, seen = judged(lambda stack: False)
-    report = report_of("tanh", "xavier", depth=3)
+    report = report_of("tanh", "std=0.01", depth=10)
     assert find_fix(report, run) is None
-    assert [change.stack for change in changes(report)] == seen
+    assert [change.stack for change in changes(report.measurements)] == seen
 
 
 def test_the_first_that_helps_is_taken():
     run, seen = judged(lambda stack: stack.init.name == "he")
-    fix = find_fix(report_of("tanh", "xavier", depth=3), run)
+    fix = find_fix(report_of("tanh", "std=0.01", depth=10), run)
     assert fix.change.options["init"] == "he"
     assert fix.tried == len(seen)
     assert all(stack.init.name != "he" for stack in seen[:-1])
@@ -92,20 +82,117 @@ def test_the_first_that_helps_is_taken():
 
 def test_a_sound_change_is_taken_before_a_smaller_one_that_is_barely_healthy():
     barely, sound = (HIGH + SOUND) / 2, SOUND
-    report = report_of("tanh", "xavier", depth=3)
+    report = report_of("tanh", "std=0.01", depth=10)
     run, seen = judged(lambda stack: {"he": sound, "orthogonal": barely}.get(stack.init.name, 0.0))
     assert find_fix(report, run).change.options["init"] == "he"
     run, seen = judged(lambda stack: {"he": barely, "orthogonal": barely}.get(stack.init.name, 0.0))
     fix = find_fix(report, run)
     assert fix.change.options["init"] == "orthogonal"
-    assert fix.tried == len(seen) == len(list(changes(report)))
+    assert fix.tried == len(seen) == len(list(changes(report.measurements)))
 
 
-def test_no_change_repeats_the_stack():
-    report = report_of("relu", "he", depth=5, gain=1.0)
-    assert all(change.stack != report.stack for change in changes(report))
+def test_a_change_that_is_less_likely_to_train_is_no_fix():
+    """Of a stack that a rule of a file would have mended, whatever the probability."""
+    before = SimpleNamespace(severity="healthy", probability=0.95)
+    assert is_better(SimpleNamespace(severity="healthy", probability=0.95), before)
+    assert not is_better(SimpleNamespace(severity="healthy", probability=0.9), before)
+    assert not is_better(SimpleNamespace(severity="at-risk", probability=1.0), before)
 
 
-def test_an_activation_of_no_gain_gets_another():
-    whats = {change.what for change in changes(report_of("softmax", "lecun", depth=5))}
-    assert whats >= {"initializer", "activation"}
+# What an ordinary run tries
+
+
+def test_an_ordinary_run_tries_few_changes_on_few_rows():
+    report = report_of("tanh", "std=0.01", depth=10, batch=1000)
+    run, seen = judged(lambda stack: False)
+    assert with_advice(report, run) is report
+    assert len(seen) == MOST_TRIED == 4
+    assert {stack.batch for stack in seen} == {MOST_ROWS} == {256}
+    tried = [change.stack for change in changes(report.measurements)][:MOST_TRIED]
+    assert seen == [replace(stack, batch=MOST_ROWS) for stack in tried]
+
+
+def test_given_inputs_are_cut_to_the_first_rows():
+    report = report_of("tanh", "std=1", depth=20, input=np.tile(PIXELS, (3, 1)))
+    assert report.verdict.severity != "healthy"
+    run, seen = judged(lambda stack: False)
+    with_advice(report, run)
+    whole = next(changes(report.measurements)).stack
+    assert (seen[0].batch, whole.batch) == (256, 600)
+    assert np.array_equal(seen[0].data, whole.data[:256])
+
+
+def test_the_first_change_that_helps_is_advice_of_what_decided():
+    report = report_of("tanh", "std=0.01", depth=10, batch=60)
+    run, seen = judged(lambda stack: 0.9 * (len(seen) == 3))
+    verdict = with_advice(report, run).verdict
+    assert len(seen) == verdict.fix.tried == 3
+    assert verdict.fix.severity == "healthy"
+    assert verdict.fix.probability == 0.9
+    first, *others = verdict.findings
+    assert first.rule == verdict.decided_by[0]
+    assert first.advice == f"{verdict.fix.command}: healthy, 90% that SGD trains it"
+    assert len(others) > 0
+    assert not any(one.advice for one in others)
+    assert replace(verdict, fix=None, findings=report.verdict.findings) == report.verdict
+
+
+@pytest.mark.parametrize("severity", ["healthy", "unknown"])
+def test_nothing_is_tried_where_nothing_is_known_to_be_wrong(severity):
+    report = report_of("tanh", "xavier", depth=3)
+    report = replace(report, verdict=replace(report.verdict, severity=severity))
+    run, seen = judged(lambda stack: True)
+    assert with_advice(report, run) is report
+    assert seen == []
+
+
+def test_several_runs_comparisons_and_judges_try_nothing(monkeypatch):
+    def refuse(report, rerun):
+        pytest.fail("it was tried")
+
+    for module in ("propagate", "grad_flow"):
+        monkeypatch.setattr(f"actdiag.api.{module}.with_advice", refuse)
+    sick = {"act": "relu", "init": "std=0.01", "depth": 6, "batch": 50}
+    actdiag.propagate(**sick, repeats=2)
+    actdiag.grad_flow(**sick, repeats=2)
+    actdiag.compare(["relu"], ["std=0.01"], depth=6, batch=50)
+    actdiag.judge(**sick)
+    with pytest.raises(pytest.fail.Exception):
+        actdiag.propagate(**sick)
+
+
+@pytest.mark.parametrize("run", [actdiag.propagate, actdiag.grad_flow])
+def test_a_run_that_needs_no_advice_is_run_once(run, monkeypatch):
+    ran = []
+    name = "run_propagate" if run is actdiag.propagate else "run_grad_flow"
+    once = getattr(running, name)
+    monkeypatch.setattr(running, name, lambda stack, *rest: (ran.append(stack), once(stack, *rest))[1])
+    run("relu", "he", depth=3, batch=50)
+    assert len(ran) == 1
+    verdict = run("relu", "std=0.01", depth=6, batch=50).verdict
+    assert len(ran) == 2 + verdict.fix.tried
+
+
+@pytest.mark.parametrize("arch", [[ops.dense(9), ops.activation(), ops.dense(9)], [ops.residual([ops.dense(12)])] * 9])
+def test_networks_of_ops_are_given_advice_that_holds(arch):
+    options = {"arch": arch, "input_width": 12, "batch": 50, "theory": False}
+    verdict = actdiag.propagate("relu", "std=1e-12", **options).verdict
+    if verdict.fix is not None:
+        changed = {"act": "relu", "init": "std=1e-12"} | {k: v for k, v in verdict.fix.changes.items() if v is not None}
+        assert actdiag.propagate(**changed, **options).verdict.severity == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"gain": 1.41}, "--gain 1.41"),
+        ({"init": "he", "bias_mean": None}, "--init he without --bias-mean"),
+        ({"gain": None, "bias_std": None, "init": "auto"}, "--init auto without --gain and --bias-std"),
+        ({"widths": (20, 30)}, "--widths 20,30"),
+        ({"standardize": True}, "--standardize"),
+        ({"depth": 4}, "--depth 4"),
+        ({"bias_mean": None}, "without --bias-mean"),
+    ],
+)
+def test_a_change_is_said_as_on_the_command_line(options, said):
+    assert command_of(options) == said

@@ -9,6 +9,7 @@ import pytest
 from actdiag import Activation, InvalidField, grad_flow, make_stack, train
 from actdiag.activations import resolve
 from actdiag.datasets.catalogue import Dataset
+from actdiag.engine.losses import LABELLED
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train import AUTO_RATES, Recipe, checked_recipe
 from actdiag.experiments.train.loop import batches, steps
@@ -119,15 +120,16 @@ def test_the_bounds_of_those_cases_are_felt(clipped):
 # The gradient of every parameter, by finite differences
 
 
+@pytest.mark.parametrize("loss", LABELLED)
 @pytest.mark.parametrize("act", ["tanh", "prelu", "rrelu", "softmax", "maxout", "swiglu", "elu"])
-def test_gradients_are_those_of_the_loss(act):
+def test_gradients_are_those_of_the_loss(act, loss):
     data = dataset(40)
     network = network_of(stack_over(data, act, "lecun", dtype="float64", bias_std=0.3))
     draws = network.stack.act.slope_range is not None
 
     def loss_and_gradients():
         rng = slopes_of(0, 7) if draws else None
-        return gradients(network, data.train_inputs, data.train_labels, rng)
+        return gradients(network, data.train_inputs, data.train_labels, rng, loss)
 
     found = [gradient.copy() for gradient in loss_and_gradients()[2]]
     rng = np.random.default_rng(1)
@@ -141,6 +143,21 @@ def test_gradients_are_those_of_the_loss(act):
             sides.append(loss_and_gradients()[0])
             parameter -= sign * step * direction
         assert (gradient * direction).sum() == pytest.approx((sides[0] - sides[1]) / (2 * step), rel=1e-5, abs=1e-9)
+
+
+def test_a_recipe_may_train_by_the_mean_squared_error():
+    data = dataset(200)
+    network, rate = network_of(stack_over(data, "tanh", "xavier", dtype="float64")), 0.5
+    recipe = Recipe(iterations=80, batch=40, loss_name="mse")
+    logits = forward(network, data.train_inputs).logits.copy()
+    found = [step.loss for step in steps(network, data.train_inputs, data.train_labels, recipe, rate)]
+    targets = np.eye(CLASSES)[data.train_labels]
+    rows = next(batches(network.stack.seed, 200, 40))
+    assert found[0] == pytest.approx(np.square(logits - targets)[rows].mean(), rel=1e-12)
+    after = np.square(forward(network, data.train_inputs).logits - targets).mean()
+    assert after < np.square(logits - targets).mean()
+    assert after < np.square(targets - targets.mean(axis=0)).mean()  # better than guessing
+    assert Recipe().loss_name == "cross-entropy"
 
 
 def test_loss_and_accuracy_are_those_of_the_logits():
@@ -548,7 +565,8 @@ def test_the_book_is_right():
         ({"act": []}, "act must be a list of at least one"),
         ({"init": "hee"}, "init must name an initializer"),
         ({"input": np.ones((3, 3))}, "input must be left out"),
-        ({"input": "normal"}, "input must be left out"),
+        ({"input": "uniform"}, "input must be left out"),
+        ({"input": False}, "input must be left out"),
         ({"input_width": 3}, "input_width must be left out"),
         ({"standardize": True}, "standardize must be left out"),
         ({"data": "nowhere.npz"}, "which does not exist"),
@@ -566,8 +584,9 @@ def test_unknown_options_are_errors_of_type():
         train(data=dataset(), widht=3)
 
 
-def test_what_may_be_left_out_may_also_be_none():
-    (run,) = train("relu", "he", data=dataset(), iterations=1, batch=BATCH, input=None, standardize=False, **SMALL)
+@pytest.mark.parametrize("value", [None, "normal"])
+def test_what_may_be_left_out_may_also_be_none_or_the_default(value):
+    (run,) = train("relu", "he", data=dataset(), iterations=1, batch=BATCH, input=value, standardize=False, **SMALL)
     assert len(run.loss) == 1
 
 

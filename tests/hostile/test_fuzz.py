@@ -1,7 +1,5 @@
 """Command lines drawn from the options that click knows: every one keeps the contract."""
 
-import contextlib
-import io
 import os
 from itertools import pairwise
 from pathlib import Path
@@ -9,11 +7,11 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-from contract import Ended, check, files
+from contract import check, files, run_here
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from actdiag.cli.command import actdiag, run
+from actdiag.cli.command import actdiag
 from actdiag.cli.types import Rates, Real, RealOrAuto, Whole, Wholes
 
 SMALL = {"depth": (1, 4), "width": (1, 6), "batch": (1, 8), "iterations": (1, 4), "repeats": (1, 3), "bins": (1, 40)}
@@ -86,17 +84,6 @@ def prepare():
     Path("bad.toml").write_text("[[", encoding="utf-8")
 
 
-def ended(line):
-    """Run a command line in this process and return how it ended."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            code = run(line)
-        except SystemExit as error:
-            code = error.code
-    return Ended(code, *(stream.buffer.getvalue().decode("utf-8", "backslashreplace") for stream in (out, err)))
-
-
 def outputs_of(line):
     """Return the files that a command line asks for, further pages of a picture among them."""
     names = {name for flag, name in pairwise(line) if flag in ("--json", "--csv", "--png")}
@@ -109,7 +96,7 @@ def keeps_the_contract(line, folder):
     os.chdir(folder)
     try:
         before = files()
-        result = ended(line)
+        result = run_here(line)
         if "--watch" in line and result.code == 0:  # which is to print to standard error
             result = result._replace(err="")
         after = files()

@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 
 from actdiag import grad_flow, make_stack, propagate
-from actdiag.activations import resolve, traits
 from actdiag.datasets.random_inputs import random_rows
 from actdiag.engine.forward import forward
 from actdiag.engine.parameters import draw_biases, draw_weights
 from actdiag.engine.workers import Workers
-from actdiag.measure import forward as measure
-from actdiag.measure.forward import Axis, ForwardMeasure, active_units, change_per_layer
 from actdiag.streams import Stream
 
 
@@ -168,97 +165,11 @@ def test_overflow_is_data_and_never_a_warning(act, init, rows):
     assert '"layers"' in report.to_json()
 
 
-def units_about(edge, dtype, at_edge=False):
-    """Pre-activations, shape (40, 90): units on either side of `edge`, at most at it, over it in one late row alone."""
-    rng = np.random.default_rng(4)
-    z = edge + rng.standard_normal((40, 90)) + np.linspace(-5, 1, 90)
-    z[:, :5] = edge - 1
-    if at_edge:
-        z[7, :2] = edge
-    z[30, 3], z[39, 1] = edge + 1, edge + 0.5
-    return z.astype(dtype)
-
-
-FAST = ["relu", "elu", "selu", "softplus", "threshold", "relu_squared", "squareplus:1", "exponential"]
-SLOW = ["tanh", "hardtanh", "relu6", "leaky_relu", "gelu", "hardswish"]
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("act", FAST + SLOW)
-def test_units_are_active_alike_by_the_largest_and_by_every_row(act, dtype):
-    entry, found = resolve(act), traits(resolve(act))
-    assert (found.active_over is not None) == (act in FAST)
-    edge = found.dead_below or 0.0
-    z = units_about(edge, dtype, at_edge=edge in entry.kinks)  # elsewhere the slope is the limit there, or rounded
-    lives = np.abs(entry.derivative(z)) > found.dead_slope
-    assert active_units(entry, z, finite=True).tolist() == lives.any(axis=0).tolist()
-    assert active_units(entry, z).tolist() == lives.any(axis=0).tolist()
-    assert len(set(lives.any(axis=0))) == (1 if act == "leaky_relu" else 2)
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("act", FAST + SLOW)
-def test_units_are_active_in_blocks_with_nonfinite_rows(act, dtype):
-    stack, found = make_stack(act, depth=1, width=90, batch=40, dtype=dtype), traits(resolve(act))
-    z = units_about((found.dead_below or 0.0) - 1e-3, dtype)
-    z[5, 10], z[39, 11], z[39, 12], z[:, 13], z[:, 14] = np.nan, np.inf, -np.inf, np.nan, -np.inf
-    with np.errstate(all="ignore"):
-        active = ForwardMeasure(stack.sites(), Axis()).visit(1, z, stack.act.value(z)).active
-        lives = (np.abs(stack.act.derivative(z)) > found.dead_slope) | np.isnan(z)
-    assert active.tolist() == lives.any(axis=0).tolist()
-
-
-@pytest.mark.parametrize("act", FAST)
-@pytest.mark.parametrize("options", [{"bias_mean": -14.0, "gain": 3.0}, {"init": "std=1e8", "depth": 6}])
-def test_reports_are_the_same_without_the_short_way_to_dead_units(act, options, monkeypatch):
-    options = {"act": act, "depth": 3, "width": 30, "batch": 50, **options}
-    short = propagate(**options).to_json()
-    monkeypatch.setattr(measure, "traits", lambda entry: replace(traits(entry), active_over=None))
-    assert propagate(**options).to_json() == short
-
-
 def test_the_axis_is_shared_and_may_be_chosen():
     layers = propagate("relu", "std=1", depth=3, bins=7).layers
     assert {stats.histogram.edges for stats in layers} == {layers[0].histogram.edges}
     chosen = propagate("relu", "std=1", depth=3, bins=7, range=(-1, 2)).layers
     assert {(len(h.counts), h.edges[0], h.edges[-1]) for h in (s.histogram for s in chosen)} == {(7, -1.0, 2.0)}
-
-
-@pytest.fixture(scope="module")
-def gradient_layers():
-    return grad_flow("tanh", "std=0.2", depth=9, width=30, batch=50).layers
-
-
-def fitted(heights):
-    """Return exp(slope) of a least-squares line, by numpy."""
-    numbers, values = zip(*heights, strict=True)
-    return np.exp(np.polyfit(numbers, np.log(values), 1)[0])
-
-
-def test_change_per_layer_is_a_fitted_line(gradient_layers):
-    change = change_per_layer(gradient_layers)
-    assert change.forward == pytest.approx(fitted([(s.layer, s.rms) for s in gradient_layers]), rel=1e-10)
-    assert change.backward == pytest.approx(fitted([(-s.layer, s.gradient.rms) for s in gradient_layers]), rel=1e-10)
-
-
-def test_change_per_layer_leaves_out_what_is_zero_or_nonfinite(gradient_layers):
-    layers = list(gradient_layers)
-    layers[1] = replace(layers[1], rms=0.0, gradient=replace(layers[1].gradient, rms=0.0))
-    layers[4] = replace(layers[4], nonfinite_fraction=0.1, gradient=replace(layers[4].gradient, rms=None))
-    layers[6] = replace(layers[6], rms=None, gradient=replace(layers[6].gradient, nonfinite_fraction=0.5))
-    kept = [stats for stats in layers if stats.layer not in (2, 5, 7)]
-    change = change_per_layer(layers)
-    assert change.forward == pytest.approx(fitted([(s.layer, s.rms) for s in kept]), rel=1e-10)
-    assert change.backward == pytest.approx(fitted([(-s.layer, s.gradient.rms) for s in kept]), rel=1e-10)
-
-
-def test_change_per_layer_takes_two_points(gradient_layers):
-    assert change_per_layer(gradient_layers[:1]).forward is None
-    assert change_per_layer(gradient_layers[:1]).backward is None
-    assert change_per_layer(gradient_layers[:2]).forward > 0
-    assert change_per_layer([replace(stats, gradient=None) for stats in gradient_layers]).backward is None
-    gone = [replace(stats, rms=0.0 if stats.layer > 1 else 1.0) for stats in gradient_layers]
-    assert change_per_layer(gone).forward is None
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,8 @@ def run(stack, plan=PLANS["kept"], threads=1):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of 16 rows, so that small stacks have several."""
-    monkeypatch.setattr("actdiag.model.stack._FEWEST_ROWS", 16)
-    monkeypatch.setattr("actdiag.model.stack._LEAST_ENTRIES", 1)
+    monkeypatch.setattr("actdiag.arrays._FEWEST_ROWS", 16)
+    monkeypatch.setattr("actdiag.arrays._LEAST_ENTRIES", 1)
 
 
 def test_paths_and_values_follow_the_ops():

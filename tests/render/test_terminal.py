@@ -113,11 +113,12 @@ def test_rows_of_a_signal(ascii_only):
 def test_rows_of_a_gradient(ascii_only):
     lines = written(builders.with_gradient(), 120, ascii_only)
     head, rows = table_of(lines)
-    assert " ".join(head.split()) == "layer histogram rms a rms dL/dz ratio |dL/dW| dW/W |dL/db| zero"
+    assert " ".join(head.split()) == "layer histogram rms a rms dL/dz ratio typical along z |dL/dW| dW/W |dL/db| zero"
     marks = ["ok", "ok", "vanishing", "vanishing"]
     for number, (row, mark) in enumerate(zip(rows, marks, strict=True), 1):
         rms = 1e-11 * 100**number
-        numbers = ["0.700", numerals.number(rms), numerals.number(rms / 1e-3), "0.0200", "0.00100", "0.0300", "10%"]
+        numbers = ["0.700", *map(numerals.number, (rms, rms / 1e-3, rms / 2)), "2.0%", "0.0200", "0.00100", "0.0300"]
+        numbers.append("10%")
         assert row.split()[2:] == [*numbers, mark]
     bars = [row.index("+" if ascii_only else "▅") for row in rows]
     assert bars == sorted(bars, reverse=True)  # all rows share an axis: the smaller the gradient, the further left
@@ -215,6 +216,16 @@ def test_a_flag_shows_where_its_prediction_does_not_fit():
     text = shown(report_view(builders.surprising(), width=80), 80)
     assert "50%!" in text
     assert "50%|50%" not in text
+
+
+def test_the_median_input_and_the_share_along_z_stand_where_there_is_room():
+    heads = [table_of(written(builders.with_gradient(), width))[0] for width in (80, 100, 120)]
+    assert [("typical" in head, "along z" in head) for head in heads] == [(False, False), (True, False), (True, True)]
+    older = [
+        replace(stats, gradient=replace(stats.gradient, typical_rms=None)) for stats in builders.with_gradient().layers
+    ]
+    report = builders.report(older, loss=builders.LossValue("random", None, 0.1))
+    assert "typical" not in table_of(written(report, 120))[0]
 
 
 def test_repeats_tell_means_spread_seeds_and_verdicts():

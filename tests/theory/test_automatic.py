@@ -28,7 +28,7 @@ def gains_of(stack):
     ],
 )
 def test_every_layer_gets_the_gain_that_is_recommended(act, options):
-    take = actdiag.gain(act).recommended
+    take = actdiag.gain(act, depth=3).recommended
     stack = make_stack(act, **options, **RAGGED)
     assert stack.target_gain == pytest.approx(take.gain, rel=1e-9)
     assert (stack.bias_mean, stack.bias_std) == (None, take.bias_std)
@@ -48,7 +48,12 @@ def test_biases_that_are_given_stay_and_the_gain_goes_with_them(given):
     stack = make_stack("tanh", "auto", **given)
     assert stack.bias_std == given.get("bias_std", 0.0)
     assert stack.bias_mean == given.get("bias_mean")
-    assert stack.target_gain == pytest.approx(actdiag.gain("tanh", bias_std=stack.bias_std).recommended.gain, rel=1e-9)
+    assert stack.target_gain == pytest.approx(actdiag.gain("tanh", stack.bias_std, depth=5).recommended.gain, rel=1e-9)
+
+
+def test_an_automatic_gain_is_that_of_the_depth():
+    shallow, deep = (make_stack("tanh", "auto", depth=depth).target_gain for depth in (10, 60))
+    assert (shallow, deep) == (pytest.approx(1.400743, rel=1e-5), pytest.approx(1.171042, rel=1e-5))
 
 
 def test_biases_change_the_gain():
@@ -70,7 +75,6 @@ def test_a_number_is_no_target():
         ),
         ({"init": "constant:0.1", "gain": "auto"}, "gain must be a number where weights are fixed"),
         ({"init": "zeros", "gain": "auto"}, "got auto with zeros"),
-        ({"act": "softmax", "init": "auto"}, "gain must be a number with softmax, whose units look at several"),
     ],
 )
 def test_where_there_is_none(options, message):

@@ -5,9 +5,16 @@ import pytest
 
 from actdiag.activations import resolve
 from actdiag.theory import coarse
-from actdiag.theory.batches import Batch
-from actdiag.theory.coarse import rows_of, slope_spreads_of_rows, spreads_of_rows
-from actdiag.theory.fluctuations import relative_spreads
+from actdiag.theory.batches import Batch, Batches
+from actdiag.theory.coarse import (
+    relative_spreads,
+    relative_spreads_of_layers,
+    rows_of,
+    slope_spreads_of_rows,
+    spreads_of_rows,
+)
+from actdiag.theory.fluctuations import spreads
+from actdiag.theory.gaussian import moments
 from actdiag.theory.gradient_fluctuations import spread_of_slopes
 from actdiag.theory.regions import saturated_intervals, zero_intervals
 
@@ -54,3 +61,29 @@ def test_scale_does_not_matter_where_the_activation_is_linear_on_both_sides():
     act = resolve("relu")
     one, other = (spreads_of_rows(act, "float32", 20, rows(act, [q], [[0.1, 0.2]], (30,))) for q in (1e-9, 1e9))
     assert [column.tolist() for column in one] == [column.tolist() for column in other]
+
+
+@pytest.mark.parametrize("name", ["relu", "tanh"])
+def test_relative_spreads_are_those_over_the_rms(name):
+    act, q = resolve(name), 2.3
+    given = Batch(act, np.array([q]), np.ones(1), np.array([0.2, 0.4]), 60, 20)
+    intervals = zero_intervals(act, "float32"), saturated_intervals(act)
+    whole, parts = spreads(given, *intervals), relative_spreads(given, *intervals)
+    for field in ("z_mean", "z_rms"):
+        assert getattr(parts, field) == pytest.approx(getattr(whole, field) / q**0.5, rel=1e-12)
+    for field in ("mean", "std", "rms"):
+        assert getattr(parts, field) == pytest.approx(getattr(whole, field) / moments(act, q).second ** 0.5, rel=1e-9)
+    for field in ("zero_fraction", "saturated_fraction", "cosine", "kurtosis"):
+        assert getattr(parts, field) == getattr(whole, field)
+
+
+def test_relative_spreads_of_heavy_tails_are_simulated():
+    act, q = resolve("exponential"), np.array([[0.1], [1.0]])
+    given = Batches(act, q, np.ones((2, 1)), np.full((2, 3), 0.1), np.full(2, 50.0), 20, np.ones(2))
+    calm, heavy = (relative_spreads(given.one(layer), (), ()) for layer in (0, 1))
+    found = relative_spreads_of_layers(given, (), ())
+    for column, *each in zip(found, calm, heavy, strict=True):
+        assert column.tolist() == each
+    rms = [moments(act, one).second ** 0.5 for one in q[:, 0].tolist()]
+    assert calm.rms == pytest.approx(spreads(given.one(0), (), ()).rms / rms[0], rel=1e-9)
+    assert heavy.rms > 1.1 * spreads(given.one(1), (), ()).rms / rms[1]

@@ -4,12 +4,13 @@ from math import log10, sqrt
 
 import numpy as np
 import pytest
+from pair_moments import pair_moment
 
 from actdiag import make_stack
 from actdiag.activations import resolve
 from actdiag.theory import flow as flow_module
 from actdiag.theory.flow import follow, sample_of_input
-from actdiag.theory.gaussian import moments, pair_moment
+from actdiag.theory.gaussian import moments
 from actdiag.theory.recipe import layers_of, why_not
 from actdiag.theory.sampling import InputSample
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from actdiag.activations import resolve
-from actdiag.theory import fluctuations
+from actdiag.theory import cosine_fluctuations, fluctuations
 from actdiag.theory.batches import Batch, Batches, mean_powers
-from actdiag.theory.fluctuations import heavy_tailed, relative_spreads_of_layers, spreads, spreads_of_layers
+from actdiag.theory.coarse import relative_spreads_of_layers
+from actdiag.theory.fluctuations import spreads, spreads_of_layers
 from actdiag.theory.gaussian import moments
 from actdiag.theory.gradient_fluctuations import radials, spread_of_slopes, spreads_of_slopes
 from actdiag.theory.regions import saturated_intervals, zero_intervals
@@ -128,17 +129,6 @@ def test_nothing_and_too_much():
     assert spread_of_slopes(Batch(act, np.zeros(1), np.ones(1), np.zeros(3), 10, 5)) >= 0
 
 
-def test_heavy_tails_reach_farther_than_their_sd():
-    act = resolve("exponential")
-    given = Batch(act, np.array([4.0]), np.ones(1), np.zeros(5), 50, 20)
-    sd = spreads(given, *intervals(act))
-    heavy = heavy_tailed(given, sd, sqrt(moments(act, 4.0).second))
-    assert heavy.rms >= sd.rms
-    assert heavy.std >= sd.std
-    assert heavy.mean >= sd.mean
-    assert heavy[:2] == sd[:2]
-
-
 # K = E f^4 / (E f^2)^2 - 1 at q = 1: the mean square of one input's activations has a relative variance of K/n
 KURTOSES = {"relu": 5, "tanh": 0.627291, "gelu": 6.215614, "selu": 1.503140, "sigmoid": 0.528900, "silu": 6.261746}
 
@@ -199,5 +189,6 @@ def test_sums_of_powers_are_the_grid(act, roots, monkeypatch):
     given = Batch(resolve(act), np.square(roots), shares / shares.sum(), np.linspace(0.1, 0.95, 7), 60, 30, 0.7)
     assert tables(given.act).sides is not None
     short = spreads(given, *intervals(given.act))
-    monkeypatch.setattr(fluctuations, "tables", lambda act: SimpleNamespace(sides=None))
+    for module in (fluctuations, cosine_fluctuations):
+        monkeypatch.setattr(module, "tables", lambda act: SimpleNamespace(sides=None))
     assert spreads(given, *intervals(given.act)) == pytest.approx(short, rel=1e-9, abs=1e-12)

@@ -9,12 +9,12 @@ from actdiag.activations import ACTIVATIONS, Activation, resolve
 from actdiag.errors import InvalidField
 from actdiag.experiments.verify import predicted, verify
 from actdiag.theory.critical import critical_points, next_q
-from actdiag.theory.gains import automatic, gains, torch_gain
-from actdiag.theory.gaussian import moments
+from actdiag.theory.gains import automatic, gains
+from actdiag.theory.kept_gradient import kept_gradient
 from actdiag.theory.meanfield import destination
+from actdiag.theory.torch_gain import torch_gain
 
 ELEMENTWISE = [name for name in ACTIVATIONS if resolve(name).derivative is not None]
-STRUCTURED = [name for name in ACTIVATIONS if resolve(name).derivative is None]
 
 # forward gain, backward gain, chiq at the forward gain: by adaptive integration.
 AT_ONE = {
@@ -56,7 +56,7 @@ def test_a_stable_point_goes_before_others(monkeypatch):
     _, second, third = critical_points(stairs(), 0.5)
     monkeypatch.setattr("actdiag.theory.gains.critical_points", lambda act, sigma_b: [second, third])
     assert gains(stairs(), 0.5).critical == third
-    assert automatic(stairs(), 0.5)[0] == third.sigma_w
+    assert automatic(stairs(), 0.5, 30) == (gains(stairs(), 0.5).recommended.gain, 0.5)
     monkeypatch.setattr("actdiag.theory.gains.critical_points", lambda act, sigma_b: [second])
     assert gains(stairs(), 0.5).critical == second
 
@@ -124,27 +124,26 @@ def test_every_activation_gets_an_answer(spec, bias_std):
     assert 0 <= take.bias_std < 10
     assert (found.critical is None) == (found.reason is not None)
     assert take.good != take.reason.startswith("none is good")
-    for gain, std in (automatic(resolve(spec), None), automatic(resolve(spec), bias_std)):
+    for gain, std in (automatic(resolve(spec), None, 30), automatic(resolve(spec), bias_std, 30)):
         assert 0 < gain < 1e4
         assert 0 <= std < 10
-    assert automatic(resolve(spec), bias_std)[1] == bias_std
+    assert automatic(resolve(spec), bias_std, 30)[1] == bias_std
 
 
 def test_biases_that_are_given_stay():
-    assert automatic(resolve("gelu"), None) == pytest.approx((1.4082110131, 0.4158393810), rel=1e-9)
-    gain, std = automatic(resolve("gelu"), 0.0)
+    assert automatic(resolve("gelu"), None, 30) == pytest.approx((1.4177899182, 0.4158393810), rel=1e-9)
+    gain, std = automatic(resolve("gelu"), 0.0, 30)
     assert std == 0
-    assert moments(resolve("gelu"), gain**2).second == pytest.approx(1, rel=1e-12)
-    assert automatic(resolve("tanh"), 0.2) == pytest.approx((1.3041458401, 0.2), rel=1e-9)
+    assert gain == kept_gradient(resolve("gelu"), 0.0, 30).gain
+    assert automatic(resolve("tanh"), 0.2, 30) == pytest.approx((1.3551636, 0.2), rel=1e-5)
+    with pytest.raises(InvalidField, match="bias_std must be"):
+        automatic(resolve("tanh"), -0.1, 30)
 
 
-@pytest.mark.parametrize("spec", STRUCTURED)
-def test_structured_activations_are_refused(spec):
-    with pytest.raises(
-        InvalidField, match=f"act must be elementwise, got {spec}, whose units look at several"
-    ) as caught:
-        gains(resolve(spec))
-    assert caught.value.field == "act"
+@pytest.mark.parametrize("depth", [0, -1, 2.5, 10**7])
+def test_depths_within_reason(depth):
+    with pytest.raises(InvalidField, match="depth must be"):
+        gains(resolve("tanh"), depth=depth)
 
 
 @pytest.mark.parametrize("bias_std", [-0.1, math.inf, math.nan, 1e4])

@@ -9,7 +9,7 @@ import pytest
 
 from actdiag import gain, propagate
 from actdiag.activations import resolve
-from actdiag.theory import gaussian, often_bent, parallel
+from actdiag.theory import gaussian, often_bent, parallel, quadrature
 from actdiag.theory import tables as tables_module
 from actdiag.theory.gaussian import moments, moments_over
 from actdiag.theory.pairs import pair_cosines
@@ -38,8 +38,8 @@ def test_moments_are_those_of_the_fourier_series(k, q):
 
 def test_second_moments_at_once_give_what_each_gives():
     q = tuple(np.geomspace(0.2, 40, 14).tolist())
-    assert gaussian.bends_often(resolve("abs(sin(5*x))"), q)
-    assert not gaussian.bends_often(resolve("hardtanh"), q)
+    assert quadrature.bends_often(resolve("abs(sin(5*x))"), q)
+    assert not quadrature.bends_often(resolve("hardtanh"), q)
     found = moments_over(resolve("abs(sin(5*x))"), *q)
     np.testing.assert_allclose(found[:, :5], [exact(5, one) for one in q], rtol=2e-12)
 
@@ -83,7 +83,7 @@ def test_work_is_counted_and_bounded(text):
             return act.value(x)
 
         own = replace(act, name=f"counted {q}", value=counted)
-        if gaussian.bends_often(own, (q,)):
+        if quadrature.bends_often(own, (q,)):
             calls.clear()
             often_bent.weighed(own, q)
         assert sum(calls) * (act.operations + often_bent._OF_SUMS) < 4 * often_bent._MOST_WORK
@@ -131,7 +131,8 @@ def test_gains_say_what_is_not_known():
     assert (found.forward_gain, found.backward_gain, found.critical) == (None, None, None)
     assert (found.gain_reason, found.reason) == (often_bent.REASON, often_bent.REASON)
     assert found.recommended.reason == (
-        f"none is good: which weights keep signal and gradient is not known, for {often_bent.REASON}"
+        f"none is good: which weights preserve signal and gradient is not known, for {often_bent.REASON}. "
+        "Use an activation that bends less often"
     )
 
 

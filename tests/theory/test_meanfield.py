@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pair_moments import pair_moment
 from scipy.optimize import brentq
 
 from actdiag.activations import ACTIVATIONS, resolve
-from actdiag.theory.gains import automatic
-from actdiag.theory.gaussian import moments, pair_moment
+from actdiag.theory.critical import half_stable_point
+from actdiag.theory.gaussian import moments
 from actdiag.theory.meanfield import FixedPoint, correlation_fixed_point, depth_scale, fixed_point
 from actdiag.theory.pairs import pair_cosines
 from actdiag.theory.tables import tables
@@ -254,7 +255,8 @@ def test_the_phase_is_critical_where_chi1_is_shown_as_1(chi1):
 @pytest.mark.parametrize("start", [2.1, 2.163, 2.164, 2.2, 2.3, 2.5, 3.0])
 def test_the_fixed_point_is_the_nearest_whatever_the_start(start):
     """Under its half-stable weights and biases gelu has another fixed point below, which a growing signal reaches."""
-    gain, bias_std = automatic(resolve("gelu"), None)
+    half_stable = half_stable_point(resolve("gelu"))
+    gain, bias_std = half_stable.sigma_w, half_stable.sigma_b
     point = point_of("gelu", gain**2, bias_std**2, start)
     assert point.q == pytest.approx(3.0349814355, abs=1e-8)
     assert point.chi1 < 0.995

@@ -13,9 +13,11 @@ from actdiag.activations import resolve
 from actdiag.engine.forward import forward
 from actdiag.engine.workers import Workers
 from actdiag.initializers import resolve as initializer
+from actdiag.measure.directions import directions, mean_cosine
 from actdiag.measure.forward import Axis, ForwardMeasure
-from actdiag.measure.moments import directions, mean_cosine
-from actdiag.theory.onestep import expected, flagged, pre_activations
+from actdiag.theory.flags import flagged
+from actdiag.theory.onestep import expected
+from actdiag.theory.pre_activations import pre_activations
 from actdiag.theory.recipe import layers_of
 from actdiag.theory.sampling import sample_inputs
 

@@ -396,10 +396,23 @@ def test_nothing_from_where_the_signal_leaves_float64():
 
 def test_an_exponential_diverges():
     """E exp(2u) = exp(2q): q = 2, 2 e^4 = 109, and out."""
-    layers = predict(make_stack("exponential", "he", width=100, depth=6, batch=20), normal_input(100))
+    layers = predict(make_stack("exponential", "he", width=100, depth=6, batch=1), one_input())
     assert layers[0].rms.value == pytest.approx(np.exp(2), rel=1e-9)
     assert layers[1].rms.value == pytest.approx(np.exp(2 * np.exp(4)), rel=1e-9)
     assert set(layers[2:]) == {LayerEstimates()}
+
+
+def test_nothing_from_where_inputs_run_apart():
+    """Under gelu and he 0 attracts what is small and not what is large: of many inputs each goes its own way."""
+    many = predict(make_stack("gelu", "he", depth=50, batch=1000), normal_input(100))
+    one = predict(make_stack("gelu", "he", depth=50, batch=1), one_input())
+    known = [layer.rms is not None for layer in many]
+    assert known == sorted(known, reverse=True)
+    assert 5 < sum(known) < 20
+    assert all(layer.gradient.rms is None for layer in many)
+    assert all(layer.rms is not None and layer.gradient.rms is not None for layer in one)
+    kept = predict(make_stack("gelu", "auto", depth=50, batch=1000), normal_input(100))
+    assert all(layer.rms is not None and layer.gradient.rms is not None for layer in kept)
 
 
 @pytest.mark.parametrize(("act", "value"), [("relu", 0.0), ("tanh", 0.0), ("sigmoid", 0.5), ("gelu", 0.0)])

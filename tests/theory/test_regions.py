@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from actdiag.activations import ACTIVATIONS, resolve, traits
-from actdiag.measure.forward import count_saturated
+from actdiag.measure.slopes import count_saturated
 from actdiag.theory.regions import chance_within, saturated_intervals, zero_intervals
 
 VARIANTS = ["leaky_relu:0", "softshrink:1.5", "hardshrink:0.25", "threshold:-0.5", "threshold:1:value=2", "elu:0.5"]

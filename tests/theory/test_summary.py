@@ -4,15 +4,16 @@ from math import acos, log, pi, sin, sqrt
 
 import numpy as np
 import pytest
+from pair_moments import pair_moment
 
 from actdiag import make_stack, propagate
 from actdiag.activations import resolve
 from actdiag.theory.flow import follow
-from actdiag.theory.gaussian import moments, pair_moment
+from actdiag.theory.gaussian import moments
 from actdiag.theory.recipe import layers_of
 from actdiag.theory.sampling import InputSample
 from actdiag.theory.summary import FARTHEST, FOLD, extended, summarize
-from actdiag.theory.types import Horizon
+from actdiag.theory.types import Horizon, LayerEstimates
 
 
 def summary(act, init, width=100, cosines=(-0.1, 0.1), second=1.0, **options):
@@ -24,7 +25,7 @@ def summary(act, init, width=100, cosines=(-0.1, 0.1), second=1.0, **options):
     sample = InputSample(second * one, one, lengths, lengths, cosines, float(cosines.mean()) if len(cosines) else 0.0)
     recipe = extended(layers_of(stack))
     with np.errstate(all="ignore"):  # as beside a run
-        return summarize(recipe, follow(recipe, sample))
+        return summarize(recipe, follow(recipe, sample), (LayerEstimates(),))
 
 
 # tanh, sigma_b^2 = .05: q*, chi1, chiq, c*, xi_q, xi_c

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pair_moments import pair_moment
 from scipy.special import eval_hermitenorm
 
 from actdiag.activations import ACTIVATIONS, resolve
-from actdiag.theory.gaussian import moments, pair_moment, rule
-from actdiag.theory.tables import ORDERS, Tables, hermite_polynomials, homogeneous_sides, tables
+from actdiag.theory.gaussian import moments
+from actdiag.theory.homogeneous import homogeneous_sides
+from actdiag.theory.quadrature import rule
+from actdiag.theory.tables import ORDERS, Tables, hermite_polynomials, tables
 
 ELEMENTWISE = [name for name in ACTIVATIONS if resolve(name).derivative]
 HOMOGENEOUS = {"identity", "relu", "leaky_relu", "keras_leaky_relu", "prelu", "rrelu"}
@@ -174,17 +177,7 @@ def test_what_scale_leaves_alone(name):
             assert tables(act).second(q) == pytest.approx((sides[0] ** 2 + sides[1] ** 2) / 2 * q, rel=1e-14)
 
 
-POWERS = [
-    "x**3",
-    "x**2",
-    "relu_squared",
-    "x + x**3",
-    "abs(x)**1.5 + x",
-    "x*maximum(x, -x/2)",
-    "x**2 - 5",
-    "tanh",
-    "elu",
-]
+POWERS = ["x**3", "x**2", "relu_squared", "x + x**3", "abs(x)**1.5 + x", "x*maximum(x, -x/2)", "x**2 - 5", "tanh"]
 
 
 @pytest.mark.parametrize("q", [1e-31, 1e-29, 1e30, 1e40])
@@ -193,28 +186,6 @@ def test_powers_of_the_pre_activation_scale(text, q):
     known, expected = tables(resolve(text)), moments(resolve(text), q)
     assert_near(known.curves(np.array([q])), [expected])
     assert known.second(q) == pytest.approx(expected.second, rel=TOLERANCE)
-
-
-@pytest.mark.parametrize(
-    ("text", "near", "far"),
-    [
-        ("x**3", 3, 3),
-        ("relu_squared", 2, 2),
-        ("x + x**3", 1, 3),
-        ("abs(x)**1.5", 1.5, 1.5),
-        ("tanh", 1, 0),
-        ("elu", 1, 1),
-        ("abs(x) - 15", None, 1),
-        ("sigmoid", None, 0),
-        ("sin", 1, None),
-        ("log1p(abs(x))", 1, None),
-        ("exponential", None, None),
-        ("maximum(x, 900)", None, None),
-    ],
-)
-def test_the_powers_near_zero_and_far_from_it(text, near, far):
-    known = tables(resolve(text))
-    assert (known.near, known.far) == (near, far)
 
 
 def test_what_grows_beyond_all_numbers_is_infinite():
@@ -231,13 +202,6 @@ def test_few_panels_reach_from_nothing_to_everything():
     for exponent in range(-290, 290, 5):
         known.second(10.0**exponent)
     assert len(known._moments._panels) < 260
-
-
-def test_homogeneous_variants():
-    assert homogeneous_sides(resolve("leaky_relu:-0.5")) == (-0.5, 1.0)
-    assert homogeneous_sides(resolve("threshold:0")) == (0.0, 1.0)
-    assert homogeneous_sides(resolve("threshold:0:value=1")) is None
-    assert homogeneous_sides(resolve("softshrink:0")) == (1.0, 1.0)
 
 
 # Hermite shares

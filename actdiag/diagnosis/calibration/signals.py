@@ -7,8 +7,8 @@ from actdiag.measure.statistics import LayerStats
 from actdiag.measurements import Measurements, Place
 from actdiag.model.stack import Stack
 
-_LEAST_LOG = -700.0
-"""Under the logarithm of every float64 above zero."""
+_MOST_LOG = 700.0
+"""The logarithm of what overflowed is taken to be this."""
 
 
 class Signals(NamedTuple):
@@ -17,8 +17,8 @@ class Signals(NamedTuple):
     Attributes:
         gradient: rms dL/dz at layer 1 over that at the last layer: below 0 where gradients vanish on the backward pass;
             None where it was neither measured nor estimated.
-        carried: The same, estimated from slopes and weights. The measured one may be larger by a gradient along z,
-            which only rescales the output of a layer and carries nothing about the input.
+        typical: The same of the median input, without what lies along z: a few inputs may have nearly all of the
+            gradient. None where it was not measured.
         information: The std over the inputs of a unit's activation at the last layer over the layer's rms: what the
             layer still tells of the input.
         output: The std over the inputs of one output of the readout.
@@ -29,7 +29,7 @@ class Signals(NamedTuple):
     """
 
     gradient: float | None
-    carried: float | None
+    typical: float | None
     information: float
     output: float | None
     curvature: float | None
@@ -67,20 +67,45 @@ def _signals(measurements: Measurements) -> Signals | None:
         if gradients is None and measurements.has_gradient:
             return None
         gradient = None if gradients is None else gradients[1]
-        return Signals(gradient, None, information, None, None, None, not measurements.has_gradient)
-    carried, weight_std = _estimated(measurements, recipe), _readout_std(measurements, recipe)
-    if gradients is None or carried is None or not last.slope_rms or not weight_std:
+        return Signals(
+            gradient=gradient,
+            typical=_typical(measurements),
+            information=information,
+            output=None,
+            curvature=None,
+            learning=None,
+            estimated=not measurements.has_gradient,
+        )
+    weight_std = _readout_std(measurements, recipe)
+    if gradients is None or not last.slope_rms or not weight_std:
         return None
     whole, differing = _kernel(measurements, gradients, log(weight_std))
     return Signals(
         gradient=gradients[1],
-        carried=carried[1],
+        typical=_typical(measurements),
         information=information,
         output=0.5 * log(measurements.last.site.units) + log(weight_std) + _spread(last),
         curvature=whole,
         learning=differing,
         estimated=not measurements.has_gradient,
     )
+
+
+def typical_gradients(measurements: Measurements) -> dict[int, float]:
+    """Return the rms of dL/dz of the median input at each layer relative to the last layer's, the last first.
+
+    Returns:
+        Nothing where the last layer's is zero or not known; layers where it is not known are left out.
+    """
+    measured = {stats.layer: stats.gradient for stats in reversed(measurements.layers)}
+    known = {number: one.typical_rms for number, one in measured.items() if one and one.typical_rms is not None}
+    top = known.get(measurements.depth)
+    return {number: value / top for number, value in known.items()} if top else {}
+
+
+def _typical(measurements: Measurements) -> float | None:
+    found = typical_gradients(measurements).get(1)
+    return None if found is None else _log(found)
 
 
 def _kernel(measurements: Measurements, gradients: dict[int, float], readout_std: float) -> tuple[float, float]:
@@ -160,11 +185,12 @@ def _estimated_through(measurements: Measurements, recipe: Stack) -> dict[int, f
         slope = place.stats.slope_rms if node.site.act is not None else 1.0
         if slope is None:
             return None
-        passed = [] if number == measurements.depth else [at.pop(number, _LEAST_LOG) + 2 * _log(slope)]
-        squares = 0.0 if number == measurements.depth else _log_sum([*passed, at.pop(-number, 2 * _LEAST_LOG)])
+        passed = [] if number == measurements.depth else [at.pop(number, -inf) + 2 * _log(slope)]
+        squares = 0.0 if number == measurements.depth else _log_sum([*passed, at.pop(-number, -inf)])
         found[number] = squares / 2
-        factors = [_log(node.op.gradient_factor(which)) for which in range(len(node.reads))]
-        if node.draw is not None:
+        if node.draw is None:
+            factors = [_log(node.op.gradient_factor(which)) for which in range(len(node.reads))]
+        else:
             read = _read_by(measurements, recipe, number)
             std = _weight_std(measurements, recipe, number, None if read is None else read.stats)
             factors = [2 * _log(std) + log(node.site.columns)]
@@ -220,9 +246,9 @@ def _spread(stats: LayerStats) -> float:
 
 
 def _log(value: float | None) -> float:
-    return log(value) if value and isfinite(value) else _LEAST_LOG if not value else -_LEAST_LOG
+    return -inf if not value else log(value) if isfinite(value) else _MOST_LOG
 
 
 def _log_sum(logs: list[float]) -> float:
     largest = max(logs)
-    return largest + log(sum(exp(value - largest) for value in logs)) if isfinite(largest) else inf
+    return largest + log(sum(exp(value - largest) for value in logs)) if isfinite(largest) else largest

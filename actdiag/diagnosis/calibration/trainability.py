@@ -34,16 +34,28 @@ _FARTHEST = 40.0
 """Features are clipped at this value: beyond it one feature decides whatever the others are."""
 
 
+_EXPLAINED_BY = {
+    "falling": ("vanishing_gradient", "saturation", "silent_inputs", "dead_units"),
+    "growing": ("exploding_gradient",),
+    "slowness": (
+        *("collapsed_inputs", "vanishing_signal", "faint_output", "silent_inputs", "dead_units", "aligned_inputs"),
+        *("shifted_mean", "precision_lost"),
+    ),
+    "excess": ("loud_output", "exploding_signal", "input_scale", "uneven_features", "shifted_mean"),
+}
+"""The rules that explain each feature, the nearest first."""
+
+
 class Reason(NamedTuple):
     """One of the reasons for the probability.
 
     Attributes:
-        rule: The rule that it belongs to.
+        rules: The rules that explain it, the nearest first.
         pull: Its log odds relative to an average stack that trains; below 0 it speaks against training.
         said: The number in words.
     """
 
-    rule: str
+    rules: tuple[str, ...]
     pull: float
     said: str
 
@@ -88,7 +100,7 @@ class Features(NamedTuple):
 
 def features(found: Signals, depth: int) -> Features:
     """Return what the log odds are linear in, for a network of so many layers."""
-    gradients = [value for value in (found.gradient, found.carried) if value is not None]
+    gradients = [value for value in (found.gradient, found.typical) if value is not None]
     slowness = excess = 0.0
     if found.curvature is not None and found.learning is not None:
         # Once the signal leaves its plateau every layer multiplies the effect of the others: the deeper, the smaller a
@@ -107,17 +119,19 @@ def trainability(measurements: Measurements) -> Trainability:
     in which the signal died.
     """
     found, estimated = signals(measurements), not measurements.has_gradient
+    of_deaths = _reasons_of_runs(measurements)
     of_runs = None if measurements.runs is None else measurements.runs.probability
     if found is None:
-        lost = Reason("outlook", -_FARTHEST, "the signal, or its gradient, does not reach the other end")
-        return Trainability(of_runs or 0.0, None, None, estimated, (lost,))
+        rules = (*_EXPLAINED_BY["falling"], *_EXPLAINED_BY["slowness"])
+        lost = Reason(rules, -_FARTHEST, "the signal, or its gradient, does not reach the other end")
+        return Trainability(of_runs or 0.0, None, None, estimated, (lost, *of_deaths))
     measured = features(found, measurements.depth)
     odds = fitted.INTERCEPT + sum(fitted.WEIGHTS[name] * value for name, value in measured._asdict().items())
     probability = 1 / (1 + exp(-min(max(odds, -700.0), 700.0)))
     probability = probability if of_runs is None else of_runs
     rate = recommended_rate(found, measurements.depth) if probability >= 0.5 else None
     rates = None if rate is None else (rate / _SLOWER, rate * _FASTER)
-    reasons = tuple(_reasons(found, measured))
+    reasons = tuple(sorted((*_reasons(found, measured), *of_deaths), key=lambda reason: reason.pull))
     return Trainability(probability, rate, rates, estimated, reasons, at_most=found.curvature is None)
 
 
@@ -145,23 +159,29 @@ def output_scale(measurements: Measurements) -> float | None:
 
 
 def _reasons(found: Signals, measured: Features) -> list[Reason]:
-    """Return what speaks for and against training, the strongest against it first; nothing on what is not known."""
+    """Return what speaks for and against training; nothing on what is not known."""
     typical: Mapping[str, float] = fitted.TYPICAL
-    said: dict[str, tuple[str, str]] = {}
+    said: dict[str, str] = {}
     if found.gradient is not None:
         how = "estimated" if found.estimated else "measured"
         ratio = f"dL/dz at layer 1 is {_times(found.gradient)} that at the last ({how})"
-        said |= {"falling": ("vanishing_gradient", ratio), "growing": ("exploding_gradient", ratio)}
+        said |= {"falling": ratio, "growing": ratio}
     if found.output is not None and found.curvature is not None:
-        slow_rule = "collapsed_inputs" if found.information < -4 else "faint_output"
         output, steepest = exp(min(found.output, 700.0)), _steepest(found.curvature)
-        said["slowness"] = slow_rule, f"inputs move what the readout says by {output:.2g} only"
-        said["excess"] = "loud_output", f"the loss is so steep that learning rates over {steepest} overshoot"
-    reasons = [
-        Reason(rule, fitted.WEIGHTS[name] * (getattr(measured, name) - typical[name]), words)
-        for name, (rule, words) in said.items()
+        said["slowness"] = f"inputs move what the readout says by {output:.2g} only"
+        said["excess"] = f"the loss is so steep that learning rates over {steepest} overshoot"
+    return [
+        Reason(_EXPLAINED_BY[name], fitted.WEIGHTS[name] * (getattr(measured, name) - typical[name]), words)
+        for name, words in said.items()
     ]
-    return sorted(reasons, key=lambda reason: reason.pull)
+
+
+def _reasons_of_runs(measurements: Measurements) -> list[Reason]:
+    """Return what speaks against training in several runs together: that the signal died in some."""
+    runs = measurements.runs
+    if runs is None or not runs.died:
+        return []
+    return [Reason(("died_runs",), -_FARTHEST * runs.died / runs.n, f"the signal died in {runs.died} of {runs.n} runs")]
 
 
 def _times(logarithm: float) -> str:

@@ -1,6 +1,6 @@
 """Short training runs of a stack: what a diagnosis at initialization promises, put to the test."""
 
-from actdiag.experiments.train.loop import Recipe, check_training_fits, checked_recipe
+from actdiag.experiments.train.loop import Recipe, checked_recipe, training_need
 from actdiag.experiments.train.outcome import Outcome
 from actdiag.experiments.train.run import (
     AUTO_RATES,
@@ -24,8 +24,8 @@ __all__ = [
     "TrainingRun",
     "Tried",
     "Watch",
-    "check_training_fits",
     "checked_recipe",
     "over_rows",
     "run_training",
+    "training_need",
 ]

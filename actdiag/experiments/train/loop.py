@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from actdiag.arrays import Array, Counts, available_memory, readable_size
+from actdiag.arrays import Array, Counts
+from actdiag.engine.memory import Need
 from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.experiments.train.network import Network, gradients, slopes_of
 from actdiag.experiments.train.optimizers import OPTIMIZERS, clip, optimizer
@@ -35,6 +36,7 @@ class Recipe(NamedTuple):
         batch: Rows a batch.
         clip_norm: What the norm of all gradients together is brought down to; None to leave it.
         clip_value: What every entry of a gradient is brought down to; None to leave it.
+        loss_name: `cross-entropy`, or `mse` to one-hot targets.
     """
 
     optimizer: str = TrainOptions.optimizer
@@ -42,6 +44,7 @@ class Recipe(NamedTuple):
     batch: int = TrainOptions.batch
     clip_norm: float | None = TrainOptions.clip_norm
     clip_value: float | None = TrainOptions.clip_value
+    loss_name: str = "cross-entropy"
 
 
 def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
@@ -61,12 +64,8 @@ def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
     return recipe._replace(optimizer=optimizer, iterations=iterations, batch=batch)
 
 
-def check_training_fits(stack: Stack, recipe: Recipe, classes: int) -> None:
-    """Refuse a stack whose training would take more memory than there is, before anything is allocated.
-
-    Raises:
-        InvalidField: It does not fit; the field is the one that asks for the most.
-    """
+def training_need(stack: Stack, recipe: Recipe, classes: int) -> Need:
+    """Return the memory that the training of a stack needs."""
     item = stack.format.bytes
     columns = [stack.columns(layer) for layer in range(1, stack.depth + 1)]
     weights = [stack.fan_in(layer) * stack.columns(layer) for layer in stack.weight_layers]
@@ -77,13 +76,9 @@ def check_training_fits(stack: Stack, recipe: Recipe, classes: int) -> None:
         "batch": recipe.batch * held,
         "depth": stack.batch * held,
     }
-    needed = max(asked["batch"], asked["depth"]) + asked["width"]
-    available = available_memory()
-    if available is not None and needed > available:
-        field = max(asked, key=lambda name: asked[name])
-        got = {"width": max(stack.widths), "batch": recipe.batch, "depth": stack.depth}[field]
-        estimate = f"training needs about {readable_size(needed)} and {readable_size(available)} is available"
-        raise InvalidField(field, f"must be smaller, {estimate}, got {got}")
+    field = max(asked, key=lambda name: asked[name])
+    got = {"width": max(stack.widths), "batch": recipe.batch, "depth": stack.depth}[field]
+    return Need("training needs", max(asked["batch"], asked["depth"]) + asked["width"], field, asked[field], got)
 
 
 class Step(NamedTuple):
@@ -118,7 +113,7 @@ def steps(
     order = batches(network.stack.seed, len(inputs), recipe.batch)
     for iteration, rows in enumerate(islice(order, recipe.iterations), 1):
         rng = slopes_of(network.stack.seed, iteration) if draws_slopes else None
-        loss, accuracy, found = gradients(network, inputs[rows], labels[rows], rng)
+        loss, accuracy, found = gradients(network, inputs[rows], labels[rows], rng, recipe.loss_name)
         yield Step(iteration, loss, accuracy)
         if not isfinite(loss):
             return

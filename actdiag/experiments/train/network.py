@@ -7,7 +7,7 @@ import numpy as np
 
 from actdiag.activations import Activation
 from actdiag.arrays import Array, Counts
-from actdiag.engine.losses import Loss, cross_entropy, readout
+from actdiag.engine.losses import LABELLED, Loss, cross_entropy, readout
 from actdiag.engine.parameters import draw_biases, draw_weights, fit_scale, sample_weights
 from actdiag.engine.workers import Workers
 from actdiag.model.stack import Stack
@@ -184,14 +184,26 @@ def backward(network: Network, passed: Pass, d_logits: Array) -> Iterator[tuple[
 
 
 def gradients(
-    network: Network, inputs: Array, labels: Counts, rng: np.random.Generator | None = None
+    network: Network,
+    inputs: Array,
+    labels: Counts,
+    rng: np.random.Generator | None = None,
+    loss: str = "cross-entropy",
 ) -> tuple[float, float, list[Array]]:
-    """Return the mean cross-entropy of a batch, its accuracy, and the gradients in the order of `parameters`."""
+    """Return the mean loss of a batch, its accuracy, and the gradients in the order of `parameters`.
+
+    Args:
+        network: The network.
+        inputs: The batch, shape (batch, features).
+        labels: Their classes, shape (batch,).
+        rng: Where an activation that draws its slopes takes them from.
+        loss: `cross-entropy`, or `mse` to one-hot targets.
+    """
     passed = forward(network, inputs, rng)
-    loss, d_logits = cross_entropy(passed.logits, labels, len(inputs))
+    value, d_logits = LABELLED[loss](passed.logits, labels, len(inputs))
     by_layer = {number: own for number, _, _, own in backward(network, passed, d_logits)}
     ordered = [own for number in (*range(1, len(network.layers) + 1), 0) for own in by_layer[number]]
-    return loss, _accuracy(passed.logits, labels), ordered
+    return value, _accuracy(passed.logits, labels), ordered
 
 
 def evaluate(network: Network, inputs: Array, labels: Counts, rows_at_once: int = 2000) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from math import sqrt
 import numpy as np
 
 from actdiag.arrays import Array
-from actdiag.measure.moments import merge_squares, square_sum
+from actdiag.measure.squares import merge_squares, square_sum
 
 OPTIMIZERS = ("sgd", "momentum", "adam")
 

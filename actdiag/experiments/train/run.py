@@ -9,11 +9,12 @@ from actdiag.arrays import Array
 from actdiag.datasets.catalogue import Dataset
 from actdiag.diagnosis import Verdict, diagnose
 from actdiag.engine.workers import Workers
-from actdiag.experiments.train.loop import Recipe, Step, steps
+from actdiag.experiments.train.loop import Recipe, Step, steps, training_need
 from actdiag.experiments.train.network import Network, draw_network, evaluate
 from actdiag.experiments.train.outcome import Outcome, outcome_of
 from actdiag.experiments.train.snapshot import Snapshot, relative_changes, snapshot
-from actdiag.measure.moments import directions, mean_cosine, squares_of
+from actdiag.measure.directions import directions, mean_cosine, squares_of
+from actdiag.measure.features import feature_evenness
 from actdiag.measure.statistics import InputStats, LossValue
 from actdiag.measurements import Measurements
 from actdiag.model.stack import Stack
@@ -145,7 +146,7 @@ def run_training(
         learning_rates: At least one; the loss is the mean of the last 25 batches.
         watch: Called at every iteration.
     """
-    with Workers(1) as workers:
+    with training_need(stack, recipe, data.classes).met(), Workers(1) as workers:
         runs = [_one(stack, data, recipe, rate, workers, watch) for rate in learning_rates]
     best = min(runs, key=lambda run: inf if run.final_loss is None else run.final_loss)
     if len(runs) == 1:
@@ -203,12 +204,15 @@ def _by_layer(network: Network, changes: Sequence[float | None]) -> tuple[float 
 
 
 def _verdict(stack: Stack, before: Snapshot, data: Dataset, learning_rate: float) -> Verdict:
-    found = [directions(stack.inputs())]
+    inputs = stack.inputs()
+    found = [directions(inputs)]
     return diagnose(
         Measurements(
             stack.sites(),
             before.layers,
-            InputStats(mean_cosine(found), sqrt(squares_of(found).mean() / stack.input_width)),
+            InputStats(
+                mean_cosine(found), sqrt(squares_of(found).mean() / stack.input_width), feature_evenness(inputs)
+            ),
             before.change_per_layer,
             loss=LossValue("cross-entropy", data.classes, before.loss),
             classes=data.classes,

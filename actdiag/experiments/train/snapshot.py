@@ -10,7 +10,8 @@ from actdiag.engine.losses import cross_entropy
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train.network import Network, backward, forward
 from actdiag.experiments.train.optimizers import norm_of
-from actdiag.measure.forward import Axis, ForwardMeasure, change_per_layer
+from actdiag.measure.change import change_per_layer
+from actdiag.measure.forward import Axis, ForwardMeasure
 from actdiag.measure.gradients import BackwardMeasure
 from actdiag.measure.statistics import ChangePerLayer, LayerStats
 from actdiag.model.site import Site

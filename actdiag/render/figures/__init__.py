@@ -6,13 +6,14 @@ from actdiag.render.figures.comparison import comparison_figures
 from actdiag.render.figures.curves import activation_figure, gradient_figure
 from actdiag.render.figures.histograms import signal_figure
 from actdiag.render.figures.training import training_figures
-from actdiag.render.figures.writing import picture_files
+from actdiag.render.figures.writing import page_mark, picture_files
 from actdiag.report import Report
 
 __all__ = [
     "activation_figure",
     "comparison_figures",
     "gradient_figure",
+    "page_mark",
     "picture_files",
     "report_figure",
     "signal_figure",

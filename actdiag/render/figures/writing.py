@@ -19,6 +19,11 @@ _METADATA: dict[str, dict[str, Any]] = {
 """Neither the time nor a version is written, so that the same picture has the same bytes."""
 
 
+def page_mark(page: int) -> str:
+    """Return what the file of a further page says of itself, near its start: by it a page left over is known."""
+    return f"page {page} of a picture by actdiag"
+
+
 def picture_files(pages: Iterable[Figure], suffix: str) -> list[bytes]:
     """Return pages as files of that suffix, the same bytes for the same pages: one for each, of PDF one for all.
 
@@ -28,18 +33,19 @@ def picture_files(pages: Iterable[Figure], suffix: str) -> list[bytes]:
     """
     if suffix == _PDF:
         return [_pdf(pages)]
-    files = []
+    files: list[bytes] = []
     for page in pages:
-        files.append(_bytes(page, suffix))
+        said = {"Description": page_mark(len(files) + 1)} if files else {}
+        files.append(_bytes(page, suffix, said))
         del page
         gc.collect()  # a figure and its parts hold each other
     return files
 
 
 @own_settings()
-def _bytes(page: Figure, suffix: str) -> bytes:
+def _bytes(page: Figure, suffix: str, said: dict[str, str]) -> bytes:
     buffer = io.BytesIO()
-    page.savefig(buffer, format=suffix[1:], metadata=_METADATA[suffix])
+    page.savefig(buffer, format=suffix[1:], metadata=_METADATA[suffix] | said)
     return buffer.getvalue()
 
 

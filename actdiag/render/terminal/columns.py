@@ -54,6 +54,8 @@ _GRADIENT_COLUMNS = (
     _Column("rms a", "rms", numerals.number, 8, 2, 1),
     _Column("rms dL/dz", "gradient.rms", numerals.number, 9, 0, 0),
     _Column("ratio", "gradient.ratio", numerals.number, 8, 1, 2),
+    _Column("typical", "gradient.typical_rms", numerals.number, 8, 9, 8),
+    _Column("along z", "gradient.along_z_fraction", numerals.percent, 7, 10, 9),
     _Column("|dL/dW|", "weight_gradient.norm", numerals.number, 8, 3, 3),
     _Column("dW/W", "weight_gradient.weight_ratio", numerals.number, 8, 7, 6),
     _Column("|dL/db|", "bias_gradient.norm", numerals.number, 8, 8, 7),

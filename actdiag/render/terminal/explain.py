@@ -9,10 +9,11 @@ from rich.text import Text
 from actdiag.diagnosis import RULES, Rule, Rules
 from actdiag.render.terminal.marks import SEVERITY_STYLES, table
 
+_CERTAIN = "no stack trains with what it finds"
 _MEANINGS = {
-    "info": "only told",
-    "warning": "training may fail: the stack is at risk; an error where it decided that the stack is untrainable",
-    "error": "certain: no stack trains with it",
+    "info": "a note; a warning or an error where it explains a low probability",
+    "warning": "at least a warning; the verdict follows from the probability",
+    "error": "an error; the verdict follows from the probability",
 }
 
 
@@ -40,7 +41,8 @@ def rule_view(rule: Rule) -> RenderableType:
     view = Table.grid(padding=(0, 2, 0, 0))
     view.add_column(no_wrap=True)
     view.add_column(overflow="fold")
-    severity = Text(rule.severity, SEVERITY_STYLES[rule.severity]).append(f": {_MEANINGS[rule.severity]}", "default")
+    meaning = _CERTAIN if rule.certain else _MEANINGS[rule.severity]
+    severity = Text(rule.severity, SEVERITY_STYLES[rule.severity]).append(f": {meaning}", "default")
     lines: list[tuple[str, str | Text]] = [
         ("measured", rule.quantity),
         ("allowed", allowed(rule) + _changed(rule)),

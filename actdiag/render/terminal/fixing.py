@@ -9,6 +9,7 @@ from actdiag.experiments.fix import Fix
 from actdiag.numerals import brief, cosine, factor, number, whole_percent
 from actdiag.render.terminal.marks import STYLES, table
 from actdiag.report import Report
+from actdiag.view.code import code_of
 
 
 def fix_view(
@@ -37,7 +38,10 @@ def fix_view(
         view.add_column(head, no_wrap=True, justify="right" if head else "left")
     for name, *cells in _rows(before, fix.report):
         view.add_row(name, *cells)
-    return Group(heading, view, Text(_wrapped(command, width), no_wrap=True, overflow="ignore"))
+    parts: list[RenderableType] = [heading, view, Text(_wrapped(command, width), no_wrap=True, overflow="ignore")]
+    for framework, lines in code_of(fix.change.stack).items():
+        parts += [Text(), Text(framework, "dim"), *(Text(f"    {line}") for line in lines)]
+    return Group(*parts)
 
 
 def _rows(before: Report, after: Report) -> list[tuple[str, Text, Text]]:

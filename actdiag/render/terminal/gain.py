@@ -7,10 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from actdiag import numerals
+from actdiag.experiments.trained_gain import WIDTH, Trained
 from actdiag.experiments.verify import Verification
 from actdiag.render.terminal.marks import table
 from actdiag.theory.critical import CriticalPoint
-from actdiag.theory.gains import Gains, TorchGain
+from actdiag.theory.gains import Gains
+from actdiag.theory.torch_gain import TorchGain
 from actdiag.view.selection import evenly_chosen
 
 _MOST_ROWS = 10
@@ -79,7 +81,13 @@ def _lines(found: Gains) -> list[tuple[str, str]]:
         change = numerals.factor(forward / backward)
         apart = abs(forward / backward - 1)
         gap = f"{numerals.rough(100 * apart)} %: under the forward gain the gradient's rms changes by {change} a layer"
-        lines.append(("gap", "none" if apart < 1e-9 else gap))
+        within = max(1e-9, 3 * (found.standard_error or 0.0))
+        lines.append(("gap", "none" if apart < within else gap))
+    if found.standard_error is not None:
+        error = f"{numerals.rough(100 * found.standard_error)} %"
+        lines.append(
+            ("simulated", f"all gains, over N(0, 1) pre-activations; standard error of the forward gain {error}")
+        )
     if found.gain_reason:
         lines.append(("none", found.gain_reason))
     if found.chi1 is not None:
@@ -146,7 +154,16 @@ def _verified(checked: Verification, ascii_only: bool) -> RenderableType:
         f"{len(checked.seeds)} stacks of {checked.depth} layers of {checked.width}, seeds {checked.seeds[0]} to "
         f"{checked.seeds[-1]}: geometric means, and the factor by which one stack strays from them"
     )
-    return Group(view, Text(runs, "dim"))
+    lines = [Text(runs, "dim")]
+    if checked.trained is not None:
+        lines.append(Text(_trained(checked.trained, checked.depth)))
+    return Group(view, *lines)
+
+
+def _trained(trained: Trained, depth: int) -> str:
+    loss = "diverged" if trained.loss is None else f"loss {trained.loss:.2f}"
+    how = f"{trained.iterations} iterations of SGD at {numerals.rough(trained.learning_rate)}"
+    return f"{depth} layers of {WIDTH}, {how}: {loss} (chance {trained.chance:.2f})"
 
 
 def _cells(predicted: float | None, measured: float | None, spread: float | None) -> list[str]:

@@ -131,7 +131,8 @@ def _columns(runs: Sequence[TrainingRun], ascii_only: bool) -> list[_Column]:
 
 def _top(curves: Sequence[Sequence[float | None]], guess: float) -> float:
     """Return the loss that an axis for all curves ends at."""
-    return min(max(guess, *(loss for curve in curves for loss in curve if loss is not None)), _MOST_GUESSES * guess)
+    found = [loss for curve in curves for loss in curve if loss is not None]
+    return min(max([guess, *found]), _MOST_GUESSES * guess)
 
 
 def _drawn(run: TrainingRun, curve: Sequence[float | None], top: float, ascii_only: bool) -> Text:

@@ -3,34 +3,20 @@
 import functools
 import inspect
 import pickle
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from hashlib import sha256
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Generic, TypeVar
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from actdiag.errors import InvalidField, did_you_mean
-
-_SYNONYMS = {
-    "default_value": ("value",),
-    "lambd": ("half_width",),
-    "max_val": ("max",),
-    "min_val": ("min",),
-    "negative_slope": ("slope",),
-    "stddev": ("std",),
-    "threshold": ("theta", "half_width"),
-}
-"""What PyTorch, JAX and Keras call parameters: to the names that entries have for them."""
+from actdiag.registry.spelling import Parameters, arguments_of, bare_name, full_name, parts_of, squeezed, usage
 
 Entry = TypeVar("Entry")
 Builder = Callable[..., Entry]
-
-_NAME_ENDS = re.compile("[:=]")
-_NUMBER = re.compile(r"[+-]?(\d|\.\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +82,13 @@ class Registry(Generic[Entry]):
             @functools.wraps(build)
             def named(*args: Any, **kwargs: Any) -> Entry:
                 entry = build(*args, **kwargs)
-                signature = inspect.signature(build)
-                full_name = _full_name(own_name, signature, signature.bind(*args, **kwargs))
-                return self._kept(full_name, lambda: replace(entry, name=full_name))  # type: ignore[type-var]
+                called = full_name(own_name, inspect.signature(build).bind(*args, **kwargs))
+                return self._kept(called, lambda: replace(entry, name=called))  # type: ignore[type-var]
 
             self._builders[own_name] = named
             for spelled in (*aliases, own_name):
-                self._squeezed[_squeezed(spelled)] = spelled
-            for known in [known for known in self._known if _NAME_ENDS.split(known)[0] in (own_name, *aliases)]:
+                self._squeezed[squeezed(spelled)] = spelled
+            for known in [known for known in self._known if bare_name(known) in (own_name, *aliases)]:
                 del self._known[known]
             self._aliases.update(dict.fromkeys(aliases, own_name))
             self._named.cache_clear()
@@ -127,7 +112,7 @@ class Registry(Generic[Entry]):
         """The name or alias that is meant, where case and underscores do not count; None where there is none."""
         if name.lower() in self:
             return name.lower()
-        return self._squeezed.get(_squeezed(name))
+        return self._squeezed.get(squeezed(name))
 
     def aliases(self, name: str) -> list[str]:
         """The other names of the entry `name`."""
@@ -135,12 +120,7 @@ class Registry(Generic[Entry]):
 
     def signature(self, name: str) -> str:
         """How `name` is written with its parameters: `maxout[:pieces=2]`, `uniform:limit`."""
-        parameters = inspect.signature(self[name], eval_str=True).parameters.values()
-        if [p.name for p in parameters] == [name]:
-            return f"{name}={name.upper()}"
-        return name + "".join(
-            f":{p.name}" if p.default is p.empty else f"[:{p.name}={_written(p.default)}]" for p in parameters
-        )
+        return usage(name, self._parameters(name))
 
     def resolve(self, spec: "str | Entry") -> Entry:
         """Return the entry that `spec` (`NAME[:value[:key=value...]]`) names; an entry is returned as it is.
@@ -205,27 +185,22 @@ class Registry(Generic[Entry]):
         return type(entry), tuple(values.values())
 
     def _build(self, spec: str) -> Entry:
-        name, *values = [part.strip() for part in spec.strip().split(":")]
-        if self._bare and _NUMBER.match(name):
-            name, values = self._bare, [name, *values]
-        elif "=" in name:
-            name, value = (part.strip() for part in name.split("=", 1))
-            values = [value, *values]
+        name, values = parts_of(spec, self._bare)
         name = self.found(name) or name
         if name not in self:
             known = [*self._builders, *self._aliases]
             offer = did_you_mean(name, known) or f"; `actdiag {self.kind}s` lists them"
             raise InvalidField(self.field, f"must name an {self.kind}, got {spec!r}{offer}")
         try:
-            entry = self[name](**self._arguments(spec, name, values))
+            entry = self[name](**arguments_of(self.field, spec, name, values, self._parameters(name)))
         except InvalidField as error:
             if error.field == self.field:
                 raise
             raise InvalidField(self.field, f"{spec!r}: {error.field} {error.problem}") from None
         if name not in self._aliases:
             return entry
-        full_name = name + entry.name.removeprefix(self._aliases[name])  # type: ignore[attr-defined]
-        return self._kept(full_name, lambda: replace(entry, name=full_name))  # type: ignore[type-var]
+        called = name + entry.name.removeprefix(self._aliases[name])  # type: ignore[attr-defined]
+        return self._kept(called, lambda: replace(entry, name=called))  # type: ignore[type-var]
 
     def _kept(self, name: str, build: Callable[[], Entry]) -> Entry:
         """Return the entry of a name that is in use, or build it."""
@@ -234,27 +209,8 @@ class Registry(Generic[Entry]):
             found = self._known[name] = build()
         return found
 
-    def _arguments(self, spec: str, name: str, values: list[str]) -> dict[str, Any]:
-        parameters = inspect.signature(self[name], eval_str=True).parameters
-        arguments: dict[str, Any] = {}
-        for position, text in enumerate(values):
-            key, equals, value = (part.strip() for part in text.partition("="))
-            if not equals:
-                key, value = (list(parameters)[position] if position < len(parameters) else ""), key
-            elif key not in parameters:
-                key = next((own for own in _SYNONYMS.get(key, ()) if own in parameters), key)
-            if key not in parameters or key in arguments:
-                takes = f"takes {self.signature(name)}" if parameters else "takes no parameters"
-                raise InvalidField(self.field, f"{spec!r}: {name} {takes}, got {text!r}")
-            arguments[key] = _converted(self.field, spec, key, value, parameters[key].annotation)
-        for parameter in parameters.values():
-            if parameter.default is parameter.empty and parameter.name not in arguments:
-                raise InvalidField(self.field, f"{spec!r}: {name} needs a value, as in {self.signature(name)}")
-        return arguments
-
-
-def _squeezed(name: str) -> str:
-    return name.replace("_", "").lower()
+    def _parameters(self, name: str) -> Parameters:
+        return inspect.signature(self[name], eval_str=True).parameters
 
 
 def digest_of(entry: Any, given: Sequence[Any]) -> str:
@@ -277,31 +233,3 @@ def _picklable(function: Callable[..., Any]) -> bool:
     except Exception:  # what pickle raises differs between kinds of functions
         return False
     return True
-
-
-def _full_name(name: str, signature: inspect.Signature, bound: inspect.BoundArguments) -> str:
-    given = {
-        key: value
-        for key, value in bound.arguments.items()
-        if signature.parameters[key].default is inspect.Parameter.empty or value != signature.parameters[key].default
-    }
-    first = next(iter(signature.parameters), None)
-    parts = [_written(value) if key == first else f"{key}={_written(value)}" for key, value in given.items()]
-    # An entry that is named after its parameter reads as an assignment: std=0.01.
-    return f"{name}={parts[0]}" if name == first else ":".join([name, *parts])
-
-
-def _written(value: object) -> str:
-    if isinstance(value, Real) and not isinstance(value, Integral):
-        return repr(float(value)).removesuffix(".0")
-    return str(value)
-
-
-def _converted(field: str, spec: str, key: str, value: str, annotation: type) -> Any:
-    if annotation is str:
-        return value
-    try:
-        return annotation(value)
-    except ValueError:
-        accepted = "a whole number" if annotation is int else "a number"
-        raise InvalidField(field, f"{spec!r}: {key} must be {accepted}, got {value!r}") from None

@@ -1,0 +1,99 @@
+"""A hostile invocation: what is given, what lies about, and how it may end."""
+
+import contextlib
+import os
+import signal
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from contract import WATCHDOG, Ended, check, ended, files, run_here
+
+OWN = "printed by the user's own code"
+"""What code of the user's own prints; it belongs to standard error, and is no line of the command's."""
+
+
+def nothing():
+    """Write nothing."""
+
+
+class Case(NamedTuple):
+    """A hostile invocation.
+
+    Attributes:
+        name: What is hostile about it.
+        arguments: The command line.
+        codes: The exit codes that are right.
+        said: What standard error holds where the code is 2.
+        make: Writes files into the present folder.
+        asked: The names of the files that it is to write.
+        start: Takes the arguments and starts a process; None to run in this one.
+        slow: Whether it is left to the slow tests.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    codes: frozenset[int] = frozenset({2})
+    said: str = ""
+    make: Callable[[], object] = nothing
+    asked: tuple[str, ...] = ()
+    start: Callable[..., object] | None = None
+    slow: bool = False
+
+
+@contextlib.contextmanager
+def fresh_folder() -> Iterator[str]:
+    """Enter a new folder, which is gone afterwards."""
+    before = os.getcwd()  # noqa: PTH109
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield folder
+        finally:
+            os.chdir(before)
+
+
+class Hang(BaseException):
+    """Raised in an invocation that runs longer than the watchdog allows."""
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """End what hangs in this process."""
+
+    def bite(number, frame):
+        raise Hang
+
+    if not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, bite)
+    signal.alarm(WATCHDOG)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def is_own(line: str) -> bool:
+    """Return whether a line on standard error is the user's: printed, to its end or not, or raised to no effect."""
+    return OWN in line or OWN.startswith(line) or line.startswith("ignored ")
+
+
+def hold(case: Case) -> Ended:
+    """Run a case in a folder of its own, check that it keeps the contract, and return how it ended."""
+    with fresh_folder(), watched(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as a process of the command's own does
+        case.make()
+        before = files()
+        result = run_here(list(case.arguments)) if case.start is None else ended(case.start(*case.arguments))
+        after = files()
+    result = result._replace(err="".join(line for line in result.err.splitlines(keepends=True) if not is_own(line)))
+    shown = result._replace(out=result.out[:200])
+    assert OWN not in result.out, shown
+    check(result, before, after, case.asked)
+    assert result.code in case.codes, shown
+    assert result.code != 2 or case.said in result.err, shown
+    return result
