@@ -95,7 +95,8 @@ def _keeps(act: Activation, kept: KeptGradient, bias_std: float, depth: int) -> 
     layers = max(depth, FEWEST_LAYERS)
     scale = f"the rms of the activations changes by x{kept.signal:.2g} from layer 1 to layer {layers}"
     if not _is_kept(kept):
-        return f"none is good: under the gain that preserves the gradient over {layers} layers {scale}{_instead(act, bias_std, depth)}"
+        instead = _instead(act, bias_std, depth)
+        return f"none is good: under the gain that preserves the gradient over {layers} layers {scale}{instead}"
     reason = f"the gradient is as large at layer 1 as at layer {layers}, and {scale}"
     return reason if depth == layers else f"{reason}: networks of fewer than {layers} layers get the gain of {layers}"
 
@@ -149,23 +150,23 @@ def _steadied(act: Activation, kept: KeptGradient, point: CriticalPoint, bias_st
 
 def _least_bad(act: Activation, bias_std: float, critical: CriticalPoint | None, depth: int) -> Recommendation:
     why = f"none is good: {_why_none(act, bias_std, critical)}"
+    known = known_at(act, bias_std)
+    instead = _instead(act, bias_std, depth) if known else ". Use an activation that bends less often"
     stable = _least_bad_stable(act, bias_std)
     start = None if stable else _from_the_start(act, bias_std)
     if stable is not None:
         gain, q = stable
         change = gain * sqrt(moments(act, q).slope)
         found = f"Under this one the second moment of z returns to {q:.3g}, and the gradient changes by x{change:.2g}"
-        reason = f"{why}. {found} per layer{_instead(act, bias_std, depth)}"
+        reason = f"{why}. {found} per layer{instead}"
     elif start is not None:
         gain, q = start
         change, chiq = gain * sqrt(moments(act, q).slope), chiq_of(act, gain, q)
         found = f"This one keeps N(0, 1) inputs at their scale, and the gradient changes by x{change:.2g} per layer"
-        reason = f"{why}. {found}, but a deviation of the signal grows by {grown(chiq)} per layer{_instead(act, bias_std, depth)}"
+        reason = f"{why}. {found}, but a deviation of the signal grows by {grown(chiq)} per layer{instead}"
     else:
         second = moments(act, 1.0).second
-        gain = second**-0.5 if 0 < second < inf else 1.0
-        known = known_at(act, bias_std)
-        reason = why + (_instead(act, bias_std, depth) if known else ". Use an activation that bends less often")
+        gain, reason = second**-0.5 if 0 < second < inf else 1.0, f"{why}{instead}"
     return Recommendation(gain, bias_std, reason, False, depth)
 
 
