@@ -8,7 +8,21 @@ import pytest
 
 from actdiag import gain, load_dataset
 from benchmarks import gain_labels
-from benchmarks.gain_labels import MAIN, NAMED, RATES, SEEDS, SHAPES, Case, Trained, biases, cases, grid, read, train
+from benchmarks.gain_labels import (
+    MAIN,
+    NAMED,
+    RATES,
+    SEEDS,
+    SHAPES,
+    Case,
+    Trained,
+    biases,
+    cases,
+    grid,
+    read,
+    recommended,
+    train,
+)
 
 
 def test_the_cases_are_the_same_every_time_and_none_is_twice():
@@ -22,7 +36,8 @@ def test_the_cases_are_the_same_every_time_and_none_is_twice():
     assert {(case.depth, case.width, case.seed) for case in found if case.act not in MAIN} == {(*SHAPES[0], SEEDS[0])}
     named = [case for case in found if (case.act, case.depth, case.width, case.seed) == ("tanh", *SHAPES[0], 0)]
     assert [case.init for case in named if case.bias_std is None] == list(NAMED)
-    assert {case.gain for case in named if case.bias_std is not None} == set(grid("tanh"))
+    taken, _ = recommended("tanh", SHAPES[0][0])
+    assert {case.gain for case in named if case.bias_std is not None} == {*grid("tanh"), taken}
 
 
 @pytest.mark.parametrize("act", MAIN)

@@ -68,7 +68,8 @@ def test_the_document_holds_it_and_is_read_back():
 
 
 def test_what_does_not_fit_is_refused(monkeypatch):
-    monkeypatch.setattr("actdiag.experiments.train.loop.available_memory", lambda: 1000)
+    monkeypatch.setattr("actdiag.engine.memory.available_memory", lambda: 1000)
+    monkeypatch.setattr("actdiag.engine.memory._NEVER_REFUSED", 0)
     with pytest.raises(InvalidField, match="must be smaller"):
         train_under(resolve("tanh"), 1.3, 0.2, 3)
 
