@@ -14,7 +14,7 @@ _NODES = 14
 _NEAR, _WIDE = 4, 4
 """Beyond the first |ln q| panels have the second width where that resolves all curves."""
 
-_WIDTHS = (1.0, 0.5, 0.25)
+_WIDTHS = (1.0, 0.5, 0.25, 0.125)
 """Widths of other panels, in the order in which they are tried."""
 
 _WIDE_RESOLVED = 1e-12

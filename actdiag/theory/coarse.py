@@ -12,7 +12,6 @@ from actdiag.theory.batches import Batch, Batches, alone, together
 from actdiag.theory.fluctuations import Spreads, spreads_of_layers
 from actdiag.theory.gradient_fluctuations import Radial, radials, spreads_of_slopes
 from actdiag.theory.heavy_tails import HEAVY, simulate
-from actdiag.theory.homogeneous import FAR_Q
 from actdiag.theory.regions import Interval, saturated_intervals, zero_intervals
 from actdiag.theory.tables import tables
 
@@ -70,7 +69,7 @@ def rows_of(act: Activation, q: Doubles, c: Doubles, widths: Sequence[int], loos
         loose: `Batch.loose` of each.
     """
     at = tables(act)
-    least, most = max(at.scales_below, 1e-300), 1e300 if at.far is None else FAR_Q
+    least, most = max(at.scales_below, 1e-300), min(at.scales_above, 1e300)
     with np.errstate(all="ignore"):
         places = np.nan_to_num(np.rint(np.log(np.clip(q, least, most)) / _STEP)).astype(int).tolist()
         steps = np.nan_to_num(np.rint(np.log(np.maximum(1 - c, _LEAST_DISTANCE)) / _STEP)).astype(int).tolist()

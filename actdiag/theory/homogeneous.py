@@ -67,6 +67,17 @@ def _degree(act: Activation, distances: Doubles) -> float | None:
     return None if degree and falls.any() else degree
 
 
+@np.errstate(all="ignore")
+def is_power(act: Activation, degree: float) -> bool:
+    """Return whether an activation is that power of |u| on both sides of zero, to rounding, however far."""
+    if any(act.kinks):
+        return False
+    x = np.geomspace(1e-8, 1e8, 129)
+    sides = [(act.value(sign * x), act.value(np.array([sign]))) for sign in (-1.0, 1.0)]
+    powers = x**degree
+    return all(bool((np.abs(f - unit * powers) <= _ROUNDING * np.abs(unit) * powers).all()) for f, unit in sides)
+
+
 def homogeneous_moments(below: float, above: float) -> Moments:
     """Return the moments at q = 1 of an activation with these slopes below and above zero."""
     squares, fourths = (above**2 + below**2) / 2, (above**4 + below**4) / 2

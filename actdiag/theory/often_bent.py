@@ -28,7 +28,7 @@ from actdiag.theory.panels import (
     within,
 )
 
-REASON = "the activation bends too often within the spread of its pre-activations"
+REASON = "the activation bends too often or too sharply within the spread of its pre-activations"
 """Why theory leaves a stack out."""
 
 MANY = 64

@@ -32,8 +32,9 @@ _TRAILING = 4
 _RESOLVED = 1e-14
 """The share of an integral that the last Legendre coefficients of a panel may hold."""
 
-_TOLERATED = 1e-9
-"""The share of an integral that those of all unresolved panels may hold together."""
+_TOLERATED, _OF_NARROWEST = 1e-9, 1e-4
+"""The share of an integral that those of all unresolved panels may hold together, and those that are too narrow to be
+halved: they are next to a point where the integrand is infinite."""
 
 _JUST_INSIDE, _OF_AN_END = 1e-9, 1e-3
 """How near to the ends of a panel its series is checked, and the weight of a deviation there: a kink between an end and
@@ -73,7 +74,8 @@ class Resolved(NamedTuple):
     Attributes:
         edges: In order, shape (panels + 1,).
         integrals: Of the curves, in their shape.
-        enough: Whether they resolve the curves; they do not where that would have taken more than is allowed.
+        enough: Whether they resolve the curves; they do not where that would have taken more panels, or narrower ones,
+            than are allowed.
     """
 
     edges: Doubles
@@ -198,7 +200,7 @@ def resolve(
     """
     low, high = edges[:-1], edges[1:]
     before: Doubles = np.array(np.inf)
-    integrals, missed = np.array(0.0), 0.0
+    integrals, missed, of_narrowest = np.array(0.0), 0.0, 0.0
     for _ in range(_MOST_ROUNDS):
         widths = high - low
         parts = [_checked(curves, low[some], high[some]) for some in cut(len(low), _AT_ONCE)]
@@ -208,7 +210,9 @@ def resolve(
         # A small error that halving does not reduce is rounding.
         curves_of = tuple(range(share.ndim - 1))
         unresolved = ((share > _RESOLVED) & ~((rough > before / 4) & (share < _NOISE))).any(axis=curves_of)
-        unresolved &= widths > _NARROWEST * (1 + np.abs(low))
+        narrow = widths <= _NARROWEST * (1 + np.abs(low))
+        of_narrowest += float(share[..., unresolved & narrow].sum(axis=-1).max(initial=0.0))
+        unresolved &= ~narrow
         missed = float(share[..., unresolved].sum(axis=-1).max(initial=0.0))
         halved = np.count_nonzero(unresolved)
         if not halved or len(edges) + halved > most or halved > (most_halved or most):
@@ -218,7 +222,7 @@ def resolve(
         edges = np.concatenate([edges, middle])
         low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
         before = np.concatenate([rough, rough], axis=-1)
-    return Resolved(np.sort(edges), integrals, missed <= _TOLERATED)
+    return Resolved(np.sort(edges), integrals, missed <= _TOLERATED and of_narrowest <= _OF_NARROWEST)
 
 
 def _checked(curves: Callable[[Doubles], Doubles], low: Doubles, high: Doubles) -> tuple[Doubles, Doubles]:

@@ -12,7 +12,7 @@ from actdiag.arrays import Doubles
 from actdiag.theory import often_bent
 from actdiag.theory.panels import FAR, REACH, Resolved, first_edges, legendre, needs_far, nodes, normal_density, resolve
 
-_MOST_WORK, _MOST_PANELS, _MOST_HALVED = 1 << 16, 1024, 128
+_MOST_WORK, _MOST_PANELS, _MOST_HALVED = 1 << 16, 1024, 64
 """Panels, times second moments, times the operations of one point; panels alone; and panels that are halved at once:
 beyond these an activation counts as often bent."""
 
@@ -42,7 +42,7 @@ def bends_often(act: Activation, q: tuple[float, ...]) -> bool:
 
 
 def one_by_one(
-    by_rule: Callable[[Activation, float], Doubles],
+    by_rule: Callable[[Activation, float], Doubles] | None,
     often_bent: Callable[[Activation, float], Doubles | None],
     act: Activation,
     q: tuple[float, ...],
@@ -53,7 +53,7 @@ def one_by_one(
     An activation that bends too often within one spread of its pre-activations does so within larger ones.
 
     Args:
-        by_rule: An activation and a second moment that has a rule to an array of one row.
+        by_rule: An activation and a second moment that has a rule to an array of one row; None for none by a rule.
         often_bent: Those and one that has none to a row; None where it is not known.
         act: The activation.
         q: The second moments, in any order.
@@ -61,8 +61,8 @@ def one_by_one(
     """
     rows, often = np.full((len(q), columns), np.nan), False
     for place in np.argsort(q).tolist():
-        often = often or bends_often(act, (q[place],))
-        row = often_bent(act, q[place]) if often else by_rule(act, q[place])[0]
+        often = often or by_rule is None or bends_often(act, (q[place],))
+        row = often_bent(act, q[place]) if often or by_rule is None else by_rule(act, q[place])[0]
         if row is None:
             break
         rows[place] = row
@@ -83,7 +83,7 @@ def _rule(act: Activation, q: tuple[float, ...]) -> Rule:
     return Rule(z.ravel(), (normal_density(z) * legendre().weights * np.diff(edges)[:, np.newaxis]).ravel())
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)
 @np.errstate(all="ignore")
 def resolving_edges(act: Activation, q: tuple[float, ...]) -> Doubles | None:
     """Return the edges, in z, of panels that resolve f^2 and f'^2; None where it takes too many."""

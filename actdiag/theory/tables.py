@@ -22,6 +22,7 @@ from actdiag.theory.homogeneous import (
     degree_far_out,
     homogeneous_moments,
     homogeneous_sides,
+    is_power,
 )
 from actdiag.theory.quadrature import bends_often, is_known, one_by_one, rule
 
@@ -79,17 +80,20 @@ class Tables:
     Attributes:
         act: The activation.
         sides: Its slopes below and above zero where it is linear on both sides; None for others.
-        scales_below: Under this q it only scales with a power of |u|, to rounding; 0 where it never does.
-        near: That power.
-        far: The power of |u| that it scales with above FAR_Q, 0.0 if it is constant there; None where it does not.
+        near: The power of |u| that it scales with under `scales_below`, to rounding; None where it never does.
+        far: That above `scales_above`, 0.0 if it is constant there.
+        scales_below: 0 without a power; 1 where the power is one and the same everywhere.
+        scales_above: Infinite without a power; 1 likewise.
     """
 
     def __init__(self, act: Activation) -> None:
         self.act = act
         self.sides = homogeneous_sides(act)
-        self.near = degree_at_zero(act)
+        self.near, self.far = degree_at_zero(act), degree_far_out(act)
         self.scales_below = 0.0 if self.near is None else LINEAR_Q
-        self.far = degree_far_out(act)
+        self.scales_above = inf if self.far is None else FAR_Q
+        if self.near is not None and self.near == self.far and is_power(act, self.near):
+            self.scales_below = self.scales_above = 1.0
         self._moments = InterpolatedCurves(lambda *q: _packed(moments_over(act, *q)), resolves_each)
         self._shares = InterpolatedCurves(partial(_shares, act), _resolves_cosines)
         self._seconds: dict[tuple[float, float], list[float]] = {}
@@ -134,7 +138,7 @@ class Tables:
 
     def _known(self, q: Doubles) -> Doubles:
         """Return each q, clipped to the range outside of which the activation only scales."""
-        known: Doubles = np.clip(q, self.scales_below, np.inf if self.far is None else FAR_Q)
+        known: Doubles = np.clip(q, self.scales_below, self.scales_above)
         return np.where((q > 0) & (q < np.inf), known, q)
 
     def second(self, q: float) -> float:
@@ -144,8 +148,8 @@ class Tables:
         if not 0 < q < inf:
             return moments(self.act, q).second if q == 0 else inf
         at = max(q, self.scales_below)
-        if self.far is not None and at > FAR_Q:
-            return _grown(self.second(FAR_Q), q / FAR_Q, self.far)
+        if at > self.scales_above:
+            return _grown(self.second(self.scales_above), at / self.scales_above, self.far or 0.0)
         if not _LEAST_Q < at < _MOST_Q:
             return moments(self.act, q).second
         place = log(at)
@@ -212,7 +216,7 @@ def _shares(act: Activation, *q: float) -> Doubles:
         alone[:, 0] = np.sign(moments(act, 0.0).mean)
         return alone
     if bends_often(act, q):
-        return one_by_one(_shares, _often_bent, act, q, ORDERS)
+        return one_by_one(None, _often_bent, act, q, ORDERS)  # polynomials at fewer points
     z, weights = rule(act, *q)
     f: Array = act.value(np.sqrt(np.array(q))[:, np.newaxis] * z)
     return _projected(z, f * (weights / np.sqrt(np.square(f) @ weights)[:, np.newaxis]))

@@ -59,7 +59,7 @@ def test_panels_are_made_once_and_only_where_they_are_asked_for():
 def test_panels_are_narrower_where_a_function_is_steep():
     calm, sharp = InterpolatedCurves(Counted(smooth), resolved), InterpolatedCurves(Counted(steep), resolved)
     assert calm.panel(0.37) == (0.0, 1.0)
-    assert sharp.panel(0.37) == (0.25, 0.25)
+    assert sharp.panel(0.37) == (0.25, 0.125)
     assert calm.panel(30.5) == (28, 4)
 
 

@@ -2,7 +2,7 @@
 
 import tracemalloc
 from dataclasses import replace
-from math import exp, pi
+from math import exp, gamma, pi
 
 import numpy as np
 import pytest
@@ -96,6 +96,18 @@ def test_what_bends_too_often_is_not_known(text):
     assert np.isnan(tables(act).second(1e8))
     assert not tables(act).knows(np.array([1.0, 1e8]))
     assert tables(act).knows(np.array([1e-3, 1.0]))
+
+
+@pytest.mark.parametrize("text", ["abs(x)**0.5", "cbrt(x + 0.001)", "abs(x)**0.6"])
+def test_slopes_whose_square_has_no_integral_are_not_known(text):
+    """E f'^2 of abs(x)**0.6 exists, but a tenth of it is within 1e-5 of zero."""
+    assert np.isnan(moments(resolve(text), 1.0)).all()
+
+
+def test_slopes_that_are_infinite_at_a_point_are_integrated():
+    """E f'^2 = d^2 E |z|^(2d - 2), d = 3/4."""
+    found = moments(resolve("abs(x)**0.75"), 1.0)
+    assert found.slope == pytest.approx(0.75**2 * gamma(0.25) / (2**0.25 * pi**0.5), rel=1e-6)
 
 
 def test_what_theory_holds_at_once_is_bounded():
