@@ -99,20 +99,22 @@ def available_memory() -> int | None:
         known += [int(limit) - int(used)] if limit.strip().isdigit() else []
     except (OSError, ValueError):
         pass
-    known += _left_of_limits()
+    left = left_of_limits()
+    known += [] if left is None else [left]
     return max(min(known), 0) if known else None
 
 
-def _left_of_limits() -> list[int]:
-    """Return the bytes that are left of each limit that this process was given, as by `ulimit -v`."""
+def left_of_limits() -> int | None:
+    """Return the bytes left of the limits that this process was given, as by `ulimit -v`; None where it was not."""
     try:
         import resource
 
         held = [int(pages) * os.sysconf("SC_PAGE_SIZE") for pages in Path("/proc/self/statm").read_text().split()]
     except (ImportError, OSError, ValueError):  # not Linux
-        return []
+        return None
     limits = ((resource.RLIMIT_AS, held[0]), (resource.RLIMIT_DATA, held[5]))
-    return [most - now for limit, now in limits if (most := resource.getrlimit(limit)[0]) != resource.RLIM_INFINITY]
+    left = [most - now for limit, now in limits if (most := resource.getrlimit(limit)[0]) != resource.RLIM_INFINITY]
+    return min(left, default=None)
 
 
 def check_memory(field: str, needed: int, what: str, got: object) -> None:

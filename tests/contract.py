@@ -62,7 +62,7 @@ def ended(process, timeout=WATCHDOG):
     return Ended(process.returncode, *((part or b"").decode(errors="backslashreplace") for part in (out, err)))
 
 
-def check(result, before, after, asked=()):
+def check(result, before, after, asked=(), heard=True):
     """Check the contract.
 
     Args:
@@ -70,12 +70,13 @@ def check(result, before, after, asked=()):
         before: The files before, as `files` has them.
         after: Those after.
         asked: The names of the files that it was to write.
+        heard: Whether anybody listens to standard error.
     """
     result, whole = result._replace(out=result.out[:200]), result.out
     assert result.code in CODES, result
     assert "Traceback" not in result.err, result
     lines = result.err.splitlines()
-    if result.code == 2:
+    if result.code == 2 and heard:
         assert len(lines) == 1, result
         assert NAMED.match(lines[0]), result
         assert len(lines[0]) < 1000
@@ -94,5 +95,8 @@ def files(folder="."):
 
 
 def _start(path):
-    with path.open("rb") as file:
-        return file.read(2**24)
+    try:
+        with path.open("rb") as file:
+            return file.read(2**24)
+    except PermissionError:
+        return None

@@ -70,7 +70,7 @@ def compare(
     stacks = _stacks(options_from(CompareOptions, given))
     for stack in stacks:  # one that cannot run is refused before the first has run
         kept = plan_backward(stack, parse_size("memory", memory))[1]
-        need_of(stack, kept, bins=bins, reports=len(stacks)).check()
+        need_of(stack, kept, bins=bins, reports=len(stacks)).check(threads)
     check_repeats(stacks[0], repeats)
 
     def run_one(number: int, stack: Stack) -> Report:

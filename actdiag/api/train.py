@@ -82,7 +82,7 @@ def train(
     name = loaded.name if scale == TrainOptions.scale or loaded is data else f"{loaded.name}, {scale}"
     stacks = with_entries(replace(first, input=name), acts, inits, options)
     for stack in stacks:
-        training_need(stack, recipe, loaded.classes).check()
+        training_need(stack, recipe, loaded.classes).check(threads=1)
     total, begun = len(stacks) * sum(map(len, grids)) * recipe.iterations, 0
 
     def look(seen: "Look") -> None:

@@ -40,5 +40,7 @@ def activations(act: str | None, png: str | None) -> None:
 
         return [activation_figure(entry)]
 
-    outputs.write(figures)
-    screen.show(lambda width, plain: catalogue.activation_view(entry, width=width, ascii_only=plain))
+    def show() -> None:
+        screen.show(lambda width, plain: catalogue.activation_view(entry, width=width, ascii_only=plain))
+
+    outputs.write(figures, show=show)

@@ -1,5 +1,6 @@
 """Answers: all that goes to standard output. What a user's code writes there goes to standard error."""
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -47,3 +48,8 @@ def alone() -> Iterator[None]:
 def stream() -> TextIO:
     """Return where answers go."""
     return _STATE.stream or sys.stdout
+
+
+def is_unread(error: OSError) -> bool:
+    """Return whether an error says that the reader of answers has gone; Windows calls that an invalid argument."""
+    return error.errno == errno.EPIPE or (sys.platform == "win32" and error.errno == errno.EINVAL)

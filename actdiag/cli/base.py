@@ -44,7 +44,7 @@ def _import_numpy() -> None:
         import numpy  # noqa: F401
     except MemoryError:
         raise
-    except Exception as error:  # numpy raises what it likes: a ValueError for a variable that it cannot read
+    except (Exception, SystemExit) as error:  # whatever it raises, as for a variable that it cannot read
         raise _unloaded(error) from None
 
 

@@ -135,8 +135,7 @@ def _output_failures() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # Windows calls a pipe without a reader an invalid argument.
-        closed = error.errno == errno.EPIPE or (sys.platform == "win32" and error.errno == errno.EINVAL)
+        closed = answers.is_unread(error)
         full = error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
         if error.filename is not None or not (closed or full):
             message = f"the system must allow what it asks for, got {described(error)}"

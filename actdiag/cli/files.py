@@ -1,7 +1,6 @@
 """The files of an answer: what goes to each, and what is checked before anything is run."""
 
 import contextlib
-import errno
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actdiag.cli import pictures, screen
+from actdiag.cli import answers, pictures, screen
 from actdiag.cli.reading import files_read
-from actdiag.cli.writing import destination, is_read, write_files
+from actdiag.cli.writing import destination, is_read, written
 from actdiag.errors import InvalidField, described
 
 if TYPE_CHECKING:
@@ -77,29 +76,42 @@ class Outputs:
         figures: "Callable[[], Iterable[Figure]] | None" = None,
         json: Callable[[], str] | None = None,
         csv: Callable[[], str] | None = None,
+        show: Callable[[], None] | None = None,
     ) -> None:
-        """Write the files, all of them or none, then what goes to standard output; content is made if asked for."""
+        """Write what is asked for: the files, all of them or none, and standard output.
+
+        Files get their names once standard output has taken its part, or its reader has gone.
+
+        Args:
+            figures: Makes the pages of the picture.
+            json: Makes the JSON.
+            csv: Makes the CSV.
+            show: Shows the table that stands on standard output where no file's content does.
+        """
         files: list[tuple[str, str, bytes]] = []
         left_over: list[Path] = []
         stdout: list[str] = []
         if self.png is not None and figures is not None:
             screen.progress().now("picture")
             names = pictures.page_names(self.png, self.pages)
-            with _fitting("png", self.png):
+            with _making("png", self.png):
                 drawn = pictures.contents(figures, self.png)
                 left_over += pictures.pages_left_over(self.png, self.pages)
             files += [("png", name, content) for name, content in zip(names, drawn, strict=True)]
         for field, name, content in (("json", self.json, json), ("csv", self.csv, csv)):
             if name is None or content is None:
                 continue
-            with _fitting(field, name):
+            with _making(field, name):
                 if name == _STDOUT:
                     stdout.append(content())
                 else:
                     files.append((field, name, content().encode()))
-        write_files(files, left_over)
-        for text in stdout:
-            screen.write(text)
+        with written(files, left_over):
+            for text in stdout:
+                screen.write(text)
+            if show is not None and not self.on_stdout:
+                show()
+            answers.stream().flush()
 
 
 def taken_from(given: dict[str, Any], pages: int = 1, **others: Any) -> Outputs:
@@ -134,13 +146,11 @@ def csv_text(rows: Sequence[dict[str, Any]]) -> str:
 
 
 @contextlib.contextmanager
-def _fitting(field: str, name: str) -> Iterator[None]:
-    """Blame the option of a file where memory does not hold what it takes to make it."""
+def _making(field: str, name: str) -> Iterator[None]:
+    """Blame the option of a file where the system does not let it be made, as where memory does not hold it."""
     try:
         yield
     except (MemoryError, ImportError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in (errno.ENOMEM, errno.EMFILE, errno.ENFILE):
-            raise
         raise InvalidField(field, f"must be a file that can be made, got {name!r}: {described(error)}") from None
 
 

@@ -51,10 +51,11 @@ def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, 
                 progress(number * total + done, len(entries) * total)
 
             checked[number] = run_stacks(entry, bias_std, **given, progress=step)
-    outputs.write(json=lambda: as_json(gains_to_dict(found, checked)))
-    if outputs.on_stdout:
-        return
-    for number, (one, check) in enumerate(zip(found, checked, strict=True)):
-        if number:
-            screen.write("\n")
-        screen.show(partial(gain_view, one, check))
+
+    def show() -> None:
+        for number, (one, check) in enumerate(zip(found, checked, strict=True)):
+            if number:
+                screen.write("\n")
+            screen.show(partial(gain_view, one, check))
+
+    outputs.write(json=lambda: as_json(gains_to_dict(found, checked)), show=show)

@@ -36,13 +36,14 @@ def answer(report: Report, outputs: Outputs, layers: Sequence[int] | None, extra
 
         return as_json(report.to_dict() | {extra.key: extra.document for extra in extras})
 
-    outputs.write(lambda: [report.figure()], document, lambda: csv_text(report.rows()))
-    if not outputs.on_stdout:
+    def show() -> None:
         from actdiag.render.terminal.summary import report_view
 
         screen.show(lambda width, plain: report_view(report, width=width, ascii_only=plain, layers=layers))
         for extra in extras:
             screen.show(extra.view)
+
+    outputs.write(lambda: [report.figure()], document, lambda: csv_text(report.rows()), show)
 
 
 def answer_all(reports: Sequence[Report], outputs: Outputs) -> None:
@@ -63,11 +64,12 @@ def answer_all(reports: Sequence[Report], outputs: Outputs) -> None:
 
         return as_json(reports_to_dict(reports))
 
-    outputs.write(figures, document, rows)
-    if not outputs.on_stdout:
+    def show() -> None:
         from actdiag.render.terminal.comparison import comparison_view
 
         screen.show(lambda width, plain: comparison_view(reports, width=width, ascii_only=plain))
+
+    outputs.write(figures, document, rows, show)
 
 
 def answer_training(runs: "Sequence[TrainingRun]", outputs: Outputs) -> None:
@@ -81,8 +83,9 @@ def answer_training(runs: "Sequence[TrainingRun]", outputs: Outputs) -> None:
 
         return training_figures(runs)
 
-    outputs.write(figures, lambda: as_json(training_to_dict(runs)), lambda: csv_text(training_rows(runs)))
-    if not outputs.on_stdout:
+    def show() -> None:
         from actdiag.render.terminal.training import training_view
 
         screen.show(lambda width, plain: training_view(runs, width=width, ascii_only=plain))
+
+    outputs.write(figures, lambda: as_json(training_to_dict(runs)), lambda: csv_text(training_rows(runs)), show)

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,16 +40,23 @@ def _page_name(name: str, page: int) -> str:
 
 def pages_left_over(name: str, pages: int) -> Iterator[Path]:
     """Yield the files of further pages that a longer picture of that name has left, which say so themselves."""
-    from actdiag.render.figures import page_mark
-
     for page in count(pages + 1):
         path = Path(_page_name(name, page))
-        if suffix_of(name) == _PAGED or path.is_symlink() or not path.is_file():
+        if suffix_of(name) == _PAGED or not _is_page(path, page):
             return
-        with path.open("rb") as file:
-            if page_mark(page).encode() not in file.read(_START):
-                return
         yield path
+
+
+def _is_page(path: Path, page: int) -> bool:
+    from actdiag.render.figures import page_mark
+
+    try:
+        if path.is_symlink() or not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return page_mark(page).encode() in file.read(_START)
+    except OSError:  # as where the name is too long for a file
+        return False
 
 
 def contents(pages: "Callable[[], Iterable[Figure]]", name: str) -> list[bytes]:
@@ -71,19 +77,20 @@ def contents(pages: "Callable[[], Iterable[Figure]]", name: str) -> list[bytes]:
 def _import_matplotlib() -> None:
     """Import matplotlib without its settings: a matplotlibrc or an MPLBACKEND that it cannot use would stop it.
 
-    It reads a matplotlibrc in the working folder before all others, so an empty one there stands for all. This is for
-    a process of our own; the library leaves the settings of the process that it is in alone.
+    It reads a matplotlibrc in the working folder before all others, so the one here stands for all. This is for a
+    process of our own; the library leaves the settings of the process that it is in alone.
     """
     if "matplotlib" in sys.modules:
         return
     logging.getLogger("matplotlib").addHandler(logging.NullHandler())  # it tells standard error of its caches
     for name in ("MPLBACKEND", "SOURCE_DATE_EPOCH"):  # pictures have neither a window nor a date
         os.environ.pop(name, None)
-    here = Path.cwd()
-    with TemporaryDirectory() as folder:
-        Path(folder, "matplotlibrc").touch()
-        os.chdir(folder)
-        try:
-            import matplotlib  # noqa: F401
-        finally:
-            os.chdir(here)
+    try:
+        before = Path.cwd()
+    except OSError:  # it was deleted
+        before = Path("/")
+    os.chdir(Path(__file__).parent)
+    try:
+        import matplotlib  # noqa: F401
+    finally:
+        os.chdir(before)

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import re
 import signal
 import sys
 import threading
@@ -16,6 +17,9 @@ from actdiag.cli import answers
 EXIT_INTERRUPTED = 130
 
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+
+_SIZE = re.compile("[1-9][0-9]{0,3}")
+"""Columns and lines that a terminal may have; other numbers, 0 among them, count as none."""
 
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """Runs hold BLAS to one thread. OpenBLAS would start its threads all the same, and interrupt itself where it cannot."""
@@ -42,6 +46,9 @@ def prepare() -> None:
     answers.keep_apart()
     _shorten_what_is_ignored()
     os.environ.update(_ONE_THREAD)
+    for name in ("COLUMNS", "LINES"):
+        if not _SIZE.fullmatch(os.environ.get(name, "")):
+            os.environ.pop(name, None)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
 

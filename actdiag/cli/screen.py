@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 _PATIENCE = 1.0
 
-_MOST_COLUMNS = 10_000
-"""What COLUMNS may ask for; a table is never that wide."""
-
 
 def ascii_only() -> bool:
     """Return whether characters beyond ASCII may not show: a C or POSIX locale, or an output that is not UTF-8."""
@@ -73,10 +70,9 @@ def show(view: "Callable[[int, bool], RenderableType]") -> None:
 
 
 def _columns() -> int | None:
-    """Return what COLUMNS says or else what the terminal that answers go to has; None where neither tells."""
-    asked = os.environ.get("COLUMNS", "")
-    if asked.isascii() and asked.isdigit() and int(asked[:10]):
-        return min(int(asked[:10]), _MOST_COLUMNS)
+    """Return the columns of the terminal that answers go to; None where there is none, or where COLUMNS says more."""
+    if os.environ.get("COLUMNS"):
+        return None
     try:
         return os.get_terminal_size(answers.stream().fileno()).columns or None
     except (OSError, ValueError):

@@ -3,9 +3,10 @@
 import contextlib
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from actdiag.cli import answers
 from actdiag.cli.process import held_signals, undone_at_end
 from actdiag.cli.reading import is_loaded
 from actdiag.errors import InvalidField
@@ -28,8 +29,11 @@ def destination(name: str) -> Path:
     return path if special else Path(os.path.realpath(name))
 
 
-def write_files(files: Sequence[tuple[str, str, bytes]], left_over: Sequence[Path]) -> None:
-    """Write every file under a temporary name, and only when all are whole give them their own.
+@contextlib.contextmanager
+def written(files: Sequence[tuple[str, str, bytes]], left_over: Sequence[Path]) -> Iterator[None]:
+    """Write every file under a temporary name, and give them all their own once the context has ended well.
+
+    It ends well, too, where the reader of what is printed in it goes away.
 
     Args:
         files: The option, the name and the content of each.
@@ -48,8 +52,8 @@ def write_files(files: Sequence[tuple[str, str, bytes]], left_over: Sequence[Pat
     try:
         with undone_at_end(remove):
             for number, (field, name, content) in enumerate(files):
-                path = destination(name)
-                try:
+                with _writing(field, name):
+                    path = destination(name)
                     if path.exists() and not path.is_file():
                         _write_special(path, content)
                         continue
@@ -58,21 +62,34 @@ def write_files(files: Sequence[tuple[str, str, bytes]], left_over: Sequence[Pat
                     temporary.write_bytes(content)
                     if path.exists():
                         temporary.chmod(path.stat().st_mode & 0o7777)
-                except OSError as error:
-                    raise _unwritable(field, name, error) from None
-            with held_signals():
-                for field, name, temporary, path in staged:
-                    try:
-                        temporary.replace(path)
-                    except OSError as error:  # on Windows, a file that another program has open
-                        raise _unwritable(field, name, error) from None
-                for page in left_over:
-                    try:
-                        page.unlink()
-                    except OSError as error:
-                        raise _unwritable(field="png", name=str(page), error=error) from None
+            try:
+                yield
+            except OSError as error:
+                if answers.is_unread(error):
+                    _give_names(staged, left_over)
+                raise
+            _give_names(staged, left_over)
     finally:
         remove()
+
+
+def _give_names(staged: Sequence[tuple[str, str, Path, Path]], left_over: Sequence[Path]) -> None:
+    with held_signals():
+        for field, name, temporary, path in staged:
+            with _writing(field, name):  # on Windows, another program may have it open
+                temporary.replace(path)
+        for page in left_over:
+            with _writing("png", str(page)):
+                page.unlink()
+
+
+@contextlib.contextmanager
+def _writing(field: str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        problem = f"must be a file that can be written, got {name!r}: {error.strerror}"
+        raise InvalidField(field, problem) from None
 
 
 def _write_special(path: Path, content: bytes) -> None:
@@ -88,7 +105,3 @@ def _write_special(path: Path, content: bytes) -> None:
         left = memoryview(content)
         while left:
             left = left[special.write(left) :]
-
-
-def _unwritable(field: str, name: str, error: OSError) -> InvalidField:
-    return InvalidField(field, f"must be a file that can be written, got {name!r}: {error.strerror}")

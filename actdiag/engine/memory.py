@@ -7,9 +7,9 @@ from math import ceil, sqrt
 from numbers import Integral
 from typing import NamedTuple
 
-from actdiag.arrays import available_memory, readable_size
+from actdiag.arrays import available_memory, left_of_limits, readable_size
 from actdiag.engine.values import crossing, units_of
-from actdiag.engine.workers import available_threads
+from actdiag.engine.workers import BYTES_OF_A_THREAD, available_threads
 from actdiag.errors import InvalidField
 from actdiag.model.stack import Stack
 from actdiag.options import RunOptions
@@ -85,24 +85,31 @@ class Need(NamedTuple):
     most: int
     got: int
 
-    def check(self) -> None:
+    def check(self, threads: int | None = None) -> None:
         """Refuse what takes more memory than there is, before anything is allocated.
+
+        Args:
+            threads: The threads that it runs on, for which a limit on memory must have room; None for all processors.
 
         Raises:
             InvalidField: It does not fit.
         """
-        available = available_memory() if self.total > _NEVER_REFUSED else None
+        if self.total <= _NEVER_REFUSED:
+            return
+        available, left = available_memory(), left_of_limits()
+        if available is not None and left is not None:
+            available = max(min(available, left - BYTES_OF_A_THREAD * (threads or available_threads())), 0)
         if available is not None and self.total > available:
             raise self._refusal(there_is=f"{readable_size(available)} is available")
 
     @contextmanager
-    def met(self) -> Iterator[None]:
+    def met(self, threads: int | None = None) -> Iterator[None]:
         """Refuse what takes more memory than there is: as `check` does, and where it runs out within the context.
 
         Raises:
             InvalidField: It does not fit.
         """
-        self.check()
+        self.check(threads)
         try:
             yield
         except MemoryError:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from actdiag.arrays import left_of_limits, readable_size
 from actdiag.engine.blocks import release
 from actdiag.errors import InvalidField, check_integer
 
@@ -21,6 +22,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_THREADS = 1024
+
+BYTES_OF_A_THREAD = 48 * 2**20
+"""Its stack, and what OpenBLAS multiplies in."""
 
 
 def available_threads() -> int:
@@ -37,6 +41,18 @@ def _blas() -> ThreadpoolController:
 
 def _silence() -> None:
     np.seterr(all="ignore")
+
+
+def _check_room(threads: int) -> None:
+    """Refuse more threads than there is room for under a limit of memory: OpenBLAS would end the process."""
+    left = left_of_limits()
+    if left is None or threads * BYTES_OF_A_THREAD <= left:
+        return
+    each, room = readable_size(BYTES_OF_A_THREAD), readable_size(max(left, 0))
+    if threads == 1:
+        message = f"a thread takes {each}, and {room} is left"
+        raise MemoryError(message)
+    raise InvalidField(field="threads", problem=f"must be fewer, each takes {each} and {room} is left, got {threads}")
 
 
 def _submitted(pool: "ThreadPoolExecutor", work: Callable[..., Result], *arguments: Any) -> "Future[Result]":
@@ -120,7 +136,12 @@ class Workers:
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> "Workers":
-        """Start the threads and hold BLAS to one thread each."""
+        """Start the threads and hold BLAS to one thread each.
+
+        Raises:
+            InvalidField: There is no room for so many.
+        """
+        _check_room(self.threads)
         with ExitStack() as exits:
             exits.enter_context(_blas().limit(limits=1, user_api="blas"))
             exits.enter_context(np.errstate(all="ignore"))

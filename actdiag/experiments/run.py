@@ -94,9 +94,10 @@ def run_propagate(stack: Stack, settings: RunSettings, budget: int = DEFAULT_BUD
     The verdict rests on an estimate of the gradient. Where that is unsure a backward pass is run for it, from random
     directions, if `budget` bytes are room enough for what it keeps.
     """
-    with need_of(stack, bins=settings.axis.bins).met():
+    threads = settings.threads or useful_threads(stack)
+    with need_of(stack, bins=settings.axis.bins).met(threads):
         run = _Run(stack, settings, stack.depth)
-        with Workers(settings.threads or useful_threads(stack)) as workers:
+        with Workers(threads) as workers:
             run.forward(workers)
             report = run.report("propagate")
     return _measured(report, settings, budget) if _is_unsure(report.verdict) else report
@@ -126,11 +127,12 @@ def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, 
     """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the backward pass."""
     plan, kept = plan_backward(stack, budget)
     classes = None if loss.name == "random" else loss.classes
-    with need_of(stack, kept, classes or 0, settings.axis.bins).met():
+    threads = settings.threads or useful_threads(stack)
+    with need_of(stack, kept, classes or 0, settings.axis.bins).met(threads):
         labels_of(stack, loss)  # labels that do not fit are refused before anything is run
         run = _Run(stack, settings, 2 * stack.depth, loss)
         tape = Tape(plan)
-        with Workers(settings.threads or useful_threads(stack)) as workers:
+        with Workers(threads) as workers:
             top = run.forward(workers, tape)
             value, d_top = loss_and_gradient(stack, loss, top, workers)
             run.backward(workers, tape, d_top)

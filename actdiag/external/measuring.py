@@ -89,9 +89,10 @@ def measure_step(stack: Stack, loss: Loss, learning_rate: float, threads: int | 
     def visit(layer: int, z: Array, a: Array) -> BlockOutputs:
         return reduce_outputs(z, a, bounds[layer - 1])
 
-    with need_of(stack, kept, loss.classes).met():
+    threads = useful_threads(stack) if threads is None else threads
+    with need_of(stack, kept, loss.classes).met(threads):
         labels_of(stack, loss)  # labels that do not fit are refused before anything is run
-        with Workers(useful_threads(stack) if threads is None else threads) as workers:
+        with Workers(threads) as workers:
             stats = []
             for layer in forward(stack, workers, visit, tape):
                 if layer.number:

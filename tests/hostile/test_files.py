@@ -116,12 +116,6 @@ def test_names_that_no_file_has(capfd, name, option):
     assert result.code != 2 or f"Error: {option} must" in result.err
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="needs a folder that cannot be read")
-def test_a_folder_that_cannot_be_read(capfd):
-    Path("closed").mkdir(mode=0)
-    assert held(capfd, ["train", *TRAINING, "--data", "closed"]).code == 2
-
-
 @pytest.mark.parametrize(
     ("widths", "said"), [("0", "at least 1, got 0"), ("4,0", "at least 1, got 0"), ("9" * 30, "at most")]
 )

@@ -1,6 +1,8 @@
-"""Streams that are closed, signals, and a folder that is gone: how the process ends."""
+"""A folder that is gone, interrupts at any moment, and what a terminal shows of a command that takes long."""
 
+import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -10,7 +12,6 @@ from pathlib import Path
 import pytest
 from contract import ENVIRONMENT, WATCHDOG, check, ended, files, started
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SMALL = ["--depth", "2", "--width", "4", "--batch", "4"]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX streams and signals")
 
@@ -20,29 +21,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def closing(*streams):
-    return {"preexec_fn": lambda: [os.close(stream) for stream in streams], "stdout": None, "stderr": None}
-
-
-@pytest.mark.parametrize("streams", [(1,), (2,), (1, 2), (0, 1, 2)])
-@pytest.mark.parametrize(
-    ("arguments", "code"),
-    [
-        (["propagate", *SMALL], 0),
-        (["propagate", *SMALL, "--json", "-"], 0),
-        (["propagate", *SMALL, "--json", "out.json"], 0),
-        (["propagate", *SMALL, "--init", "std=0.001", "--fail-on", "untrainable"], 3),
-        (["propagate", "--depth", "0"], 2),
-        (["--help"], 0),
-    ],
-)
-def test_closed_streams_change_no_exit_code(streams, arguments, code):
-    assert ended(started(*arguments, **closing(*streams))).code == code
-    assert [path.name for path in Path().iterdir()] == (["out.json"] if "out.json" in arguments else [])
-
-
 def test_errors_do_not_go_to_standard_output():
-    options = closing(2) | {"stdout": subprocess.PIPE}
+    options = {"preexec_fn": lambda: os.close(2), "stderr": None}
     assert ended(started("propagate", "--depth", "0", **options)).out == ""
 
 
@@ -70,35 +50,6 @@ def test_a_deleted_folder(arguments, code):
     result = ended(process)
     check(result, {}, files())
     assert result.code == code
-
-
-@pytest.mark.skipif(not Path("/proc").exists(), reason="asks Linux what a process has loaded")
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["INT", "TERM", "HUP"]
-)
-def test_signals_end_with_their_code_and_leave_nothing(number, code):
-    process = started(
-        "propagate", "--depth", "100000", "--width", "50", "--batch", "50", "--json", "never.json",
-        preexec_fn=lambda: [signal.signal(one, signal.SIG_DFL) for one in ENDING],
-    )  # fmt: skip
-    try:
-        wait_until_running(process)
-        process.send_signal(number)
-        result = ended(process)
-    finally:
-        process.kill()
-    check(result, {}, files())
-    assert result.code == code
-
-
-def wait_until_running(process):
-    """Wait until a process has taken its signals and has loaded what draws weights, so that a run is under way."""
-    about = Path(f"/proc/{process.pid}")
-    deadline = time.monotonic() + WATCHDOG
-    while time.monotonic() < deadline and process.poll() is None:
-        caught = int((about / "status").read_text(encoding="utf-8").split("SigCgt:")[1].split()[0], 16)
-        if caught >> (signal.SIGTERM - 1) & 1 and "numpy/random" in (about / "maps").read_text(encoding="utf-8"):
-            return
 
 
 # A parent that ignores SIGINT hands that on to its children; this one takes it again.
@@ -130,3 +81,68 @@ def test_two_interrupts_at_any_moment(moment):
     killed = -signal.SIGINT  # 130 to a shell: Python gives signals back before it has ended
     assert result.code in (0, 130, killed), result
     assert "Traceback" not in result.err, result
+
+
+WAITING = """
+import os, time
+import autograd.numpy as np
+
+def wait():
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+
+def f(x):
+    if {late} and x.shape == (4, 4):
+        wait()
+    return np.tanh(x)
+
+if not {late}:
+    wait()
+"""
+
+TAKING_LONG = [
+    ["propagate", *SMALL, "--act", "own:f", "--json", "-"],
+    ["gain", "own:f"],
+    ["activations", "own:f"],
+    ["compare", *SMALL, "--act", "own:f"],
+    ["train", "--act", "own:f", "--iterations", "2", "--watch"],
+]
+
+
+@pytest.mark.parametrize(
+    ("late", "arguments"),
+    [
+        (True, TAKING_LONG[0]),
+        *(
+            pytest.param(False, one, marks=[pytest.mark.slow] if number else [])
+            for number, one in enumerate(TAKING_LONG)
+        ),
+    ],
+)
+def test_a_terminal_shows_that_a_command_takes_long(late, arguments):
+    """From the start on, whatever takes long: here the import of the user's module, or a call amid a run."""
+    import pty
+
+    pytest.importorskip("autograd")
+    Path("own.py").write_text(WAITING.format(late=late), encoding="utf-8")
+    terminal, end = pty.openpty()
+    process = started(*arguments, stderr=end, env=ENVIRONMENT | {"TERM": "xterm"})
+    os.close(end)
+    try:
+        assert select.select([terminal], [], [], WATCHDOG)[0], "nothing is shown"
+        Path("go").touch()
+        result = ended(process)
+        assert (result.code, result.out != "") == (0, True)
+        assert all_of(terminal).endswith(b"\x1b[2K")  # the line is cleared
+    finally:
+        process.kill()
+        os.close(terminal)
+
+
+def all_of(terminal):
+    """Return what was shown on a terminal that nobody writes to any more."""
+    shown = b""
+    with contextlib.suppress(OSError):
+        while select.select([terminal], [], [], 0)[0] and (more := os.read(terminal, 2**16)):
+            shown += more
+    return shown

@@ -146,7 +146,7 @@ def run_training(
         learning_rates: At least one; the loss is the mean of the last 25 batches.
         watch: Called at every iteration.
     """
-    with training_need(stack, recipe, data.classes).met(), Workers(1) as workers:
+    with training_need(stack, recipe, data.classes).met(threads=1), Workers(1) as workers:
         runs = [_one(stack, data, recipe, rate, workers, watch) for rate in learning_rates]
     best = min(runs, key=lambda run: inf if run.final_loss is None else run.final_loss)
     if len(runs) == 1:

@@ -132,7 +132,8 @@ def _of(what, source, function="f", **options):
     name = f"own_{next(_NUMBERS)}"
     source = source if isinstance(source, bytes) else (_HEAD + source).encode()
     arguments = ("propagate", *_SMALL, "--act", f"{name}:{function}", "--json", "-")
-    return Case(what, arguments, **{"said": f"Error: --act '{name}:", "make": partial(write, name, source)} | options)
+    usual = {"said": f"Error: --act '{name}:", "make": partial(write, name, source), "needs": "autograd"}
+    return Case(what, arguments, **usual | options)
 
 
 def cases():

@@ -16,6 +16,11 @@ VALUES = (
 )  # fmt: skip
 """Numbers out of every range and at its ends, of more digits than Python reads, and what looks like a number."""
 
+_QUICK = ("0", "-1", "9" * 310, "9" * 100_000, "1e-320", "nan", "-inf", "0x10", "1_0", " 5 ", "", "\u0663", "1e308")
+"""The values that the quick tests take; the first few of them where one takes long."""
+
+_FEW = 4
+
 _SMALL = ["--depth", "2", "--width", "3", "--batch", "3"]
 _DATA = ["--data", "synthetic:rows=20:features=2"]
 
@@ -34,14 +39,20 @@ _ENDS = frozenset({0, 2, 3})
 
 
 def cases():
-    """Yield the cases, those of an option one after the other."""
+    """Yield the cases."""
+    for value in VALUES:
+        for case in _at(value):
+            costly = case.name.startswith(("--act", "--init", "gain"))
+            yield case._replace(slow=value not in _QUICK[: _FEW if costly else None])
+
+
+def _at(value):
+    """Yield every option at a value."""
     for command, sizes in SIZES.items():
         for option in actdiag.commands[command].params:
             if isinstance(option, click.Option) and isinstance(option.type, _NUMERIC):
-                for value in VALUES:
-                    yield from _of_option(command, sizes, option, value)
-    for value in VALUES:
-        yield from _texts(value)
+                yield from _of_option(command, sizes, option, value)
+    yield from _texts(value)
 
 
 def _of_option(command, sizes, option, value):

@@ -1,0 +1,30 @@
+"""Every hostile case keeps the contract and ends as it says."""
+
+from collections import defaultdict
+
+import pytest
+from hostile.case import hold
+from hostile.classes import CLASSES
+
+
+def together():
+    """Yield the cases of one name in one class, the quick and the slow ones apart."""
+    for name, cases in CLASSES.items():
+        groups = defaultdict(list)
+        for case in cases():
+            groups[case.name, case.slow].append(case)
+        for (what, slow), group in groups.items():
+            marks = [pytest.mark.slow] if slow else []
+            yield pytest.param(group, id=f"{name}-{what.encode('unicode_escape').decode()}", marks=marks)
+
+
+@pytest.mark.parametrize("cases", list(together()))
+def test_hostile_cases(cases):
+    for case in cases:
+        if case.needs:
+            pytest.importorskip(case.needs)
+        hold(case)
+
+
+def test_every_class_has_cases():
+    assert all(list(cases()) for cases in CLASSES.values())
