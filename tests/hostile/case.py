@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -59,6 +60,18 @@ def fresh_folder() -> Iterator[str]:
             os.chdir(before)
 
 
+@contextlib.contextmanager
+def own_modules() -> Iterator[None]:
+    """Forget the modules that are loaded meanwhile out of a folder that is gone afterwards."""
+    before = set(sys.modules)
+    try:
+        yield
+    finally:
+        for name in set(sys.modules) - before:
+            if name.startswith("own"):
+                del sys.modules[name]
+
+
 _DROP_POWER = 24
 READ_ANYTHING, SEARCH_ANYTHING, ADMINISTER, EXCEED_LIMITS = 1, 2, 21, 24
 """What root may do on Linux whatever files and limits say, by the numbers of linux/capability.h."""
@@ -105,7 +118,7 @@ def is_own(line: str) -> bool:
 
 def hold(case: Case) -> Ended:
     """Run a case in a folder of its own, check that it keeps the contract, and return how it ended."""
-    with fresh_folder(), watched(), warnings.catch_warnings():
+    with fresh_folder(), own_modules(), watched(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as a process of the command's own does
         case.make()
         before = files()

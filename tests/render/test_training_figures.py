@@ -133,10 +133,12 @@ def test_long_curves_are_thinned_to_means():
 
 
 def test_the_axis_shows_the_stuck_and_the_learned():
-    linear = training_figure(training_runs.book()).axes[0]
+    close = [training_runs.stuck(), training_runs.run(loss=training_runs.falling(0.3, 30))]
+    linear = training_figure(close).axes[0]
     assert linear.get_yscale() == "linear"
     assert linear.get_ylim()[0] == 0
     assert 2.35 < linear.get_ylim()[1] < 3
+    assert training_figure(training_runs.book()).axes[0].get_yscale() == "log"  # 2.3 is over ten times what is learned
     low = [training_runs.stuck(), training_runs.run(loss=training_runs.falling(0.01, 30))]
     logarithmic = training_figure(low).axes[0]
     assert logarithmic.get_yscale() == "log"

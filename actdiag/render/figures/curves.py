@@ -58,7 +58,8 @@ def gradient_figure(report: Report) -> Figure:
         style = curve.style | {"markersize": 5, "linewidth": 1.8}
         if len(report.layers) > _MOST_MARKERS:
             alone = _alone(curve.drawn)
-            axes.plot(curve.layers[alone], curve.drawn[alone], **style | {"linestyle": ""})
+            if alone.any():
+                axes.plot(curve.layers[alone], curve.drawn[alone], **style | {"linestyle": ""})
             style["marker"] = ""
         axes.plot(curve.layers, curve.drawn, **style, label=curve.label)
         if report.repeats is not None:
@@ -110,9 +111,10 @@ def _predictions(axes: Axes, report: Report) -> None:
             axes.plot(depth, values, color="black", dashes=dashes, linewidth=1.2, label=f"{label}, predicted", zorder=3)
             axes.fill_between(depth, values / band, values * band, color=colour, alpha=0.18, linewidth=0)
             alone = _alone(values)
-            at, value, fold = depth[alone], values[alone], band[alone]
-            axes.plot(at, value, color="black", marker="_", markersize=_POINT, linestyle="", zorder=3)
-            axes.vlines(at, value / fold, value * fold, color=colour, alpha=0.18, linewidth=_POINT)
+            if alone.any():
+                at, value, fold = depth[alone], values[alone], band[alone]
+                axes.plot(at, value, color="black", marker="_", markersize=_POINT, linestyle="", zorder=3)
+                axes.vlines(at, value / fold, value * fold, color=colour, alpha=0.18, linewidth=_POINT)
 
 
 def _beside_a_legend(heading: str, panel: tuple[float, float], legend: float, note: str = "") -> tuple[Page, Axes]:
