@@ -25,6 +25,7 @@ from benchmarks.gain_labels import (
 )
 
 
+@pytest.mark.slow
 def test_the_cases_are_the_same_every_time_and_none_is_twice():
     found = list(cases())
     assert found == list(cases())
@@ -82,6 +83,7 @@ def test_what_is_kept_is_read_back(tmp_path, monkeypatch):
     assert known._replace(losses=(None, None)).best == math.inf
 
 
+@pytest.mark.slow
 def test_the_stored_labels_are_of_these_cases():
     """However many there are by now."""
     kept, wanted = read(), set(cases())

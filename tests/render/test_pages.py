@@ -86,7 +86,10 @@ def stacks(acts, inits, depth=5):
     ]
 
 
-@pytest.mark.parametrize(("acts", "inits", "pages"), [(1, 1, 1), (2, 3, 1), (6, 5, 3), (1, 16, 2), (22, 5, 11)])
+@pytest.mark.parametrize(
+    ("acts", "inits", "pages"),
+    [(1, 1, 1), (2, 3, 1), (6, 5, 3), (1, 16, 2), pytest.param(22, 5, 11, marks=pytest.mark.slow)],
+)
 def test_many_stacks_are_on_pages_where_nothing_overlaps(acts, inits, pages):
     count, rows = 0, 0
     for number, page in enumerate(comparison_figures(stacks(acts, inits)), start=1):

@@ -115,7 +115,7 @@ def test_where_layers_lead():
     )
 
 
-@pytest.mark.parametrize("bias_std", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("bias_std", [0.0, pytest.param(0.2, marks=pytest.mark.slow), 1.0])
 @pytest.mark.parametrize("spec", [*ELEMENTWISE, "celu:0.5", "leaky_relu:-1", "leaky_relu:0", "elu:1e3", "hardshrink:9"])
 def test_every_activation_gets_an_answer(spec, bias_std):
     found = gains(resolve(spec), bias_std)

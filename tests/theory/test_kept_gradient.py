@@ -92,7 +92,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("depth", [1, 30, 10_000, 1_000_000])
+@pytest.mark.parametrize("depth", [1, pytest.param(30, marks=pytest.mark.slow), 10_000, 1_000_000])
 @pytest.mark.parametrize("act", [*HOSTILE, STEPS], ids=lambda act: act.name)
 def test_hostile_activations_end_quickly_and_without_a_warning(monkeypatch, act, depth):
     calls = counted(monkeypatch, act)
