@@ -88,8 +88,9 @@ class InputOptions(LayerOptions):
 
     input: "str | Path | Numbers" = option(
         "normal",
-        "N(0, 1), U(-sqrt 3, sqrt 3), a .npy file, or a .npz file with a key after a colon.",
-        metavar="normal|uniform|FILE",
+        "N(0, 1), U(-sqrt 3, sqrt 3), the training rows of digits or synthetic, a .npy file, or a .npz file with a key "
+        "after a colon.",
+        metavar="normal|uniform|NAME|FILE",
         library="Or an array of shape (rows, ...), flattened to (rows, features).",
     )
     input_width: int | None = option(
@@ -135,8 +136,16 @@ class RuleOptions:
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
+class PlanOptions:
+    """The training that a verdict is on."""
+
+    optimizer: str = option("sgd", "Optimizer that the verdict is on.", metavar="sgd|momentum|adam|adamw")
+    iterations: int = option(250, "Number of training iterations that the verdict is on.")
+
+
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(RuleOptions, ThreadOptions):
+class RunOptions(PlanOptions, RuleOptions, ThreadOptions):
     """How a stack is run, and by which rules it is judged."""
 
     bins: int = option(30, "Number of bins of the activation histograms.")
@@ -162,8 +171,8 @@ class LossOptions:
     classes: int = option(10, "Number of classes of the readout of mse and cross-entropy.")
     labels: "str | Path | Numbers | None" = option(
         None,
-        "Labels from 0 to classes-1, one per input: a .npy file or .npz:KEY.",
-        metavar="FILE",
+        "Labels from 0 to classes-1, one per input: those of digits or synthetic, a .npy file or .npz:KEY.",
+        metavar="NAME|FILE",
         shown="random",
         library="Or an array.",
     )

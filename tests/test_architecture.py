@@ -208,7 +208,9 @@ ORDER = {
     """,
     "diagnosis/calibration": """
         fitted
+        domain
         signals
+        features
         trainability
     """,
     "diagnosis/advice": """

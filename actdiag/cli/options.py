@@ -88,9 +88,9 @@ def split_list(values: tuple[str, ...]) -> list[str]:
 
 fail_on_option = _option(
     "--fail-on",
-    "Exit with status 3 if the verdict is this bad or worse, or if a rule finds something.",
+    "Exit with status 3 on these verdicts, of which at-risk includes untrainable, and on what these rules find.",
     type=Registered("gate"),
-    metavar="at-risk|untrainable|RULE,...",
+    metavar="at-risk|untrainable|unknown|RULE,...",
 )
 judge_option = _option(
     "--judge",

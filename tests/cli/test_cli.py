@@ -139,7 +139,7 @@ def test_json_has_the_promised_keys_and_is_what_the_library_says(capsys):
     assert list(document["change_per_layer"]) == ["forward", "backward"]
     assert list(document["verdict"]) == [
         "severity", "trainable", "probability", "learning_rate", "learning_rates", "estimated", "decided_by",
-        "findings", "fix",
+        "findings", "fix", "optimizer", "iterations", "outside",
     ]  # fmt: skip
     report = library.grad_flow("prelu", "he", batch=50, width=20, depth=3)
     assert text == report.to_json()
@@ -360,8 +360,8 @@ BAD = [
     ("--layers some", "--layers must be all or a list such as 1-10,50, got 'some'"),
     ("--standardize", "--standardize must come with an input file or array"),
     ("--input missing.npy", "'missing.npy', which does not exist"),
-    ("--input good.txt", "--input must be a .npy file or a .npz file"),
-    ("--input folder.npy", "--input must be a .npy file"),
+    ("--input good.txt", "--input must be normal, uniform, digits, synthetic, a .npy file or a .npz file"),
+    ("--input folder.npy", "--input must be normal, uniform, digits, synthetic, a .npy file"),
     ("--input corrupt.npy", "'corrupt.npy': not in that format"),
     ("--input corrupt.npz", "'corrupt.npz': not in that format"),
     ("--input nothing.npy", "'nothing.npy': not in that format"),
@@ -397,7 +397,7 @@ BAD_BACKWARD = [
     ("--loss mse --input good.npy --labels labels.npy", "got 10 in row 10"),
     ("--loss mse --input good.npy --labels floats.npy", "got dtype float64"),
     ("--loss mse --labels labels.npy --classes 11", "--labels must cover the 1000 rows of the input, got 60"),
-    ("--loss mse --labels missing.npy", "--labels must be a .npy file"),
+    ("--loss mse --labels missing.npy", "--labels must be digits, synthetic, a .npy file"),
     ("--memory 1KiB", "--memory must be at least"),
     ("--memory lots", "--memory must be a size such as 64MiB or 2GB, got 'lots'"),
     ("--memory 0", "--memory must be a size of at least 1 byte"),
