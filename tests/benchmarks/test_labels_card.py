@@ -19,7 +19,7 @@ def rows(name):
 
 def fields(row):
     """Return the fields of a line, those inside an object after a dot, with their values."""
-    inner = {f"{outer}.{key}": value for outer in ("draw", "change") for key, value in (row.get(outer) or {}).items()}
+    inner = {f"draw.{key}": value for key, value in row["draw"].items()}
     return row | inner
 
 
@@ -29,9 +29,10 @@ def kind(value):
 
 
 def test_files_and_lines():
-    growing = {gain_labels.PATH.name, *(cases.path_of(name).name for name in cases.GROUPS)}
+    growing = {"advice.jsonl", gain_labels.PATH.name, *(cases.path_of(name).name for name in cases.GROUPS)}
     assert {path.name: len(rows(path.name)) for path in FOLDER.glob("*.jsonl") if path.name not in growing} == LINES
     assert "\n| `gains.jsonl` | grows |" in CARD
+    assert "\n| `advice.jsonl` | grows |" in CARD
     assert "\n| `cases_GROUP.jsonl` | grow |" in CARD
     assert f"\n{sum(LINES.values())} lines about" in CARD
     assert {name: LINES[f"{name}.jsonl"] for name in SETS} == {name: chosen.stacks for name, chosen in SETS.items()}
