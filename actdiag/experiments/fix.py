@@ -18,6 +18,9 @@ SOUND = 0.97
 MOST_TRIED, MOST_ROWS = 4, 256
 """What an ordinary run spends on advice: so many changes, each on so many rows at most."""
 
+WIDEST_ORTHOGONAL = 256
+"""Over so many units an ordinary run tries no orthogonal matrices: to draw one takes longer than all else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fix:
@@ -60,14 +63,16 @@ def find_fix(report: Report, rerun: Callable[[Stack], Report]) -> Fix | None:
 def with_advice(report: Report, rerun: Callable[[Stack], Report]) -> Report:
     """Return a report with the first of a few changes that makes its stack healthy, if there is one.
 
-    Of a healthy stack whose inputs are at fault only their change is tried.
+    Of a healthy stack whose inputs are at fault only their change is tried. Changes that take far longer to run than
+    the stack itself are passed over.
 
     Args:
         report: The report of a single run.
         rerun: Runs a stack the same way.
     """
     verdict = report.verdict
-    tries: Iterator[Change] = islice(changes(report.measurements), MOST_TRIED)
+    quick = (change for change in changes(report.measurements) if _is_quick(change.stack, report.stack))
+    tries: Iterator[Change] = islice(quick, MOST_TRIED)
     if verdict.severity not in ("at-risk", "untrainable"):
         if not any(finding.rule in FAULTS_OF_DATA for finding in verdict.findings):
             return report
@@ -115,6 +120,12 @@ def _written(value: Value) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _is_quick(changed: Stack, stack: Stack) -> bool:
+    """Return whether a changed stack draws its weights about as fast as the stack itself."""
+    narrow = max(changed.widths) <= WIDEST_ORTHOGONAL
+    return narrow or changed.init.family != "orthogonal" or stack.init.family == "orthogonal"
 
 
 def _few_rows(stack: Stack) -> Stack:

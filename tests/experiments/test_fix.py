@@ -11,7 +11,16 @@ from actdiag import ops
 from actdiag.diagnosis.advice import changes
 from actdiag.diagnosis.calibration.trainability import HIGH
 from actdiag.experiments import run as running
-from actdiag.experiments.fix import MOST_ROWS, MOST_TRIED, SOUND, command_of, find_fix, is_better, with_advice
+from actdiag.experiments.fix import (
+    MOST_ROWS,
+    MOST_TRIED,
+    SOUND,
+    WIDEST_ORTHOGONAL,
+    command_of,
+    find_fix,
+    is_better,
+    with_advice,
+)
 from actdiag.experiments.run import run_propagate, run_settings
 
 SETTINGS = run_settings(theory=False)
@@ -110,6 +119,45 @@ def test_an_ordinary_run_tries_few_changes_on_few_rows():
     assert {stack.batch for stack in seen} == {MOST_ROWS} == {256}
     tried = [change.stack for change in changes(report.measurements)][:MOST_TRIED]
     assert seen == [replace(stack, batch=MOST_ROWS) for stack in tried]
+
+
+def test_wide_orthogonal_matrices_are_left_to_fix():
+    def tried(width, init="std=0.01"):
+        report = report_of("tanh", init, depth=10, width=width, batch=4)
+        run, seen = judged(lambda stack: False)
+        with_advice(replace(report, verdict=replace(report.verdict, severity="untrainable")), run)
+        first = [change.stack for change in changes(report.measurements)][:MOST_TRIED]
+        return seen, first
+
+    seen, first = tried(WIDEST_ORTHOGONAL)
+    assert seen == first
+    assert "orthogonal" in {stack.init.name for stack in seen}
+    seen, first = tried(WIDEST_ORTHOGONAL + 1)
+    assert seen[:2] == first[:2]
+    assert len(seen) == MOST_TRIED
+    assert "orthogonal" not in {stack.init.name for stack in seen}
+    seen, first = tried(WIDEST_ORTHOGONAL + 1, init="orthogonal")  # the run itself has drawn them
+    assert seen == first
+    assert "orthogonal" in {stack.init.name for stack in seen}
+
+
+@pytest.mark.parametrize("run", [actdiag.propagate, actdiag.grad_flow])
+def test_what_is_tried_is_not_predicted(run, monkeypatch):
+    predicted = []
+    name = "run_propagate" if run is actdiag.propagate else "run_grad_flow"
+    once = getattr(running, name)
+
+    def kept(stack, *rest):
+        settings = next(one for one in rest if isinstance(one, running.RunSettings))
+        predicted.append(settings.theory)
+        return once(stack, *rest)
+
+    monkeypatch.setattr(running, name, kept)
+    fix = run("relu", "std=0.01", depth=6, batch=50).verdict.fix
+    assert predicted == [True] + [False] * fix.tried
+    run("relu", "std=0.01", depth=6, batch=50, theory=False)
+    assert not any(predicted[1:])
+    assert fix.probability == run("relu", depth=6, batch=50, **fix.changes).verdict.probability
 
 
 def test_given_inputs_are_cut_to_the_first_rows():
