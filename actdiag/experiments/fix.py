@@ -45,19 +45,38 @@ class Fix:
 def find_fix(report: Report, rerun: Callable[[Stack], Report]) -> Fix | None:
     """Return the first change that makes a stack soundly healthy, else healthy; None without one.
 
+    Where an ordinary run has found a fix on few rows, it is the first to be tried, and what that run tried in vain
+    before it the last.
+
     Args:
         report: The report of the stack.
         rerun: Runs a stack the same way.
     """
     first: Fix | None = None
     tried = 0
-    for tried, change in enumerate(changes(report.measurements), 1):
+    for tried, change in _in_turn(report):
         found = rerun(change.stack)
         if is_better(found.verdict, report.verdict):
             first = first or Fix(change, found, tried)
             if (found.verdict.probability or 0.0) >= SOUND:
                 return Fix(change, found, tried)
     return None if first is None else replace(first, tried=tried)
+
+
+def _in_turn(report: Report) -> Iterator[tuple[int, Change]]:
+    """Yield the changes to try, each with how many are tried by then, those of an ordinary run included."""
+    fix = report.verdict.fix
+    tried, later, passed = 0, 0, list[Change]()
+    for change in changes(report.measurements):
+        if fix is not None and not later and dict(change.options) != dict(fix.changes):
+            passed.append(change)
+            continue
+        tried = fix.tried if fix is not None and not later else tried + 1
+        later += 1
+        yield tried, change
+    for change in passed:
+        tried = min(tried + 1, later + len(passed))
+        yield tried, change
 
 
 def with_advice(report: Report, rerun: Callable[[Stack], Report]) -> Report:

@@ -108,6 +108,49 @@ def test_a_change_that_is_less_likely_to_train_is_no_fix():
     assert not is_better(SimpleNamespace(severity="at-risk", probability=1.0), before)
 
 
+def found_by_advice(report, number):
+    """Return a report with the change of that number as its fix, as an ordinary run finds it."""
+    run, seen = judged(lambda stack: 0.9 * (len(seen) == number))
+    return with_advice(report, run)
+
+
+def test_fix_begins_with_what_an_ordinary_run_has_found():
+    report = found_by_advice(report_of("tanh", "std=0.01", depth=10), 3)
+    every = [change.stack for change in changes(report.measurements)]
+    run, seen = judged(lambda stack: True)
+    fix = find_fix(report, run)
+    assert (seen, fix.tried, fix.change.options) == ([every[2]], 3, report.verdict.fix.changes)
+
+
+def test_what_was_tried_in_vain_on_few_rows_is_tried_last():
+    report = found_by_advice(report_of("tanh", "std=0.01", depth=10), 3)
+    every = [change.stack for change in changes(report.measurements)]
+    run, seen = judged(lambda stack: False)
+    assert find_fix(report, run) is None
+    assert seen == every[2:] + every[:2]
+    run, seen = judged(lambda stack: stack == every[1])
+    assert (find_fix(report, run).change.stack, find_fix(report, run).tried) == (every[1], len(every))
+
+
+def test_without_a_fix_or_with_that_of_another_stack_changes_keep_their_order():
+    report = report_of("tanh", "std=0.01", depth=10)
+    every = [change.stack for change in changes(report.measurements)]
+    other = replace(found_by_advice(report, 3).verdict.fix, changes={"gain": 7.0})
+    for one in (report, replace(report, verdict=replace(report.verdict, fix=other))):
+        run, seen = judged(lambda stack: stack == every[3])
+        fix = find_fix(one, run)
+        assert (fix.tried, seen) == (4, every[:4])
+
+
+def test_a_barely_healthy_fix_of_an_ordinary_run_gives_way_to_a_sound_one():
+    report = found_by_advice(report_of("tanh", "std=0.01", depth=10), 2)
+    every = [change.stack for change in changes(report.measurements)]
+    run, seen = judged(lambda stack: 1.0 if stack == every[4] else 0.9 * (stack == every[1]))
+    fix = find_fix(report, run)
+    assert (fix.change.stack, fix.tried) == (every[4], 5)
+    assert seen == every[1:5]
+
+
 # What an ordinary run tries
 
 
