@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actdiag import gain, make_stack
-from actdiag.arrays import Counts
+from actdiag.arrays import Array, Counts
 from actdiag.datasets.catalogue import Dataset, load_dataset
+from actdiag.datasets.inputs import standardized
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train.loop import Recipe, last_mean, steps
 from actdiag.experiments.train.network import draw_network, forward
@@ -56,6 +57,11 @@ TRAINS, STUCK = 0.43, 0.955
 MEASURED_ROWS = 500
 """Training rows that a network is measured on."""
 
+STANDARDIZED = "+standardized"
+"""Ends the name of data whose features are standardized one by one."""
+
+_FEATURES_AT_ONCE = 64
+
 _TEACHERS, _TEACHER_ENTRIES, _TEACHER_ROWS = 40, 12_500_000, 12_500
 
 _OVER = 25
@@ -76,7 +82,8 @@ class Case(NamedTuple):
         depth: The number of layers.
         width: Units per layer.
         seed: The seed of weights, biases, readout and order of the rows.
-        data: `mnist`, `digits`, or `synthetic` with its parameters and after a / its seed.
+        data: `mnist`, `digits`, or `synthetic` with its parameters and after a / its seed; with `+standardized` after
+            it where every feature is brought to mean 0 and std 1.
         loss: `cross-entropy` or `mse`.
         optimizer: `sgd`, `momentum` or `adam`.
         iterations: Updates.
@@ -204,8 +211,12 @@ def _is_plain(case: Case) -> bool:
 
 
 def draws(name: str) -> Iterator[Case]:
+    """Yield the cases of a group that is kept, without end."""
+    return drawn(GROUPS[name])
+
+
+def drawn(group: Group) -> Iterator[Case]:
     """Yield the cases of a group, without end."""
-    group = GROUPS[name]
     rng, number = np.random.default_rng(group.seed), count()
     while True:
         case = _draw(rng)
@@ -256,6 +267,9 @@ def _teachers() -> list[str]:
 @lru_cache(maxsize=6)
 def data_of(name: str) -> Dataset:
     """Return the data of a case; MNIST must have been loaded."""
+    plain = name.removesuffix(STANDARDIZED)
+    if plain != name:
+        return replace(data_of(plain), train_inputs=_standardized(data_of(plain).train_inputs))
     if name == "mnist":
         return _MNIST[0]
     spec, _, seed = name.partition("/")
@@ -263,6 +277,15 @@ def data_of(name: str) -> Dataset:
 
 
 _MNIST: list[Dataset] = []
+
+
+def _standardized(inputs: Array) -> Array:
+    """Return inputs, shape (rows, features), with every feature at mean 0 and std 1, some of them at a time."""
+    result = np.empty_like(inputs)
+    for at in range(0, inputs.shape[1], _FEATURES_AT_ONCE):
+        features = slice(at, at + _FEATURES_AT_ONCE)
+        result[:, features] = standardized(inputs[:, features])
+    return result
 
 
 def load_mnist(path: str) -> None:
@@ -324,7 +347,7 @@ def _decided(losses: list[float], spreads: list[float], iterations: int, chance:
     return len(losses) == _NEXT_LOOK and last < _CALM * chance and reached < math.log(_FAR_FROM_ONE)
 
 
-def _outcomes(stack: Stack, case: Case, chance: float) -> tuple[Outcome, ...]:
+def outcomes_of(stack: Stack, case: Case, chance: float) -> tuple[Outcome, ...]:
     """Train at learning rates downwards until one trains, or until smaller ones cannot."""
     found: list[Outcome] = []
     for rate in case.rates:
@@ -346,7 +369,7 @@ def is_learnable(data: str, loss: str, optimizer: str, iterations: int, batch: i
             act, init or "lecun", factor or 1.0, None, 3, 128, 0, data, loss, optimizer, iterations, batch
         )  # fmt: skip
         chance = chance_of(data_of(data).train_labels, loss)
-        outcomes = _outcomes(case.stack(data_of(data)), case, chance)
+        outcomes = outcomes_of(case.stack(data_of(data)), case, chance)
         if Labelled(case, chance, outcomes).trains:
             return True
     return False
@@ -358,7 +381,7 @@ def label(case: Case) -> Labelled:
     chance = chance_of(data.train_labels, case.loss)
     if not is_learnable(case.data, case.loss, case.optimizer, case.iterations, case.batch):
         return Labelled(case, chance, ())
-    return Labelled(case, chance, _outcomes(case.stack(data), case, chance))
+    return Labelled(case, chance, outcomes_of(case.stack(data), case, chance))
 
 
 def path_of(name: str) -> Path:
@@ -413,9 +436,14 @@ def produce(name: str, processes: int) -> Iterator[list[Labelled]]:
 
 
 def expected_hours(name: str, processes: int) -> float:
-    """Return the hours that the rest of a group may take, from the pace of a small and a large network."""
+    """Return the hours that the rest of a group may take."""
     group, known = GROUPS[name], read(name)
     wanted = group.cases or 4 * group.clear
+    return hours_each(group) * max(wanted - len(known), 0) / processes
+
+
+def hours_each(group: Group) -> float:
+    """Return the hours that a case of a group takes on average, from the pace of a small and a large network."""
     data, seconds = load_dataset("synthetic"), {}
     for depth, width in ((20, 8), (2, 512)):
         case = Case("relu", "he", 1.0, None, depth, width, 0, "synthetic/0", iterations=20)
@@ -424,12 +452,12 @@ def expected_hours(name: str, processes: int) -> float:
         seconds[depth] = (time.perf_counter() - start) / 20
     fixed = seconds[20] / 20
     by_product = max(seconds[2] - 2 * fixed, 0.0) / (2 * 512**2 * 128)
-    cases = [case for case, _ in zip(draws(name), range(200), strict=False)]
+    cases = [case for case, _ in zip(drawn(group), range(200), strict=False)]
     work = [
         case.iterations / 2 * case.depth * (fixed + by_product * case.width**2 * case.batch) * _RATES / 2
         for case in cases
     ]
-    return float(np.mean(work)) * max(wanted - len(known), 0) / processes / 3600
+    return float(np.mean(work)) / 3600
 
 
 def main() -> None:

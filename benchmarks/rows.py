@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from actdiag.experiments.fix import MOST_TRIED
 from benchmarks import memory, peers, theory, timing
 from benchmarks.processes import python
 from benchmarks.runs import Run
@@ -101,12 +102,27 @@ def with_theory(act: str) -> Row:
     return Row(f"theory-{act}", work, "theory=False", 1.10, None, partial(theory.ratio, run), profiled=run)
 
 
+def advice(name: str, run: Run, target: float, hoped: float, repeats: int = 1) -> Row:
+    """Return the row of a run of a stack that is not healthy against the same run without advice."""
+    measure = partial(timing.compare, theory.forgetful(run), [theory.forgetful(run.without_advice)], repeats=repeats)
+    return Row(name, f"{run}, with advice, nothing remembered", "without advice", target, hoped, measure)
+
+
+def vain_advice(name: str, run: Run, target: float, hoped: float, repeats: int = 1) -> Row:
+    """Return the row of the most that advice costs: of a run in which no change helps, against that without advice."""
+    ours, theirs = theory.forgetful(run.with_vain_advice), theory.forgetful(run.without_advice)
+    measure = partial(timing.compare, ours, [theirs], repeats=repeats)
+    work = f"{run}, {MOST_TRIED} changes in vain, nothing remembered"
+    return Row(name, work, "without advice", target, hoped, measure)
+
+
 FORWARD = Run("propagate", "relu", "he", depth=20, width=1024, batch=1024)
 BACKWARD = replace(FORWARD, command="grad_flow")
 BOOK = Run("propagate", "relu", "he", depth=5, width=100, batch=1000)
 DEEP = Run("propagate", "relu", "he", depth=10_000, width=256, batch=256)
 SHALLOW = replace(DEEP, depth=10)
 PREDICTED = Run("propagate", "relu", "he", depth=1000, width=256, batch=64)
+SICK = Run("propagate", "sigmoid", "xavier", depth=20, width=100, batch=1000)
 BOUNDED = Run("grad_flow", "relu", "he", depth=2, width=256, batch=256, memory="64MiB")
 BOUNDED_DEPTHS = tuple(2**power for power in range(6, 13))
 BOUNDED_HOLDS = 256
@@ -150,6 +166,12 @@ _ROWS = (
     theory_share("theory-share-256", _of_width(FORWARD, 256)),
     theory_share("theory-share-512", _of_width(FORWARD, 512)),
     theory_share("theory-share-1024", FORWARD),
+    advice("advice-100", SICK, 2.0, 1.5, repeats=3),
+    advice("advice-1024", replace(SICK, width=1024, batch=1024), 1.6, 1.4),
+    advice("advice-grad-flow", replace(SICK, command="grad_flow", width=256), 1.8, 1.5),
+    vain_advice("vain-advice-100", SICK, 4.0, 3.0, repeats=3),
+    vain_advice("vain-advice-1024", replace(SICK, width=1024, batch=1024), 3.0, 2.5),
+    vain_advice("vain-advice-gradient", replace(SICK, command="grad_flow", width=256), 3.0, 2.5),
     elementwise("gelu", "he", 1.15),
     elementwise("tanh", "xavier", 1.15),
     elementwise("sigmoid", "xavier", 1.15),

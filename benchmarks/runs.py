@@ -1,9 +1,15 @@
 """The runs of actdiag that are measured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import actdiag
+from actdiag.api.running import Run as RunOnce
+from actdiag.api.running import runner
+from actdiag.diagnosis.findings import Outlook
+from actdiag.experiments.fix import with_advice
+from actdiag.model.stack import Stack
+from actdiag.options import BackwardOptions, RunOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,26 @@ class Run:
         """Run it, with `changes` among the arguments."""
         report: actdiag.Report = getattr(actdiag, self.command)(**self.options() | changes)
         return report
+
+    def without_advice(self) -> actdiag.Report:
+        """Run it, and try no changes."""
+        return self._once()(self._stack(), None)
+
+    def with_vain_advice(self) -> actdiag.Report:
+        """Run it, and try as many changes as an ordinary run tries where none helps."""
+        once = self._once()
+        sick = once(self._stack(), None)
+        severity: Outlook = "untrainable"
+        sick = replace(sick, verdict=replace(sick.verdict, severity=severity))
+        return with_advice(sick, lambda stack: replace(once(stack, None, theory=False), verdict=sick.verdict))
+
+    def _once(self) -> RunOnce:
+        return runner(RunOptions(), None if self.command == "propagate" else BackwardOptions())
+
+    def _stack(self) -> Stack:
+        options = self.options()
+        options.pop("memory", None)
+        return actdiag.make_stack(**options)
 
     def __str__(self) -> str:
         """The run in the words of a table."""

@@ -60,8 +60,8 @@ def fix(
     of them makes healthy.
 
     With `backward` runs are those of `grad_flow`, else those of `propagate`, which do not use `loss`, `classes`,
-    `labels` and `memory`. A `report` of the stack saves its first run: the stack is then taken from there. `progress`
-    is called as in these functions, anew for every run.
+    `labels` and `memory`. A `report` of the stack saves its first run: the stack is then taken from there, and what the
+    report has as its fix is tried first. `progress` is called as in these functions, anew for every run.
 
     Raises:
         InvalidField: A ValueError that names the field, what it accepts and what it got.

@@ -67,4 +67,4 @@ def grad_flow(
     given = locals()
     run = runner(options_from(RunOptions, given), options_from(BackwardOptions, given))
     report = run(build_stack(options_from(StackOptions, given)), progress)
-    return with_advice(report, lambda stack: run(stack, None)) if report.repeats is None else report
+    return with_advice(report, lambda stack: run(stack, None, theory=False)) if report.repeats is None else report

@@ -65,4 +65,4 @@ def propagate(
     given = locals()
     run = runner(options_from(RunOptions, given), memory=memory)
     report = run(build_stack(options_from(StackOptions, given)), progress)
-    return with_advice(report, lambda stack: run(stack, None)) if report.repeats is None else report
+    return with_advice(report, lambda stack: run(stack, None, theory=False)) if report.repeats is None else report

@@ -1,7 +1,7 @@
 """How options become runs of a stack."""
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from actdiag.api.stack import as_array
 from actdiag.arrays import Numbers
@@ -15,8 +15,12 @@ from actdiag.model.stack import Stack
 from actdiag.options import BackwardOptions, MemoryOptions, RunOptions
 from actdiag.report import Report
 
-Run = Callable[[Stack, Progress | None], Report]
-"""Runs a stack once for each of its repeats."""
+
+class Run(Protocol):
+    """Runs a stack once for each of its repeats."""
+
+    def __call__(self, stack: Stack, progress: Progress | None, *, theory: bool = True) -> Report:
+        """Return the report of a stack; without predictions where `theory` is false, else as the options say."""
 
 
 def make_loss(
@@ -77,8 +81,8 @@ def runner(
         TrainingPlan(options.optimizer, options.iterations),
     )
 
-    def run(stack: Stack, progress: Progress | None) -> Report:
-        telling = settings if progress is None else settings._replace(progress=progress)
+    def run(stack: Stack, progress: Progress | None, *, theory: bool = True) -> Report:
+        telling = settings._replace(progress=progress or settings.progress, theory=theory and settings.theory)
         return run_repeatedly(once, stack, telling, options.repeats)
 
     return run

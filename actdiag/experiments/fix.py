@@ -19,6 +19,9 @@ SOUND = 0.95
 MOST_TRIED, MOST_ROWS = 4, 256
 """What an ordinary run spends on advice: so many changes, each on so many rows at most."""
 
+WIDEST_ORTHOGONAL = 256
+"""Over so many units an ordinary run tries no orthogonal matrices: to draw one takes longer than all else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fix:
@@ -43,13 +46,16 @@ class Fix:
 def find_fix(report: Report, rerun: Callable[[Stack], Report]) -> Fix | None:
     """Return the first change that makes a stack soundly healthy, else healthy; None without one.
 
+    Where an ordinary run has found a fix on few rows, it is the first to be tried, and what that run tried in vain
+    before it the last.
+
     Args:
         report: The report of the stack.
         rerun: Runs a stack the same way.
     """
     first: Fix | None = None
     tried = 0
-    for tried, change in enumerate(changes(report.measurements), 1):
+    for tried, change in _in_turn(report):
         found = rerun(change.stack)
         if is_better(found.verdict, report.verdict):
             first = first or Fix(change, found, tried)
@@ -58,17 +64,35 @@ def find_fix(report: Report, rerun: Callable[[Stack], Report]) -> Fix | None:
     return None if first is None else replace(first, tried=tried)
 
 
+def _in_turn(report: Report) -> Iterator[tuple[int, Change]]:
+    """Yield the changes to try, each with how many are tried by then, those of an ordinary run included."""
+    fix = report.verdict.fix
+    tried, later, passed = 0, 0, list[Change]()
+    for change in changes(report.measurements):
+        if fix is not None and not later and dict(change.options) != dict(fix.changes):
+            passed.append(change)
+            continue
+        tried = fix.tried if fix is not None and not later else tried + 1
+        later += 1
+        yield tried, change
+    for change in passed:
+        tried = min(tried + 1, later + len(passed))
+        yield tried, change
+
+
 def with_advice(report: Report, rerun: Callable[[Stack], Report]) -> Report:
     """Return a report with the first of a few changes that makes its stack healthy, if there is one.
 
-    Of a healthy stack whose inputs are at fault only their change is tried.
+    Of a healthy stack whose inputs are at fault only their change is tried. Changes that take far longer to run than
+    the stack itself are passed over.
 
     Args:
         report: The report of a single run.
         rerun: Runs a stack the same way.
     """
     verdict = report.verdict
-    tries: Iterator[Change] = islice(changes(report.measurements), MOST_TRIED)
+    quick = (change for change in changes(report.measurements) if _is_quick(change.stack, report.stack))
+    tries: Iterator[Change] = islice(quick, MOST_TRIED)
     if verdict.severity not in ("at-risk", "untrainable"):
         if not any(finding.rule in FAULTS_OF_DATA for finding in verdict.findings):
             return report
@@ -117,6 +141,12 @@ def _written(value: Value) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _is_quick(changed: Stack, stack: Stack) -> bool:
+    """Return whether a changed stack draws its weights about as fast as the stack itself."""
+    narrow = max(changed.widths) <= WIDEST_ORTHOGONAL
+    return narrow or changed.init.family != "orthogonal" or stack.init.family == "orthogonal"
 
 
 def _few_rows(stack: Stack) -> Stack:

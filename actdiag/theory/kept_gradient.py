@@ -1,5 +1,6 @@
 """The gain under which the gradient of a network of some depth is as large at the first layer as at the last."""
 
+from functools import lru_cache
 from math import exp, inf, isfinite, log
 from typing import NamedTuple
 
@@ -104,6 +105,7 @@ def _geometric(first: Doubles, second: Doubles, count: int) -> Doubles:
     return np.where((np.abs(first) < _ROUNDING) | ~np.isfinite(summed), 0.0, summed)
 
 
+@lru_cache(maxsize=64)
 def kept_gradient(act: Activation, bias_std: float, depth: int) -> KeptGradient | None:
     """Return the gain under which the gradient is as large at the first layer as at the last; None without one.
 

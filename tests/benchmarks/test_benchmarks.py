@@ -14,10 +14,12 @@ from threadpoolctl import threadpool_info
 
 import actdiag
 from actdiag.activations import resolve, traits
+from actdiag.experiments import run as running
+from actdiag.experiments.fix import MOST_ROWS, MOST_TRIED
 from actdiag.theory.tables import tables
 from benchmarks import engine, memory, peers, phases, scaling, theory, timing
 from benchmarks.processes import peak_memory
-from benchmarks.rows import ROWS, Row, timed
+from benchmarks.rows import ROWS, SICK, Row, timed
 from benchmarks.runs import Run
 from benchmarks.table import Outcome, view
 from benchmarks.timing import Result
@@ -401,6 +403,35 @@ def test_the_scaling_command_writes_a_png(monkeypatch, tmp_path):
 def test_scaling_measures_both_sides_and_fewer_wide_layers():
     assert all(part > 0 for part in scaling.milliseconds(TINY, rounds=1))
     assert [scaling.layers(width) for width in (64, 1024, 2048, 4096)] == [20, 20, 5, 3]
+
+
+@pytest.mark.parametrize("command", ["propagate", "grad_flow"])
+def test_a_run_without_advice_is_the_same_but_for_its_advice(command, monkeypatch):
+    run = Run(command, "relu", "std=0.01", depth=6, width=20, batch=300)
+    with_advice, without = run(), run.without_advice()
+    assert with_advice.verdict.fix is not None
+    said = tuple(replace(one, advice="") for one in with_advice.verdict.findings)
+    assert replace(with_advice, verdict=replace(with_advice.verdict, fix=None, findings=said)) == without
+
+    ran = []
+    once = getattr(running, f"run_{command}")
+    monkeypatch.setattr(
+        running, f"run_{command}", lambda stack, *rest: (ran.append(stack.batch), once(stack, *rest))[1]
+    )
+    assert run.with_vain_advice().verdict.fix is None
+    assert ran == [300, *[MOST_ROWS] * MOST_TRIED]
+    ran.clear()
+    replace(run, init="he").with_vain_advice()
+    assert len(ran) == 1 + MOST_TRIED
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if "advice" in name])
+def test_what_advice_costs_is_measured_on_stacks_that_get_it(name):
+    row = ROWS[name]
+    assert (row.profiled, row.unit, row.against) == (None, "", "without advice")
+    assert "nothing remembered" in row.work
+    run = {"vain-": SICK.with_vain_advice}.get(name[:5], SICK)
+    assert (run().verdict.fix is None) == name.startswith("vain")
 
 
 def test_a_run_is_its_function_called():

@@ -11,7 +11,16 @@ from actdiag import ops
 from actdiag.diagnosis.advice import changes
 from actdiag.diagnosis.calibration.trainability import HIGH
 from actdiag.experiments import run as running
-from actdiag.experiments.fix import MOST_ROWS, MOST_TRIED, SOUND, command_of, find_fix, is_better, with_advice
+from actdiag.experiments.fix import (
+    MOST_ROWS,
+    MOST_TRIED,
+    SOUND,
+    WIDEST_ORTHOGONAL,
+    command_of,
+    find_fix,
+    is_better,
+    with_advice,
+)
 from actdiag.experiments.run import run_propagate, run_settings
 
 SETTINGS = run_settings(theory=False)
@@ -99,6 +108,49 @@ def test_a_change_that_is_less_likely_to_train_is_no_fix():
     assert not is_better(SimpleNamespace(severity="at-risk", probability=1.0), before)
 
 
+def found_by_advice(report, number):
+    """Return a report with the change of that number as its fix, as an ordinary run finds it."""
+    run, seen = judged(lambda stack: 0.9 * (len(seen) == number))
+    return with_advice(report, run)
+
+
+def test_fix_begins_with_what_an_ordinary_run_has_found():
+    report = found_by_advice(report_of("tanh", "std=0.01", depth=10), 3)
+    every = [change.stack for change in changes(report.measurements)]
+    run, seen = judged(lambda stack: True)
+    fix = find_fix(report, run)
+    assert (seen, fix.tried, fix.change.options) == ([every[2]], 3, report.verdict.fix.changes)
+
+
+def test_what_was_tried_in_vain_on_few_rows_is_tried_last():
+    report = found_by_advice(report_of("tanh", "std=0.01", depth=10), 3)
+    every = [change.stack for change in changes(report.measurements)]
+    run, seen = judged(lambda stack: False)
+    assert find_fix(report, run) is None
+    assert seen == every[2:] + every[:2]
+    run, seen = judged(lambda stack: stack == every[1])
+    assert (find_fix(report, run).change.stack, find_fix(report, run).tried) == (every[1], len(every))
+
+
+def test_without_a_fix_or_with_that_of_another_stack_changes_keep_their_order():
+    report = report_of("tanh", "std=0.01", depth=10)
+    every = [change.stack for change in changes(report.measurements)]
+    other = replace(found_by_advice(report, 3).verdict.fix, changes={"gain": 7.0})
+    for one in (report, replace(report, verdict=replace(report.verdict, fix=other))):
+        run, seen = judged(lambda stack: stack == every[3])
+        fix = find_fix(one, run)
+        assert (fix.tried, seen) == (4, every[:4])
+
+
+def test_a_barely_healthy_fix_of_an_ordinary_run_gives_way_to_a_sound_one():
+    report = found_by_advice(report_of("tanh", "std=0.01", depth=10), 2)
+    every = [change.stack for change in changes(report.measurements)]
+    run, seen = judged(lambda stack: 1.0 if stack == every[4] else 0.9 * (stack == every[1]))
+    fix = find_fix(report, run)
+    assert (fix.change.stack, fix.tried) == (every[4], 5)
+    assert seen == every[1:5]
+
+
 # What an ordinary run tries
 
 
@@ -110,6 +162,45 @@ def test_an_ordinary_run_tries_few_changes_on_few_rows():
     assert {stack.batch for stack in seen} == {MOST_ROWS} == {256}
     tried = [change.stack for change in changes(report.measurements)][:MOST_TRIED]
     assert seen == [replace(stack, batch=MOST_ROWS) for stack in tried]
+
+
+def test_wide_orthogonal_matrices_are_left_to_fix():
+    def tried(width, init="std=0.01"):
+        report = report_of("tanh", init, depth=10, width=width, batch=4)
+        run, seen = judged(lambda stack: False)
+        with_advice(replace(report, verdict=replace(report.verdict, severity="untrainable")), run)
+        first = [change.stack for change in changes(report.measurements)][:MOST_TRIED]
+        return seen, first
+
+    seen, first = tried(WIDEST_ORTHOGONAL)
+    assert seen == first
+    assert "orthogonal" in {stack.init.name for stack in seen}
+    seen, first = tried(WIDEST_ORTHOGONAL + 1)
+    assert seen[:2] == first[:2]
+    assert len(seen) == MOST_TRIED
+    assert "orthogonal" not in {stack.init.name for stack in seen}
+    seen, first = tried(WIDEST_ORTHOGONAL + 1, init="orthogonal")  # the run itself has drawn them
+    assert seen == first
+    assert "orthogonal" in {stack.init.name for stack in seen}
+
+
+@pytest.mark.parametrize("run", [actdiag.propagate, actdiag.grad_flow])
+def test_what_is_tried_is_not_predicted(run, monkeypatch):
+    predicted = []
+    name = "run_propagate" if run is actdiag.propagate else "run_grad_flow"
+    once = getattr(running, name)
+
+    def kept(stack, *rest):
+        settings = next(one for one in rest if isinstance(one, running.RunSettings))
+        predicted.append(settings.theory)
+        return once(stack, *rest)
+
+    monkeypatch.setattr(running, name, kept)
+    fix = run("relu", "std=0.01", depth=6, batch=50).verdict.fix
+    assert predicted == [True] + [False] * fix.tried
+    run("relu", "std=0.01", depth=6, batch=50, theory=False)
+    assert not any(predicted[1:])
+    assert fix.probability == run("relu", depth=6, batch=50, **fix.changes).verdict.probability
 
 
 def test_given_inputs_are_cut_to_the_first_rows():

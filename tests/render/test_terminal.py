@@ -19,7 +19,7 @@ from actdiag.experiments.fix import Change, Fix
 from actdiag.initializers import INITIALIZERS
 from actdiag.initializers import resolve as resolve_initializer
 from actdiag.render.figures.parts import VERDICT_COLOURS
-from actdiag.render.terminal import catalogue
+from actdiag.render.terminal import catalogue, columns
 from actdiag.render.terminal.comparison import comparison_view
 from actdiag.render.terminal.fixing import fix_view
 from actdiag.render.terminal.marks import densities_of, sparkline
@@ -226,6 +226,37 @@ def test_the_median_input_and_the_share_along_z_stand_where_there_is_room():
     ]
     report = builders.report(older, loss=builders.LossValue("random", None, 0.1))
     assert "typical" not in table_of(written(report, 120))[0]
+
+
+def test_the_gradient_of_the_median_input_is_shown_where_layers_are_marked_by_it():
+    layers = [replace(one, gradient=replace(one.gradient, ratio=0.5)) for one in builders.with_gradient().layers]
+    finding = replace(builders.VANISHING, rule="vanishing_gradient")
+    said = "vanishing: in typical, the rms dL/dz of the median input"
+    for width, there in ((80, True), (120, True), (24, False)):
+        report = builders.report(layers, (finding,), "untrainable", builders.LossValue("mse", 10, 0.123))
+        lines = written(report, width)
+        assert ("typical" in table_of(lines)[0], said in lines) == (there, there)
+    note = builders.report(layers, (replace(finding, severity="info"),), loss=builders.LossValue("mse", 10, 0.123))
+    assert "typical" not in table_of(written(note, 80))[0]
+    of_the_whole = written(builders.with_gradient(), 120)
+    assert "typical" in table_of(of_the_whole)[0]
+    assert said not in of_the_whole
+
+
+@pytest.mark.parametrize("rule", columns._MARKED_BY)
+def test_what_marks_a_row_is_a_rule_and_its_number_is_the_last_to_go(rule):
+    assert rule in RULES
+    name = columns._MARKED_BY[rule]
+    heads = {one.name: one.head for one in (*columns._GRADIENT_COLUMNS, *columns._SIGNAL_COLUMNS)}
+    assert name in heads
+    stats = builders.layer(1, saturated_fraction=0.9)
+    backward = "gradient" in name
+    layers = [builders.gradient(stats, 1e-9, 1e-6)] if backward else [stats]
+    finding = replace(builders.VANISHING, rule=rule, layers=(1,))
+    loss = builders.LossValue("mse", 10, 0.1) if backward else None
+    for width in (80, 60, 45):
+        head = table_of(written(builders.report(layers, (finding,), "untrainable", loss), width))[0]
+        assert heads[name] in head
 
 
 def test_repeats_tell_means_spread_seeds_and_verdicts():

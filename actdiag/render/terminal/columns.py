@@ -6,14 +6,16 @@ from typing import Literal, NamedTuple
 from rich.text import Text
 
 from actdiag import numerals
+from actdiag.diagnosis import Finding
 from actdiag.measure.statistics import LayerStats
-from actdiag.render.terminal.marks import FLAG_STYLE
+from actdiag.render.terminal.marks import FLAG_STYLE, marking
 from actdiag.report import Report
 from actdiag.theory.types import Estimate, LayerTheory
 from actdiag.view.words import value_at
 
 _NOTE_WIDTH = 9
 _LEAST_BARS, _MOST_BARS = 10, 30
+_FIRST_RANK = -1
 _DISPENSABLE = 6
 """Columns of this rank and over make room for theory beside the first number."""
 
@@ -63,6 +65,25 @@ _GRADIENT_COLUMNS = (
     _Column("zero", "gradient.zero_fraction", numerals.percent, 5, 6, 4),
 )
 
+_MARKED_BY = {
+    "vanishing_gradient": "gradient.ratio",
+    "exploding_gradient": "gradient.ratio",
+    "collapsed_inputs": "unit_std",
+    "aligned_inputs": "cosine",
+    "shifted_mean": "mean",
+    "saturation": "saturated_fraction",
+    "dead_units": "dead_fraction",
+    "update_too_large": "weight_gradient.weight_ratio",
+    "update_too_small": "weight_gradient.weight_ratio",
+    "flat_weight_gradient": "weight_gradient.norm",
+}
+"""The statistic of a layer that rules judge it by, which is shown where their word marks a row.
+
+That of a vanishing signal, the rms, is left out: mean and std, which are shown first, make it up.
+"""
+
+_TYPICAL = "gradient.typical_rms"
+
 
 class _Look(NamedTuple):
     """A column in some detail: a cell for each row, and how wide they are."""
@@ -89,8 +110,8 @@ class _Shown:
 class Columns:
     """The columns of numbers that fit beside the histograms.
 
-    Numbers alone come first, those of the highest rank dropped until the bars have room; what room is left then goes to
-    spreads and predictions, and at last to the bars.
+    Numbers alone come first, those of the highest rank dropped until the bars have room, those that a row is marked by
+    last; what room is left then goes to spreads and predictions, and at last to the bars.
 
     Attributes:
         heads: Head and width of each.
@@ -102,8 +123,9 @@ class Columns:
     def __init__(
         self, report: Report, rows: Sequence[LayerStats], room: int, note_width: int, ascii_only: bool
     ) -> None:
+        marked = _marked_by(report, rows)
         columns = [
-            column
+            column._replace(rank=_FIRST_RANK) if column.name in marked else column
             for column in (_SIGNAL_COLUMNS if report.loss is None else _GRADIENT_COLUMNS)
             if any(column.text(value_at(stats, column.name)) != numerals.MISSING for stats in rows)
         ]
@@ -135,6 +157,23 @@ class Columns:
             after = "" if report.loss is None else " (of dL/dz: after)"
             parts.append(f"! over 4 sd from what the layer before{after} lets expect")
         self.legend = [f"cells: {'; '.join(parts)}"] if parts else []
+        if _TYPICAL in marked and any(one.column.name == _TYPICAL for one in shown):
+            self.legend.append("vanishing: in typical, the rms dL/dz of the median input")
+
+
+def _marked_by(report: Report, rows: Sequence[LayerStats]) -> set[str | None]:
+    """Return the statistics that the words beside the rows rest on."""
+    findings = (marking(report.verdict, stats.layer) for stats in rows)
+    return {_statistic(finding, report) for finding in findings if finding is not None}
+
+
+def _statistic(finding: Finding, report: Report) -> str | None:
+    """Return the statistic of layers that a finding rests on; None where it is of another kind."""
+    if finding.rule == "vanishing_gradient":
+        whole = value_at(report.layers[0], "gradient.ratio")
+        if whole is not None and whole >= finding.limit:  # it is judged by the median input where the whole has not
+            return _TYPICAL
+    return _MARKED_BY.get(finding.rule)
 
 
 def _width(shown: Sequence[_Shown]) -> int:

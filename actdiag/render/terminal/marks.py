@@ -6,7 +6,7 @@ from math import ceil
 from rich import box
 from rich.table import Table
 
-from actdiag.diagnosis import RULES, Finding
+from actdiag.diagnosis import RULES, Finding, Verdict
 from actdiag.view.summary import UNEXPECTED
 
 STYLES = {"healthy": "green", "at-risk": "yellow", "untrainable": "red bold", "unknown": "cyan"}
@@ -60,6 +60,11 @@ def densities_of(counts: Sequence[int], cells: int) -> list[float]:
     size = max(ceil(len(counts) / max(cells, 1)), 1)
     runs = [counts[start : start + size] for start in range(0, len(counts), size)]
     return [sum(run) / len(run) for run in runs]
+
+
+def marking(verdict: Verdict, layer: int) -> Finding | None:
+    """Return the finding whose word marks a layer, the worst there; None where there is none."""
+    return next((finding for finding in verdict.findings if layer in finding.layers and finding.counts), None)
 
 
 def word(finding: Finding) -> str:

@@ -11,7 +11,7 @@ from actdiag.measure.histograms import Histogram
 from actdiag.measure.statistics import LayerStats
 from actdiag.numerals import brief, in_ascii
 from actdiag.render.terminal.columns import Columns
-from actdiag.render.terminal.marks import SEVERITY_STYLES, sparkline, style_of, table, word
+from actdiag.render.terminal.marks import SEVERITY_STYLES, marking, sparkline, style_of, table, word
 from actdiag.report import Report
 from actdiag.view import words
 from actdiag.view.selection import evenly_chosen
@@ -99,7 +99,7 @@ def _blank(histogram: Histogram) -> bool:
 
 def _note(verdict: Verdict, layer: int) -> Text:
     """Return the word for the worst finding on a layer, in its colour; `ok` where there is none."""
-    worst = next((finding for finding in verdict.findings if layer in finding.layers and finding.counts), None)
+    worst = marking(verdict, layer)
     return Text("ok", "green") if worst is None else Text(word(worst), SEVERITY_STYLES[worst.severity])
 
 
