@@ -148,6 +148,23 @@ def test_an_unknown_amount_of_memory_refuses_nothing(monkeypatch):
     need_of(make_stack("relu", "he", depth=1, width=1_000_000, batch=1)).check()
 
 
+def test_what_nobody_can_change_is_not_to_blame():
+    stack = make_stack("relu", "he", depth=50, width=100, batch=100_000)
+    assert need_of(stack).field == "batch"
+    assert need_of(stack, fixed=("batch", "classes")).field == "depth"
+
+
+@pytest.mark.parametrize(("left", "threads"), [(None, None), (100 * MIB, 1), (200 * MIB, 3), (2**40, 8)])
+def test_as_many_threads_as_fit_beside_what_is_needed(monkeypatch, left, threads):
+    monkeypatch.setattr(memory, "left_of_limits", lambda: left)
+    monkeypatch.setattr(memory, "available_threads", lambda: 8)
+    need = need_of(make_stack("relu", "he", depth=2, width=800, batch=2000))._replace(total=40 * MIB)
+    with need.met() as found:
+        assert found == threads
+    with need.met(1) as found:
+        assert found == 1
+
+
 # A peak is a process's own. The high-water mark of /proc is read because ru_maxrss starts from the parent's size.
 SCRIPT = """
 from pathlib import Path

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from contract import WATCHDOG, Ended, check, ended, files, run_here
+
+from actdiag.cli.command import actdiag
 
 OWN = "printed by the user's own code"
 """What code of the user's own prints; it belongs to standard error, and is no line of the command's."""
@@ -140,9 +143,19 @@ def verify(case: Case, held: Held) -> None:
     result = held.result._replace(err=err)
     shown = result._replace(out=result.out[:200])
     assert OWN not in result.out, shown
+    assert names_an_option_of_its_own(case, result.err), shown
     check(result, held.before, held.after, case.asked, case.heard)
     assert result.code in case.codes, shown
     assert result.code != 2 or case.said in result.err or not case.heard, shown
+
+
+def names_an_option_of_its_own(case: Case, line: str) -> bool:
+    """Return whether the option that an error names, if any, is one of the command's."""
+    option = re.match("Error: (--[a-z][a-z-]+) ", line)
+    command = next((actdiag.commands[one] for one in case.arguments if one in actdiag.commands), None)
+    if option is None or command is None:
+        return True
+    return option[1] in {name for parameter in command.params for name in parameter.opts + parameter.secondary_opts}
 
 
 def hold(case: Case) -> None:
