@@ -277,6 +277,7 @@ ORDER = {
         watching
     """,
     "api": """
+        own_entries
         signatures
         stack
         running
