@@ -93,8 +93,8 @@ class Hang(BaseException):
 
 
 @contextlib.contextmanager
-def watched() -> Iterator[None]:
-    """End what hangs in this process."""
+def watched(patience: int = WATCHDOG) -> Iterator[None]:
+    """End what takes more seconds than that in this process."""
 
     def bite(number, frame):
         raise Hang
@@ -103,7 +103,7 @@ def watched() -> Iterator[None]:
         yield
         return
     before = signal.signal(signal.SIGALRM, bite)
-    signal.alarm(WATCHDOG)
+    signal.alarm(patience)
     try:
         yield
     finally:
@@ -127,13 +127,16 @@ class Held(NamedTuple):
     after: dict[str, bytes | None]
 
 
-def run_case(case: Case) -> Held:
-    """Run a case in a folder of its own."""
-    with fresh_folder(), own_modules(), watched(), warnings.catch_warnings():
+def run_case(case: Case, patience: int = WATCHDOG) -> Held:
+    """Run a case in a folder of its own; what takes more seconds than that counts as hanging."""
+    with fresh_folder(), own_modules(), watched(patience), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as a process of the command's own does
         case.make()
         before = files()
-        result = run_here(list(case.arguments)) if case.start is None else ended(case.start(*case.arguments))
+        if case.start is None:
+            result = run_here(list(case.arguments))
+        else:
+            result = ended(case.start(*case.arguments), patience - 1)
         return Held(result, before, files())
 
 

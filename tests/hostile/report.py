@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 import click
-from contract import CODES
+from contract import CODES, WATCHDOG
 from hostile.case import Case, Hang, run_case, verify
 from hostile.classes import CLASSES
 from hostile.drawing import drawn
@@ -36,12 +36,12 @@ class Outcome(NamedTuple):
     broken: str = ""
 
 
-def outcome(case: Case) -> Outcome:
+def outcome(case: Case, patience: int = WATCHDOG) -> Outcome:
     """Run a case and return what became of it."""
     started = perf_counter()
     code = None
     try:
-        held = run_case(case)
+        held = run_case(case, patience)
         seconds, code = perf_counter() - started, held.result.code
         verify(case, held)
     except (Exception, Hang) as error:
@@ -49,11 +49,11 @@ def outcome(case: Case) -> Outcome:
     return Outcome(case, code, seconds)
 
 
-def outcomes(cases: Iterable[Case]) -> Iterator[Outcome]:
+def outcomes(cases: Iterable[Case], patience: int = WATCHDOG) -> Iterator[Outcome]:
     """Yield what becomes of the cases whose libraries are there."""
     for case in cases:
         if not case.needs or find_spec(case.needs):
-            yield outcome(case)
+            yield outcome(case, patience)
 
 
 def heading() -> str:
@@ -94,7 +94,10 @@ def _printable(text: str, most: int) -> str:
 @click.option("--quick", is_flag=True, help="Leave out the cases of the slow tests.")
 @click.option("--drawn", "count", type=click.IntRange(min=1), help="Draw so many command lines instead.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of --drawn.")
-def main(classes: tuple[str, ...], quick: bool, count: int | None, seed: int) -> None:
+@click.option(
+    "--patience", type=click.IntRange(min=2), default=WATCHDOG, show_default=True, help="Seconds that count as hanging."
+)
+def main(classes: tuple[str, ...], quick: bool, count: int | None, seed: int, patience: int) -> None:
     """Run every hostile case of the classes, all without any, and list what breaks the contract.
 
     Exit with status 1 if any does.
@@ -103,7 +106,7 @@ def main(classes: tuple[str, ...], quick: bool, count: int | None, seed: int) ->
     broken: list[Outcome] = []
     click.echo(heading())
     for name, cases in sources.items():
-        found = list(outcomes(case for case in cases if not (quick and case.slow)))
+        found = list(outcomes((case for case in cases if not (quick and case.slow)), patience))
         click.echo(row(name, found))
         broken += [one for one in found if one.broken]
     click.echo(f"\n{len(broken)} broke the contract" + "".join(f"\n{complaint(one)}" for one in broken))
