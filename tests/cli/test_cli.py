@@ -201,6 +201,19 @@ def test_files_repeat_byte_for_byte(capsys, command, suffix):
     )
 
 
+@pytest.mark.parametrize("command", [[], *([name] for name in actdiag.commands)])
+def test_help_fits_eighty_columns(capsys, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, succeed(capsys, *command, "--help").splitlines())) <= 80
+
+
+@pytest.mark.parametrize(("command", "name"), [("activations", "NAME"), ("initializers", "NAME"), ("explain", "RULE")])
+def test_names_that_may_be_left_out_are_in_brackets(capsys, command, name):
+    assert succeed(capsys, command, "--help").startswith(f"Usage: actdiag {command} [OPTIONS] [{name}]\n")
+    assert run([command, "nonsense"]) == 2
+    assert capsys.readouterr().err.startswith(f"Error: {name} must ")
+
+
 MANY = ["--act", "relu,tanh,RELU,gelu", "--init", "he,xavier,lecun,std=0.1,std=0.2,std=0.3"]
 
 
