@@ -117,7 +117,7 @@ class Need(NamedTuple):
         """
         self.check(threads)
         try:
-            yield threads or self._threads_beside()
+            yield self._threads_beside() if threads is None else threads
         except MemoryError:
             if self.most <= _NEVER_REFUSED:  # not this is what is too large
                 raise
