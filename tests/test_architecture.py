@@ -279,6 +279,7 @@ ORDER = {
         watching
     """,
     "api": """
+        own_entries
         signatures
         stack
         running

@@ -36,6 +36,6 @@ OUTLOOK = Rule(
         "may be within its own limits while together they are not. It is reported only where no other rule explains "
         "the probability."
     ),
-    remedy="What the summary names first; --gain auto fixes most of it.",
+    remedy="Start with what the summary names first; --gain auto fixes most of these.",
     source="the labelled stacks of this project's benchmark",
 )

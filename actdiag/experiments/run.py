@@ -1,6 +1,6 @@
 """One run: a stack is run and measured, and its report returned."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite, sqrt
 from pathlib import Path
@@ -110,7 +110,7 @@ def run_propagate(stack: Stack, settings: RunSettings, budget: int = DEFAULT_BUD
     directions, if `budget` bytes are room enough for what it keeps.
     """
     threads = settings.threads or useful_threads(stack)
-    with need_of(stack, bins=settings.axis.bins).met(threads):
+    with need_of(stack, bins=settings.axis.bins).met(threads) as threads:
         run = _Run(stack, settings, stack.depth)
         with Workers(threads) as workers:
             run.forward(workers)
@@ -138,12 +138,22 @@ def _measured(report: Report, settings: RunSettings, budget: int) -> Report:
     return replace(report, verdict=diagnose(judged, settings.rules))
 
 
-def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
-    """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the backward pass."""
+def run_grad_flow(
+    stack: Stack,
+    loss: Loss,
+    budget: int,
+    settings: RunSettings,
+    command: str = "grad-flow",
+    fixed: Collection[str] = (),
+) -> Report:
+    """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the backward pass.
+
+    Fields that are `fixed`, which the caller has not asked for, are not blamed where memory is short.
+    """
     plan, kept = plan_backward(stack, budget)
     classes = None if loss.name == "random" else loss.classes
     threads = settings.threads or useful_threads(stack)
-    with need_of(stack, kept, classes or 0, settings.axis.bins).met(threads):
+    with need_of(stack, kept, classes or 0, settings.axis.bins, fixed=fixed).met(threads) as threads:
         labels_of(stack, loss)  # labels that do not fit are refused before anything is run
         run = _Run(stack, settings, 2 * stack.depth, loss)
         tape = Tape(plan)
