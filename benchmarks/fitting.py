@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import expit
 
 import actdiag
 from actdiag.diagnosis.calibration.domain import task_of
@@ -21,7 +22,7 @@ from actdiag.diagnosis.calibration.signals import signals
 from actdiag.report import Report
 from benchmarks import cases
 from benchmarks.observed import Observed, observed
-from benchmarks.scores import Floats
+from benchmarks.scores import Floats, Score, area_under_curve, balanced_accuracy, scored
 
 FITTED = Path(actdiag.__file__).parent / "diagnosis" / "calibration" / "fitted.py"
 
@@ -92,7 +93,7 @@ def fit_odds(found: Floats, wanted: Floats) -> tuple[float, Floats]:
 
     def loss(at: Floats) -> tuple[float, Floats]:
         odds = at[0] + found / spread @ at[1:]
-        probability = 1 / (1 + np.exp(-odds))
+        probability = expit(odds)
         value = float(np.sum(np.logaddexp(0, odds) - wanted * odds) + _RIDGE * np.sum(at[1:] ** 2))
         missed = probability - wanted
         return value, np.append(missed.sum(), (found / spread).T @ missed + 2 * _RIDGE * at[1:])
@@ -157,6 +158,31 @@ def fit(of_optimizer: Sequence[Row]) -> Fit:
     intercept, weights = fit_odds(found, wanted)
     trained = [row for row in of_optimizer if row.target == 1 and row.steep is not None]
     return Fit(intercept, weights, found[wanted == 1].mean(axis=0), fit_rate(trained))
+
+
+_FOLDS = 10
+
+
+def crossed(of_optimizer: Sequence[Row]) -> tuple[Score, Score] | None:
+    """Return balanced accuracy and area under the curve, each network judged by a fit to nine tenths without it.
+
+    The features are those of a run with a backward pass. None without networks of both kinds.
+    """
+    order = np.random.default_rng(0).permutation(len(of_optimizer))
+    probability = np.zeros(len(of_optimizer))
+    for fold in np.array_split(order, _FOLDS):
+        others = np.setdiff1d(order, fold)
+        pairs = [(one, of_optimizer[at].target) for at in others for one in of_optimizer[at].features]
+        intercept, weights = fit_odds(np.array([one for one, _ in pairs]), np.array([target for _, target in pairs]))
+        for at in fold:
+            known = of_optimizer[at].features
+            probability[at] = expit(intercept + np.array(known[0]) @ weights) if known else 0.0
+    clear = [at for at, row in enumerate(of_optimizer) if row.target != 0.5]
+    trains = [of_optimizer[at].target == 1 for at in clear]
+    if len(set(trains)) < 2:
+        return None
+    said = probability[clear]
+    return scored(balanced_accuracy, list(said >= 0.5), trains), scored(area_under_curve, list(said), trains)
 
 
 def module(fits: Mapping[str, Fit]) -> str:
@@ -231,7 +257,9 @@ def main() -> None:
     print(FITTED.read_text())
     for name in cases.OPTIMIZERS:
         own = [row for row in found if row.optimizer == name]
-        print(f"{name}: {len(own)} networks, {sum(row.target == 1 for row in own)} train")
+        scores = crossed(own)
+        print(f"{name}: {len(own)} networks, {sum(row.target == 1 for row in own)} train", end="")
+        print("" if scores is None else f"; ten-fold: balanced accuracy {scores[0]}, area under the curve {scores[1]}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from actdiag.diagnosis.calibration import fitted
 from actdiag.diagnosis.calibration.features import Features
 from benchmarks import cases, rates
 from benchmarks.cases import Case, Labelled, digest, label, read
-from benchmarks.fitting import FITTED, GROUPS, Fit, Row, fit, fit_odds, fit_rate, module, row_of, suits
+from benchmarks.fitting import FITTED, GROUPS, Fit, Row, crossed, fit, fit_odds, fit_rate, module, row_of, suits
 from benchmarks.observed import observe, observed
 from benchmarks.scores import area_under_curve, balanced_accuracy, brier, scored
 from benchmarks.verdicts import clear_of, recommended, verdict_row
@@ -145,6 +145,19 @@ def test_a_fit_is_made_from_all_features_of_a_network():
     assert found.intercept > 2
     assert odds < -2
     assert found.typical == pytest.approx(NOTHING)
+
+
+def test_networks_are_judged_by_fits_without_them():
+    rng = np.random.default_rng(0)
+    trains = rng.random(300) < 0.5
+    falls = np.where(trains, 1.0, 9.0) + rng.normal(size=300)
+    rows = [row({}, float(one), (NOTHING._replace(falling=at),)) for one, at in zip(trains, falls, strict=True)]
+    accuracy, area = crossed(rows)
+    assert accuracy.value > 0.97
+    assert area.value > 0.99
+    guessing = [one._replace(target=float(rng.random() < 0.5)) for one in rows]
+    assert 0.4 < crossed(guessing)[1].value < 0.6
+    assert crossed(rows[:1] * 20) is None
 
 
 def test_the_fit_names_the_labels_that_it_was_made_from():
