@@ -8,6 +8,7 @@ from actdiag.engine.losses import DEFAULT_CLASSES
 from actdiag.measure.statistics import ChangePerLayer, InputStats, LayerStats, LossValue
 from actdiag.model.site import Site
 from actdiag.model.stack import Stack
+from actdiag.options import PlanOptions
 from actdiag.theory.types import LayerTheory, StackTheory
 
 
@@ -23,6 +24,21 @@ class Place(NamedTuple):
     number: int
     site: Site
     stats: LayerStats
+
+
+class TrainingPlan(NamedTuple):
+    """The training that a verdict is on.
+
+    Attributes:
+        optimizer: `sgd`, `momentum`, `adam` or `adamw`.
+        iterations: Updates.
+    """
+
+    optimizer: str = PlanOptions.optimizer
+    iterations: int = PlanOptions.iterations
+
+
+DEFAULT_PLAN = TrainingPlan()
 
 
 class Runs(NamedTuple):
@@ -61,6 +77,7 @@ class Measurements:
         change: The factor from layer to layer.
         loss: What the backward pass started from; None without one.
         classes: The classes that a readout would tell apart.
+        plan: How the network is to be trained.
         learning_rate: The rate that the network is to be trained with; None where none is in use.
         theory: What theory predicts of the stack; None where it was not asked.
         layer_theory: What it predicts of each layer; empty where it was not asked or does not apply.
@@ -75,6 +92,7 @@ class Measurements:
     change: ChangePerLayer
     loss: LossValue | None = None
     classes: int = DEFAULT_CLASSES
+    plan: TrainingPlan = DEFAULT_PLAN
     learning_rate: float | None = None
     theory: StackTheory | None = None
     layer_theory: tuple[LayerTheory, ...] = ()

@@ -76,7 +76,8 @@ class LayerOptions:
         None, "Standard deviation of normally distributed biases.", shown="the biases of the initializer"
     )
     gain: float | str = option(
-        1.0, "Factor on the sampled weights; auto: what the activation needs, with the biases that go with it."
+        1.0,
+        "Factor on the sampled weights; auto takes the gain that the activation needs, and the biases that go with it.",
     )
     dtype: str = option("float32", "Number format of the arithmetic.", metavar="float32|float64")
     seed: int = option(0, "Random seed.")
@@ -88,14 +89,15 @@ class InputOptions(LayerOptions):
 
     input: "str | Path | Numbers" = option(
         "normal",
-        "N(0, 1), U(-sqrt 3, sqrt 3), a .npy file, or a .npz file with a key after a colon.",
-        metavar="normal|uniform|FILE",
+        "N(0, 1), U(-sqrt 3, sqrt 3), the training rows of digits or synthetic, a .npy file, or a .npz file with a key "
+        "after a colon.",
+        metavar="normal|uniform|NAME|FILE",
         library="Or an array of shape (rows, ...), flattened to (rows, features).",
     )
     input_width: int | None = option(
-        None, "Number of input features.", shown="the features of the file, else the first width"
+        None, "Number of input features.", shown="those of the file, else the width of layer 1"
     )
-    batch: int | None = option(None, "Number of inputs.", shown=f"{DEFAULT_ROWS}, or the rows of the file up to that")
+    batch: int | None = option(None, "Number of inputs.", shown=f"{DEFAULT_ROWS}, or all rows of a file with fewer")
     standardize: bool = option(False, "Scale every feature of given inputs to mean 0 and std 1.")
 
 
@@ -129,17 +131,25 @@ class RuleOptions:
 
     rules: str | Path | Mapping[str, Any] | None = option(
         None,
-        "Limits that replace those of the rules, a table for each rule.",
+        "Limits that replace those of the rules, one table per rule.",
         metavar="FILE.toml",
         library='Or a mapping, such as {"saturation": {"high": 0.9}}.',
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
+class PlanOptions:
+    """The training that a verdict is on."""
+
+    optimizer: str = option("sgd", "Optimizer that the verdict is on.", metavar="sgd|momentum|adam|adamw")
+    iterations: int = option(250, "Number of training iterations that the verdict is on.")
+
+
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(RuleOptions, ThreadOptions):
+class RunOptions(PlanOptions, RuleOptions, ThreadOptions):
     """How a stack is run, and by which rules it is judged."""
 
-    bins: int = option(30, "Number of bins of the activation histograms.")
+    bins: int = option(30, "Number of bins in the activation histograms.")
     range: tuple[float, float] | None = option(
         None,
         "Range of the activation histograms.",
@@ -159,11 +169,11 @@ class LossOptions:
         "Loss of the backward pass; random is a random direction at the last layer, with no readout.",
         metavar="random|mse|cross-entropy",
     )
-    classes: int = option(10, "Number of classes of the readout of mse and cross-entropy.")
+    classes: int = option(10, "Number of classes that the readout of mse and cross-entropy has.")
     labels: "str | Path | Numbers | None" = option(
         None,
-        "Labels from 0 to classes-1, one per input: a .npy file or .npz:KEY.",
-        metavar="FILE",
+        "Labels from 0 to classes-1, one per input: those of digits or synthetic, a .npy file or .npz:KEY.",
+        metavar="NAME|FILE",
         shown="random",
         library="Or an array.",
     )
@@ -221,11 +231,11 @@ class TrainOptions(LayerOptions):
     )
     scale: str = option(
         "standard",
-        "Scale of the inputs: to mean 0 and std 1 over all entries, to at most 1, or as they are.",
+        "Scale of the inputs: mean 0 and std 1 over all entries, magnitudes of at most 1, or as they are.",
         metavar="standard|unit|raw",
     )
     lr: float | str | Sequence[float | str] = option(
-        0.01, "Learning rates; auto: the best of a small grid.", several=True
+        0.01, "Learning rates; auto tries a small grid and keeps the best.", several=True
     )
     optimizer: str = option("sgd", "Optimizer.", metavar="sgd|momentum|adam")
     iterations: int = option(2000, "Number of training iterations.")

@@ -5,6 +5,7 @@ case a line, and what is there already is not trained again.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import multiprocessing
@@ -156,6 +157,10 @@ class Labelled(NamedTuple):
         losses = [math.inf if outcome.loss is None else outcome.loss for outcome in self.outcomes]
         return min(losses, default=math.inf) / self.chance
 
+    def trains_with(self, outcome: Outcome) -> bool:
+        """Return whether it trains clearly in one of its outcomes."""
+        return outcome.loss is not None and outcome.loss < TRAINS * self.chance
+
     @property
     def trains(self) -> bool | None:
         """Whether it clearly trains or clearly does not; None in between, or where the data do not count."""
@@ -195,6 +200,10 @@ GROUPS = {
     "mse": Group(207, only=lambda case: case.loss == "mse"),
     "longer": Group(208, only=lambda case: case.iterations == 1000),
 }
+
+
+HELD_OUT = ("earlier", *(name for name in GROUPS if name != "fit"))
+"""The groups that nothing is fitted to; `earlier` and `stacks` were drawn before, from a narrower range."""
 
 
 def _is_plain(case: Case) -> bool:
@@ -378,6 +387,12 @@ def label(case: Case) -> Labelled:
 def path_of(name: str) -> Path:
     """Return where the labels of a group are kept."""
     return FOLDER / f"cases_{name}.jsonl"
+
+
+def digest(*names: str) -> str:
+    """Return the sha256 of the labels of groups, one after the other, with line ends as on Linux."""
+    contents = b"".join(path_of(name).read_bytes() for name in names)
+    return hashlib.sha256(contents.replace(b"\r\n", b"\n")).hexdigest()
 
 
 def read(name: str) -> list[Labelled]:

@@ -22,7 +22,7 @@ from actdiag.engine.workers import Workers
 from actdiag.experiments.train.loop import Recipe, last_mean, steps
 from actdiag.experiments.train.network import draw_network
 from actdiag.theory.gains import Gains
-from benchmarks.labels import FOLDER, data_of, load
+from benchmarks.cases import FOLDER, data_of, load_mnist
 
 PATH = FOLDER / "gains.jsonl"
 
@@ -147,7 +147,7 @@ def _parsed(line: dict[str, Any]) -> Trained:
 
 
 def _train(case: Case) -> Trained:
-    return train(case, data_of("fit"))
+    return train(case, data_of("mnist"))
 
 
 def produce(wanted: Sequence[Case], processes: int) -> Iterator[Trained]:
@@ -167,7 +167,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="MNIST: a .npz file or IDX files, as `actdiag train` takes it")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
-    load(["fit"], given.data)
+    load_mnist(given.data)
     wanted, start = list(cases()), time.perf_counter()
     before = len(read())
     for count, _ in enumerate(produce(wanted, given.processes), 1):

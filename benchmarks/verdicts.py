@@ -5,6 +5,7 @@ Run as `python -m benchmarks.verdicts --data mnist.npz`; `--json FILE` keeps the
 
 import argparse
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import inf, log
@@ -15,9 +16,9 @@ from actdiag.diagnosis.calibration.signals import gradient_rms
 from actdiag.engine.losses import Loss
 from actdiag.external import JUDGES, judge
 from actdiag.report import Report
-from benchmarks.labels import SEEN, SETS, data_of, load
+from benchmarks.cases import HELD_OUT, MEASURED_ROWS, TRAINS, data_of, load_mnist
 from benchmarks.observed import Observed, observed
-from benchmarks.rates import grid, known, rounded
+from benchmarks.rates import known
 from benchmarks.scores import Score, area_under_curve, balanced_accuracy, brier, scored
 
 ONE_NUMBER = 4.75
@@ -27,7 +28,7 @@ BINS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
 class Row(NamedTuple):
-    """What a way to judge scores on the stacks of a set that clearly train or clearly do not."""
+    """What a way to judge scores on the networks of a group that clearly train or clearly do not."""
 
     name: str
     accuracy: Score
@@ -35,9 +36,14 @@ class Row(NamedTuple):
     brier: Score | None
 
 
-def verdict_row(name: str, stacks: Sequence[Observed], report: Callable[[Observed], Report]) -> Row:
+def clear_of(networks: Sequence[Observed]) -> list[Observed]:
+    """Return those that clearly train or clearly do not, and of which there is a verdict."""
+    return [one for one in networks if one.labelled.trains is not None and one.measured.verdict.severity != "unknown"]
+
+
+def verdict_row(name: str, networks: Sequence[Observed], report: Callable[[Observed], Report]) -> Row:
     """Return what our verdict scores."""
-    clear = [one for one in stacks if one.labelled.trains is not None]
+    clear = clear_of(networks)
     trains = [bool(one.labelled.trains) for one in clear]
     verdicts = [report(one).verdict for one in clear]
     probability = [verdict.probability or 0.0 for verdict in verdicts]
@@ -49,9 +55,9 @@ def verdict_row(name: str, stacks: Sequence[Observed], report: Callable[[Observe
     )
 
 
-def one_number_row(stacks: Sequence[Observed]) -> Row:
+def one_number_row(networks: Sequence[Observed]) -> Row:
     """Return what the ratio of the gradients alone scores."""
-    clear = [one for one in stacks if one.labelled.trains is not None]
+    clear = clear_of(networks)
     trains = [bool(one.labelled.trains) for one in clear]
     number = [-abs(gradient_of(one.measured)) for one in clear]
     return Row(
@@ -68,95 +74,102 @@ def gradient_of(report: Report) -> float:
     return log(rms[1]) if rms and rms[1] else inf
 
 
-def judge_rows(set_name: str, stacks: Sequence[Observed]) -> list[Row]:
+def judge_rows(networks: Sequence[Observed]) -> list[Row]:
     """Return what the published rules of other tools score on the same runs."""
-    data = data_of(set_name)
-    loss = Loss("cross-entropy", data.classes, data.train_labels[:SEEN])
-    clear = [one for one in stacks if one.labelled.trains is not None]
+    clear = clear_of(networks)
     trains = [bool(one.labelled.trains) for one in clear]
-    judged = [judge(one.measured.stack, loss, JUDGES, threads=1) for one in clear]
+    judged = []
+    for one in clear:
+        case, data = one.labelled.case, data_of(one.labelled.case.data)
+        loss = Loss(case.loss, data.classes, data.train_labels[:MEASURED_ROWS])
+        judged.append(judge(one.measured.stack, loss, JUDGES, threads=1))
     return [
         Row(name, scored(balanced_accuracy, [of[at].healthy for of in judged], trains), None, None)
         for at, name in enumerate(JUDGES)
     ]
 
 
-def at_risk_in_between(stacks: Sequence[Observed]) -> tuple[int, int]:
-    """Return how many stacks that train slowly are called at risk, and how many there are."""
-    slow = [one for one in stacks if one.labelled.trains is None]
+def at_risk_in_between(networks: Sequence[Observed]) -> tuple[int, int]:
+    """Return how many networks that train slowly are called at risk, and how many there are."""
+    slow = [one for one in networks if one.labelled.trains is None]
     return sum(one.measured.verdict.severity == "at-risk" for one in slow), len(slow)
 
 
-def calibration(stacks: Sequence[Observed]) -> list[tuple[float, float, int, float]]:
-    """Return (low, high, stacks, share that trains) for bins of the probability; slow stacks count half."""
+def calibration(networks: Sequence[Observed]) -> list[tuple[float, float, int, float]]:
+    """Return (low, high, networks, share that trains) for bins of the probability; slow networks count half."""
     rows = []
     for low, high in pairwise(BINS):
         held = [
             0.5 if one.labelled.trains is None else float(one.labelled.trains)
-            for one in stacks
+            for one in networks
             if low <= (probability := one.measured.verdict.probability or 0.0) < high or probability == high == 1
         ]
         rows.append((low, high, len(held), sum(held) / len(held) if held else 0.0))
     return rows
 
 
-def recommended(set_name: str, stacks: Sequence[Observed]) -> tuple[int, int, int]:
-    """Return of the stacks called trainable: how many train at the recommended rate, at any of the finer grid; all."""
-    outcomes = known(set_name)
+def recommended(name: str, networks: Sequence[Observed]) -> tuple[int, int, int]:
+    """Return how many networks train at their recommended rate, how many of them at any, and how many have one.
+
+    Those whose recommended rate `benchmarks.rates` has not trained yet are left out.
+    """
+    outcomes = known(name)
     right = possible = called = 0
-    for one in stacks:
-        rate = one.measured.verdict.learning_rate
-        if rate is None:
+    for one in networks:
+        rate, labelled = one.measured.verdict.learning_rate, one.labelled
+        if rate is None or (labelled.case, rate) not in outcomes:
             continue
+        loss = outcomes[labelled.case, rate].loss
+        trains = loss is not None and loss < TRAINS * labelled.chance
         called += 1
-        draw = one.labelled.draw
-        own = outcomes[draw, rounded(rate)].trains
-        rates = {*grid(SETS[set_name]), *SETS[set_name].rates}
-        found = [outcomes[draw, other] for other in rates if (draw, other) in outcomes]
-        right += own
-        possible += own or any(outcome.trains for outcome in found)
+        right += trains
+        possible += trains or labelled.trains is True
     return right, possible, called
 
 
 def main() -> None:
     """Score, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, help="MNIST, as `python -m benchmarks.labels` takes it")
-    parser.add_argument("--only", default=",".join(SETS), help="sets, with commas between")
+    parser.add_argument("--data", required=True, help="MNIST, as `python -m benchmarks.cases` takes it")
+    parser.add_argument("--only", default=",".join(HELD_OUT), help="groups, with commas between")
     parser.add_argument("--json", help="a file for the scores")
     given = parser.parse_args()
-    names = given.only.split(",")
-    load(names, given.data)
+    load_mnist(given.data)
     kept: dict[str, object] = {}
-    for name in names:
-        stacks = observed(name)
-        trains = sum(one.labelled.trains is True for one in stacks)
-        clear = sum(one.labelled.trains is not None for one in stacks)
-        slow = len(stacks) - clear
-        print(f"\n{name}: {len(stacks)} stacks, {trains} train, {clear - trains} do not, {slow} in between")
-        kept[name] = None
-        if trains in (0, clear):
-            right = sum(one.measured.verdict.trainable is one.labelled.trains for one in stacks)
-            print(f"all alike, {right} of {clear} called so")
-            continue
-        rows = [
-            verdict_row("actdiag grad-flow", stacks, lambda one: one.measured),
-            verdict_row("actdiag propagate (estimated)", stacks, lambda one: one.estimated),
-            one_number_row(stacks),
-            *(judge_rows(name, stacks) if name in ("fit", "held_out") else []),
-        ]
-        for row in rows:
-            print(f"| {row.name} | {row.accuracy} | {row.area or '-'} | {row.brier or '-'} |")
-        at_risk, between = at_risk_in_between(stacks)
-        print(f"at risk of those in between: {at_risk} of {between}")
-        kept[name] = [row._asdict() for row in rows]
-        if name == "held_out":
-            for low, high, count, share in calibration(stacks):
-                print(f"probability {low:.2f} to {high:.2f}: {count} stacks, {share:.2f} train")
-            right, possible, called = recommended(name, stacks)
-            print(f"the recommended rate trains {right} of {possible} that any rate trains; {called} called trainable")
+    for name in given.only.split(","):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of networks that overflow
+            networks = list(observed(name))
+        kept[name] = _show(name, networks)
     if given.json:
         Path(given.json).write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def _show(name: str, networks: Sequence[Observed]) -> list[dict[str, object]] | None:
+    """Print the scores of a group and return them; None where it has networks of one kind only."""
+    clear = clear_of(networks)
+    trains = sum(one.labelled.trains is True for one in clear)
+    slow = sum(one.labelled.trains is None for one in networks)
+    unknown = len(networks) - len(clear) - slow
+    counts = f"{trains} train, {len(clear) - trains} do not, {slow} in between, {unknown} without a verdict"
+    print(f"\n{name}: {len(networks)} networks, {counts}")
+    if trains in (0, len(clear)):
+        return None
+    rows = [
+        verdict_row("actdiag grad-flow", networks, lambda one: one.measured),
+        verdict_row("actdiag propagate (estimated)", networks, lambda one: one.estimated),
+        one_number_row(networks),
+        *(judge_rows(networks) if name in ("earlier", "plain") else []),
+    ]
+    for row in rows:
+        print(f"| {row.name} | {row.accuracy} | {row.area or '-'} | {row.brier or '-'} |")
+    at_risk, between = at_risk_in_between(networks)
+    print(f"at risk of those in between: {at_risk} of {between}")
+    for low, high, count, share in calibration(networks):
+        print(f"probability {low:.2f} to {high:.2f}: {count} networks, {share:.2f} train")
+    right, possible, called = recommended(name, networks)
+    print(f"the recommended rate trains {right} of {possible} that any rate trains; {called} called trainable")
+    return [row._asdict() for row in rows]
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ WATCHDOG = 60
 CODES = {0, 2, 3, 130, 129, 143}
 
 NAMED = re.compile(
-    "Error: (--[a-z][a-z-]+|[A-Z]+(?:\\.\\.\\.)?|standard output|memory|the system|the libraries|_ACTDIAG_COMPLETE) "
+    "Error: (--[a-z][a-z-]+|[A-Z]+|standard output|memory|the system|the libraries|_ACTDIAG_COMPLETE) "
     "|Error: No such (option|command) |Error: Option '--?[a-z-]+' (requires|does not take)|Error: Missing argument "
     "|Error: Got unexpected extra argument"
 )

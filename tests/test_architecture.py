@@ -208,7 +208,9 @@ ORDER = {
     """,
     "diagnosis/calibration": """
         fitted
+        domain
         signals
+        features
         trainability
     """,
     "diagnosis/advice": """
@@ -277,6 +279,7 @@ ORDER = {
         watching
     """,
     "api": """
+        own_entries
         signatures
         stack
         running

@@ -39,6 +39,8 @@ def grad_flow(
     classes: int = BackwardOptions.classes,
     labels: str | Path | Numbers | None = BackwardOptions.labels,
     memory: int | str = BackwardOptions.memory,
+    optimizer: str = RunOptions.optimizer,
+    iterations: int = RunOptions.iterations,
     bins: int = RunOptions.bins,
     range: tuple[float, float] | None = RunOptions.range,
     threads: int | None = RunOptions.threads,

@@ -36,6 +36,8 @@ def propagate(
     batch: int | None = StackOptions.batch,
     standardize: bool = StackOptions.standardize,
     memory: int | str = MemoryOptions.memory,
+    optimizer: str = RunOptions.optimizer,
+    iterations: int = RunOptions.iterations,
     bins: int = RunOptions.bins,
     range: tuple[float, float] | None = RunOptions.range,
     threads: int | None = RunOptions.threads,

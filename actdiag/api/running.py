@@ -10,6 +10,7 @@ from actdiag.engine.losses import Loss
 from actdiag.engine.memory import parse_size
 from actdiag.experiments import run as running
 from actdiag.experiments.run import Progress, RunSettings, run_repeatedly, run_settings
+from actdiag.measurements import TrainingPlan
 from actdiag.model.stack import Stack
 from actdiag.options import BackwardOptions, MemoryOptions, RunOptions
 from actdiag.report import Report
@@ -33,7 +34,10 @@ def make_loss(
         InvalidField: A field holds something that is not accepted.
     """
     if isinstance(labels, str | Path):
-        labels = load_labels(labels)
+        from actdiag.datasets.catalogue import is_named, load_named  # random labels do without
+
+        named = isinstance(labels, str) and is_named(labels)
+        labels = load_named("labels", str(labels)).train_labels if named else load_labels(labels)
     return Loss(name, classes, None if labels is None else as_array("labels", labels))
 
 
@@ -67,7 +71,15 @@ def runner(
         def once(stack: Stack, settings: RunSettings) -> Report:
             return running.run_grad_flow(stack, loss, budget, settings, command)
 
-    settings = run_settings(options.bins, options.range, options.threads, None, options.theory, options.rules)
+    settings = run_settings(
+        options.bins,
+        options.range,
+        options.threads,
+        None,
+        options.theory,
+        options.rules,
+        TrainingPlan(options.optimizer, options.iterations),
+    )
 
     def run(stack: Stack, progress: Progress | None, *, theory: bool = True) -> Report:
         telling = settings._replace(progress=progress or settings.progress, theory=theory and settings.theory)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import Field
 from typing import Any, ParamSpec, TypeVar
 
+from actdiag.api.own_entries import Blamed
 from actdiag.errors import InvalidField, did_you_mean
 from actdiag.options import default_text, fields_of
 
@@ -19,7 +20,8 @@ def takes(
 ) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
     """Return a decorator of a function whose signature names the fields of some kinds of options.
 
-    The options are appended to the docstring. An unknown option is a TypeError that offers the nearest known one.
+    The options are appended to the docstring. An unknown option is a TypeError that offers the nearest known one. What
+    an activation or an initializer of one's own raises is an InvalidField that names it.
 
     Args:
         kinds: The classes of options.
@@ -41,7 +43,8 @@ def takes(
                     raise TypeError(message)
                 if given is not None and not _same(given, defaults[name]):
                     raise InvalidField(name, f"must be left out: the data say what it is, got {given!r}")
-            return function(*args, **kwargs)
+            with Blamed(args, kwargs):
+                return function(*args, **kwargs)
 
         if function.__doc__:
             checked.__doc__ = f"{inspect.cleandoc(function.__doc__)}\n\nOptions:\n{_described(kinds, known)}\n"

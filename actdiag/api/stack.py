@@ -193,7 +193,12 @@ def _read_input(source: str | Path | Numbers, batch: int | None, standardize: bo
                 field="standardize", problem=f"must come with an input file or array, got input {source}"
             )
         return None, source
-    if isinstance(source, str | Path):
+    from actdiag.datasets.catalogue import is_named, load_named  # random inputs do without
+
+    if isinstance(source, str) and is_named(source):
+        rows = load_named("input", source).train_inputs
+        data, label = flatten_input(rows, batch, source, DEFAULT_ROWS), source
+    elif isinstance(source, str | Path):
         data, label = load_input(source, batch, DEFAULT_ROWS), str(source)
     else:
         data, label = flatten_input(as_array("input", source), batch, "the array", DEFAULT_ROWS), "array"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command, short_help="List the activations, or show one.")
-@click.argument("act", metavar="NAME", required=False, type=Registered("act"))
+@click.argument("act", metavar="[NAME]", required=False, type=Registered("act"))
 @options.png_option
 def activations(act: str | None, png: str | None) -> None:
     """List the activations, or show one: its formula, its traits and its curves.

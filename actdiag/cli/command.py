@@ -151,10 +151,12 @@ def _output_failures() -> Iterator[None]:
 
 
 def _option(command: click.Command, field: str) -> str:
-    """Return how the command line spells a field of the library: `--bias-std`, or an argument's metavar."""
+    """Return how the command line spells a field of the library: `--bias-std`, or an argument as `NAME`."""
     for parameter in command.params:
         if parameter.name == field:
-            return parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name
+            return (
+                parameter.opts[0] if isinstance(parameter, click.Option) else parameter.human_readable_name.strip("[].")
+            )
     return f"--{field.replace('_', '-')}"
 
 

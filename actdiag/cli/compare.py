@@ -9,7 +9,7 @@ from actdiag.cli.base import Command
 from actdiag.options import BackwardOptions, CompareOptions, RunOptions
 
 
-@click.command(cls=Command, short_help="Many activations with many initializers.")
+@click.command(cls=Command, short_help="Compare many activations with many initializers.")
 @options.options_of(CompareOptions, BackwardOptions, RunOptions)
 @options.fail_on_option
 @options.output_options
@@ -20,7 +20,7 @@ def compare(act: tuple[str, ...], init: tuple[str, ...], **given: Any) -> None:
     going backward, and the verdict.
 
     \b
-      actdiag compare --act relu,tanh,sigmoid --init std=0.01,xavier,he --png grid.png
+      actdiag compare --act relu,tanh --init std=0.01,xavier,he --png grid.png
     """
     from actdiag.api.compare import compare as of_library
     from actdiag.api.stack import resolve_acts, resolve_inits

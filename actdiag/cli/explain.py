@@ -9,10 +9,10 @@ from actdiag.options import RuleOptions
 
 
 @click.command(cls=Command, short_help="List the rules of the verdict, or explain one.")
-@click.argument("rule", metavar="RULE", required=False, type=Registered("rule"))
+@click.argument("rule", metavar="[RULE]", required=False, type=Registered("rule"))
 @options.options_of(RuleOptions)
 def explain(rule: str | None, rules: str | None) -> None:
-    """List the rules that a verdict rests on, or explain one: what it means, why it matters, what to do about it.
+    """List the rules that a verdict rests on, or explain one: what it means, why it matters and what to do about it.
 
     \b
       actdiag explain

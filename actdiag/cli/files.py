@@ -96,7 +96,9 @@ class Outputs:
             names = pictures.page_names(self.png, self.pages)
             with _making("png", self.png):
                 drawn = pictures.contents(figures, self.png)
-                left_over += pictures.pages_left_over(self.png, self.pages)
+                taken = {os.path.realpath(name) for _, name in self.files()}
+                pages = pictures.pages_left_over(self.png, self.pages)
+                left_over += (page for page in pages if os.path.realpath(page) not in taken)
             files += [("png", name, content) for name, content in zip(names, drawn, strict=True)]
         for field, name, content in (("json", self.json, json), ("csv", self.csv, csv)):
             if name is None or content is None:

@@ -10,18 +10,20 @@ from actdiag.cli.types import Registered
 from actdiag.options import VerifyOptions
 
 
-@click.command(cls=Command, short_help="The gain that an activation needs.")
+@click.command(cls=Command, short_help="Compute the gain that an activation needs.")
 @click.argument("act", metavar="ACT...", nargs=-1, required=True, type=Registered("act"))
 @click.option(
-    "--verify", is_flag=True, help="Run stacks under the recommended gain, predicted next to measured, and train one."
+    "--verify",
+    is_flag=True,
+    help="Run stacks with the recommended gain, show predictions next to measurements, and train one stack.",
 )
 @options.options_of(VerifyOptions, without=["threads"])
-@click.option("--json", metavar="FILE|-", help="Write JSON; - for standard output instead of the text.")
+@click.option("--json", metavar="FILE|-", help="Write JSON; - prints it instead of the text.")
 def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, **given: Any) -> None:
     """Compute the gain (sqrt(fan_in) times the std of a weight) that an activation needs.
 
-    Which gain preserves the signal, which the gradient, which both and whether the signal stays there, what PyTorch
-    would recommend, one recommendation with its reason, and code for PyTorch, Keras and JAX.
+    Shows which gain preserves the signal, which the gradient, and which both and whether the signal stays there; what
+    PyTorch recommends; one recommendation with its reason; and code for PyTorch, Keras and JAX.
 
     \b
       actdiag gain gelu

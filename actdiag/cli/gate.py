@@ -14,8 +14,8 @@ from actdiag.report import Report
 
 EXIT_TRIPPED = 3
 
-VERDICTS = ("at-risk", "untrainable")
-"""From mild to severe: the first includes the second."""
+VERDICTS = ("at-risk", "untrainable", "unknown")
+"""The first includes the second; the third stands apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Gate:
         for name in self.names:
             if name not in VERDICTS and name not in self.rules:
                 offer = did_you_mean(name, [*VERDICTS, *self.rules]) or "; `actdiag explain` lists the rules"
-                problem = f"must be {' or '.join(VERDICTS)} or name rules, got {name!r}{offer}"
+                problem = f"must be {', '.join(VERDICTS)} or name rules, got {name!r}{offer}"
                 raise InvalidField(field="fail_on", problem=problem)
             if name in self.rules and not self.rules[name].enabled:
                 problem = f"must name rules that are applied, got {name!r}, which --rules disables"
@@ -77,7 +77,12 @@ class Gate:
             if (bad and finding.rule in verdict.decided_by) or (finding.rule in self.names and not finding.explained)
         ]
         lines = [f"{severity}: {finding.severity} {finding.rule}: {finding.summary}" for finding in found]
-        return lines or ([f"{severity}: probability {verdict.probability:.2g}"] if bad else [])
+        if bad and not lines:
+            probability = verdict.probability
+            lines = [
+                f"{severity}: {'; '.join(verdict.outside) if probability is None else f'probability {probability:.2g}'}"
+            ]
+        return lines
 
 
 def taken_from(given: dict[str, Any]) -> Gate:

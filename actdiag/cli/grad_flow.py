@@ -9,7 +9,7 @@ from actdiag.cli.base import Command
 from actdiag.options import BackwardOptions, RunOptions, StackOptions
 
 
-@click.command("grad-flow", cls=Command, short_help="What happens to the gradient.")
+@click.command("grad-flow", cls=Command, short_help="Show what happens to the gradient.")
 @options.options_of(StackOptions, BackwardOptions, RunOptions)
 @options.fail_on_option
 @options.report_options

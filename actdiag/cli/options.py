@@ -26,7 +26,7 @@ _TYPES: dict[object, click.ParamType[Any]] = {
 
 _ENTRIES = {"act": Registered("act"), "init": Registered("init")}
 
-_TABLE = "- for standard output instead of the table."
+_TABLE = "- prints it instead of the table."
 
 
 def options_of(*kinds: type[Any], without: Sequence[str] = ()) -> Decorator[Any]:
@@ -55,7 +55,7 @@ def _from_field(one: Field[Any]) -> Decorator[Any]:
         attributes["nargs"] = 2
     help = one.metadata["help"]
     if one.metadata["several"]:
-        help += " Separated by commas; may be repeated."
+        help += " Separate several by commas, or repeat the option."
     return _option(f"--{flag}", help if text is None else f"{help}  [default: {text}]", **attributes)
 
 
@@ -88,9 +88,9 @@ def split_list(values: tuple[str, ...]) -> list[str]:
 
 fail_on_option = _option(
     "--fail-on",
-    "Exit with status 3 if the verdict is this bad or worse, or if a rule finds something.",
+    "Exit with status 3 on these verdicts, of which at-risk includes untrainable, and on what these rules find.",
     type=Registered("gate"),
-    metavar="at-risk|untrainable|RULE,...",
+    metavar="at-risk|untrainable|unknown|RULE,...",
 )
 judge_option = _option(
     "--judge",
@@ -100,7 +100,9 @@ judge_option = _option(
 fix_option = _option("--fix", "Find the smallest change that makes the stack healthy, and run it.", is_flag=True)
 layers_option = _option("--layers", "Layers in the table.  [default: up to 20, evenly spaced]", metavar="all|1-10,50")
 png_option = _option(
-    "--png", "Write a figure: PNG, SVG or PDF by suffix; further pages go to FILE-2.png, FILE-3.png.", metavar="FILE"
+    "--png",
+    "Write a figure: PNG, SVG or PDF by suffix; further pages go to FILE-2.png, FILE-3.png and so on.",
+    metavar="FILE",
 )
 
 

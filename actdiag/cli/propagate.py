@@ -9,7 +9,7 @@ from actdiag.cli.base import Command
 from actdiag.options import MemoryOptions, RunOptions, StackOptions
 
 
-@click.command(cls=Command, short_help="What happens to the signal.")
+@click.command(cls=Command, short_help="Show what happens to the signal.")
 @options.options_of(StackOptions, MemoryOptions, RunOptions)
 @options.fail_on_option
 @options.report_options
@@ -17,7 +17,7 @@ def propagate(**given: Any) -> None:
     """Run a stack forward and show what happens to the signal.
 
     One row per layer: the histogram of the activations, their mean and std, each unit's std over the inputs, exact
-    zeros, dead units, saturated entries, and the cosine between different inputs. Below it the verdict.
+    zeros, dead units, saturated entries, and the cosine between different inputs. The verdict follows.
 
     \b
       actdiag propagate --act relu --init he

@@ -93,8 +93,15 @@ class _Printable:
             yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
 
+_REFRESH = 0.1
+"""Seconds between two drawings of the bar."""
+
+
 class Bar:
     """The progress of a command on standard error: it appears after a second, also before the first step is done.
+
+    One thread draws it, which is started before memory can be short: Python waits forever for a thread that cannot
+    begin for lack of it.
 
     Attributes:
         of: What is counted.
@@ -105,7 +112,8 @@ class Bar:
         self._steps: tuple[int, int] | None = None
         self._lock = threading.Lock()
         self._shown: tuple[Progress, TaskID] | None = None
-        self._timer: threading.Timer | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
         self._ends = contextlib.ExitStack()
 
     def __call__(self, done: int, total: int) -> None:
@@ -120,11 +128,10 @@ class Bar:
         """Start waiting."""
         if sys.stderr.isatty():
             self._ends.enter_context(undone_at_end(self._clear))
-            timer = threading.Timer(_PATIENCE, self._show)
-            timer.daemon = True
+            thread = threading.Thread(target=self._draw, daemon=True)
             with contextlib.suppress(RuntimeError):  # the system starts no more threads: no bar
-                timer.start()
-                self._timer = timer
+                thread.start()
+                self._thread = thread
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -134,10 +141,10 @@ class Bar:
     def close(self) -> None:
         """Take the bar away, for good."""
         self._ends.close()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join()
-            self._timer = None
+        self._closed.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
         with self._lock:
             if self._shown is not None:
                 self._shown[0].stop()
@@ -160,6 +167,17 @@ class Bar:
                 elif steps is not None:
                     bar.update(task, completed=steps[0], total=steps[1])
 
+    def _draw(self) -> None:
+        """Show the bar once the command takes long, and draw it until it is taken away."""
+        if self._closed.wait(_PATIENCE):
+            return
+        with contextlib.suppress(MemoryError, ImportError, OSError):  # no bar; the command says what it lacks itself
+            self._show()
+            while not self._closed.wait(_REFRESH):
+                with self._lock:
+                    if self._shown is not None:
+                        self._shown[0].refresh()
+
     def _show(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -171,10 +189,11 @@ class Bar:
             TaskProgressColumn(),
             TimeElapsedColumn(),
         )
-        bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        bar = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
         with self._lock:
             self._shown = bar, self._task(bar)
             bar.start()
+            bar.refresh()
 
     def _task(self, bar: "Progress") -> "TaskID":
         done, total = self._steps or (0, None)

@@ -18,13 +18,13 @@ def train(
 ) -> None:
     """Train every activation with every initializer at every learning rate.
 
-    A softmax cross-entropy readout on top, batches in a seeded order. One row per run: the loss curve, the accuracy,
-    the statistics after training, and the verdict at initialization next to the outcome.
+    Each stack gets a readout with softmax cross-entropy and batches in a seeded order. One row per run: the loss curve,
+    the accuracy, the statistics after training, and the verdict at initialization next to the outcome.
 
     \b
       actdiag train --act relu --init std=0.01,xavier,he --png loss.png
       actdiag train --act sigmoid,relu,elu --init auto --data digits --lr auto
-      actdiag train --data mnist.npz --init he --optimizer adam --lr 0.001,0.0001 --watch
+      actdiag train --data mnist.npz --optimizer adam --lr 0.001,0.0001 --watch
     """
     from actdiag.api.stack import resolve_acts, resolve_inits
     from actdiag.api.train import train as of_library

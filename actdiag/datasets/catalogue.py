@@ -12,7 +12,7 @@ from actdiag.datasets.scaling import SCALES, find_scaling, scaled
 from actdiag.errors import InvalidField, check_choice, check_integer, did_you_mean
 from actdiag.options import TrainOptions
 
-__all__ = ["SCALES", "SOURCES", "Dataset", "load_dataset"]
+__all__ = ["SCALES", "SOURCES", "Dataset", "is_named", "load_dataset", "load_named"]
 
 _ACCEPTED = f"must be {', '.join(SOURCES)}, a .npz file, a folder of MNIST's IDX files or one of them, or X.npy,Y.npy"
 _MOST_SEED = 2**63 - 1
@@ -71,9 +71,26 @@ def load_dataset(
     )
 
 
+def is_named(spec: object) -> bool:
+    """Return whether it is text that names data, and no file."""
+    return isinstance(spec, str) and spec.partition(":")[0].strip().lower() in SOURCES
+
+
+def load_named(field: str, spec: str) -> Dataset:
+    """Return the data of a name, in the standard scale, for a field that takes their inputs or their labels.
+
+    Raises:
+        InvalidField: It names data that are not there; the error names the field.
+    """
+    try:
+        return load_dataset(spec)
+    except InvalidField as error:
+        raise InvalidField(field, error.problem) from None
+
+
 def _read(spec: str | Path, text: str, seed: int) -> Raw:
     name = text.partition(":")[0].strip()
-    if isinstance(spec, str) and name.lower() in SOURCES:
+    if isinstance(spec, str) and is_named(spec):
         return SOURCES.resolve(spec).read(seed)
     if text.endswith(".npz"):
         return read_npz(text)

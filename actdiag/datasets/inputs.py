@@ -8,10 +8,14 @@ from actdiag.arrays import Array, ArrayRecord, Counts, Numbers, check_memory
 from actdiag.datasets.files import load_array
 from actdiag.errors import InvalidField
 
+_NAMED_OR_FILE = "digits, synthetic, a .npy file or a .npz file with a key after a colon"
+
 
 def load_input(spec: str | Path, rows: int | None, most: int | None = None) -> Numbers:
     """Read the first `rows` rows (all up to `most` where None) of FILE.npy or FILE.npz:KEY as (rows, features)."""
-    return flatten_input(load_array("input", str(spec)), rows, str(spec), most)
+    return flatten_input(
+        load_array("input", str(spec), f"must be normal, uniform, {_NAMED_OR_FILE}"), rows, str(spec), most
+    )
 
 
 def flatten_input(array: Numbers, rows: int | None, label: str, most: int | None = None) -> Numbers:
@@ -76,7 +80,7 @@ def standardized(data: Numbers) -> Array:
 
 def load_labels(spec: str | Path) -> Numbers:
     """Read labels from FILE.npy or FILE.npz:KEY as they stand there; `checked_labels` judges them."""
-    return load_array("labels", str(spec))
+    return load_array("labels", str(spec), f"must be {_NAMED_OR_FILE}")
 
 
 def checked_labels(labels: Numbers, batch: int, classes: int) -> Counts:

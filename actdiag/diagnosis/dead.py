@@ -214,19 +214,19 @@ def has_one_dead_side(act: Activation) -> bool:
 DEAD_UNITS = Rule(
     name="dead_units",
     title="Units are dead",
-    quantity="share of a layer's units without slope on any input of the batch",
+    quantity="share of a layer's units that have no slope on any input of the batch",
     high=_DEAD,
     measure=_dead,
     harmless=_is_explained,
     summary=_dead_summary,
     explanation=(
-        "A unit without slope on any input learns nothing from the batch. Some are expected: as inputs align with "
+        "A unit that has no slope on any input learns nothing from the batch. Some are expected: as inputs align with "
         "depth, a ReLU is on the same side for nearly all of them, and many units stay below zero on the whole batch "
-        "by chance alone. Such units are harmless, and told with the share that is expected here and on "
-        f"{TREND[0]} and {TREND[1]} times as many inputs: where that falls, there were too few inputs; where it stays, "
-        f"inputs have aligned. More than the limit over the expected share (by default {_DEAD:.0%} of the units), and "
-        f"more than {_STDS:.0f} standard deviations over it, is a fault: biases too negative, an underflow, or units "
-        "that are dead."
+        f"by chance alone. Such units are harmless, and are reported with the share expected here and on {TREND[0]} "
+        f"and {TREND[1]} times as many inputs: where that share falls, there were too few inputs; where it stays, "
+        f"inputs have aligned. A share that exceeds the expected one by more than the limit (by default {_DEAD:.0%} of "
+        f"the units) and by more than {_STDS:.0f} standard deviations is a fault: biases too negative, an underflow, "
+        "or units that are dead for good."
     ),
     remedy=(
         "Biases of mean zero; wider layers; an activation with a slope on both sides, such as leaky_relu; where "
@@ -239,16 +239,16 @@ DEAD_UNITS = Rule(
 BORN_DEAD = Rule(
     name="born_dead",
     title="A whole layer is dead",
-    quantity="share of the inputs for which all units of a layer are without slope, and give the same",
+    quantity="share of the inputs on which no unit of a layer has a slope, so that all of them give the same output",
     severity="error",
     certain=True,
     high=0.99,
     measure=_born_dead,
     summary=_silent_summary,
     explanation=(
-        "Neither the gradient nor anything of the input passes the layer: everything below it never learns, and the "
-        "layers above get the same for all inputs. Deep and narrow ReLU stacks are born dead by chance, the likelier "
-        "the deeper."
+        "Neither the gradient nor anything of the input gets through the layer: nothing below it ever learns, and the "
+        "layers above see the same for every input. Deep, narrow ReLU stacks can be born dead by chance, the deeper "
+        "the likelier."
     ),
     remedy="Biases of mean zero, wider layers, or an activation with a slope on both sides, such as leaky_relu.",
     source="Lu et al. 2019, arXiv:1903.06733",
@@ -265,9 +265,9 @@ SILENT_INPUTS = replace(
     measure=_silent_inputs,
     harmless=lambda measurements, measured, rules: measured.value > rules[BORN_DEAD.name].high,
     explanation=(
-        "For such an input every unit of the layer is on its flat side: the layers above get the same as for all other "
-        "such inputs, and nothing below learns from it. Narrow layers, biases that are too negative and inputs that "
-        "are not centred do that. Beyond the limit of born_dead that rule reports it."
+        "For such an input every unit of the layer is on its flat side: the layers above see the same as for every "
+        "other such input, and nothing below learns from it. Narrow layers, biases that are too negative and inputs "
+        "that are not centred cause this. Beyond the limit of born_dead, that rule reports it."
     ),
     remedy="Biases of mean zero, inputs of mean zero (--standardize), or wider layers.",
     source="Lu et al. 2019, arXiv:1903.06733; the limit is a rule of thumb",

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from actdiag.options import PlanOptions
+
 Severity = Literal["info", "warning", "error"]
 Outlook = Literal["healthy", "at-risk", "untrainable", "unknown"]
 
@@ -73,9 +75,9 @@ class Verdict:
         severity: By the probability in whole percent: `untrainable` under 15, also where a rule is certain or more than
             half of several runs are untrainable; `healthy` from 85; `at-risk` between; `unknown` where there is no
             probability.
-        trainable: Whether plain SGD is more likely to train the network than not; None where that is not known.
-        probability: The probability that plain SGD trains it at the best learning rate; 0 where a rule is certain that
-            it does not; None where it is not known. Of several runs the mean of theirs.
+        trainable: Whether the network is more likely to train than not; None where that is not known.
+        probability: The probability that `optimizer` trains it within `iterations` at the best learning rate; 0 where a
+            rule is certain that it does not; None where it is not known. Of several runs the mean of theirs.
         learning_rate: The recommended learning rate; None where none is known to work.
         learning_rates: The lowest and the highest that should work; likewise.
         estimated: Whether the gradient was estimated because no backward pass was run.
@@ -83,6 +85,10 @@ class Verdict:
         findings: Most severe first.
         fix: The smallest change found that makes the network healthy; None where it is healthy, where nothing helped,
             and where none was looked for.
+        optimizer: The optimizer that all this is on.
+        iterations: The number of training iterations that it is on.
+        outside: What lies outside the range of the trained networks that the probability was fitted to, a sentence
+            each; empty within it. Outside there is no probability and no learning rate.
     """
 
     severity: Outlook
@@ -94,3 +100,6 @@ class Verdict:
     decided_by: tuple[str, ...]
     findings: tuple[Finding, ...]
     fix: ProvenFix | None = None
+    optimizer: str = PlanOptions.optimizer
+    iterations: int = PlanOptions.iterations
+    outside: tuple[str, ...] = ()

@@ -80,9 +80,9 @@ ALIGNED_INPUTS = Rule(
     measure=_cosines,
     summary=_aligned_summary,
     explanation=(
-        "The activations of any two inputs point the same way: the layers above get one vector, and small differences "
-        "from it, for everything. In the ordered phase cosines go to 1 exponentially with depth; under a critical "
-        "ReLU they do so slowly, as 1/depth^2."
+        "The activations of any two inputs point the same way: whatever the input, the layers above see one vector "
+        "and small deviations from it. In the ordered phase cosines go to 1 exponentially with depth; in a critical "
+        "ReLU stack they do so slowly, as 1/depth^2."
     ),
     remedy="Fewer layers, smaller biases, an activation centred on zero such as tanh, or --gain auto.",
     source=(
@@ -94,16 +94,17 @@ ALIGNED_INPUTS = Rule(
 COLLAPSED_INPUTS = Rule(
     name="collapsed_inputs",
     title="Units ignore the input",
-    quantity="each unit's std over the inputs, averaged over the units, over the std of all entries",
+    quantity="each unit's std over the inputs, averaged over the units, relative to the std of all entries",
     low=1e-3,
     measure=_spread_left,
     summary=_collapsed_summary,
     explanation=(
-        "The activations still spread, but from unit to unit and not from input to input: what a layer tells of an "
-        "input is a constant. The std of all entries together hides it."
+        "The activations still spread, but from unit to unit and not from input to input: what a layer says about its "
+        "input is a constant. The std of all entries together hides that."
     ),
     remedy=(
-        "Larger weights against the biases, an activation centred on zero such as tanh, --gain auto, or fewer layers."
+        "Weights that are larger relative to the biases, an activation centred on zero such as tanh, --gain auto, or "
+        "fewer layers."
     ),
     source="Schoenholz et al. 2017, arXiv:1611.01232; the limit is a rule of thumb",
     mark="collapsed",
@@ -119,9 +120,9 @@ SHIFTED_MEAN = Rule(
     summary=_common_summary,
     explanation=(
         "A mean that all units and inputs share adds the same vector to every pre-activation of the next layer. It "
-        "makes inputs alike and gives the loss one steep direction, which limits the learning rate. Reported "
-        "as harmless unless inputs have nearly aligned: over a cosine of "
-        f"{_NEARLY_ALIGNED:g}, or over the limit of aligned_inputs where that is lower."
+        "makes inputs alike and gives the loss one steep direction, which limits the learning rate. It is harmless "
+        f"unless inputs have nearly aligned: at a cosine above {_NEARLY_ALIGNED:g}, or above the limit of "
+        "aligned_inputs where that is lower."
     ),
     remedy=(
         "An activation centred on zero, such as tanh, elu or selu in place of sigmoid or softplus; biases of mean zero."
@@ -149,14 +150,14 @@ INPUT_SCALE = Rule(
 UNEVEN_FEATURES = Rule(
     name="uneven_features",
     title="Features differ in scale",
-    quantity="how evenly the features share the sum of squares: 1 if all have as much, 0 if one has all",
+    quantity="how evenly the features share the sum of squares: 1 if all have the same share, 0 if one has it all",
     low=0.05,
     measure=_evenness,
     summary=_uneven_summary,
     explanation=(
-        "Every unit of layer 1 sees little but the few features of the largest scale. What the others say is learned "
-        "late or never, and the steep directions of the few bound the learning rate. Tables whose columns have "
-        "different units are like that as they come; images are not."
+        "Every unit of layer 1 sees little but the few features of the largest scale. What the others carry is "
+        "learned late or never, and the steep directions of the few limit the learning rate. Tables with columns in "
+        "different units come like that; images do not."
     ),
     remedy="Every feature at mean 0 and std 1 (--standardize).",
     source="LeCun et al. 1998, Efficient BackProp; the limit is a rule of thumb",

@@ -87,8 +87,8 @@ NONFINITE = Rule(
     measure=_nonfinite,
     summary=_nonfinite_summary,
     explanation=(
-        "Numbers are beyond the range of the dtype. One of them makes the loss NaN, with it the gradient of every "
-        "weight, and the first step the weights."
+        "Numbers are out of the range of the dtype. A single one makes the loss NaN, and with it the gradient of "
+        "every weight; after the first step the weights are NaN too."
     ),
     remedy="Smaller weights; --dtype float64 only moves the layer at which it happens.",
     source="IEEE 754: float32 ends at 3.4e38, float64 at 1.8e308",
@@ -105,12 +105,12 @@ ZERO_SIGNAL = Rule(
     measure=_all_zero,
     summary=_zeros_summary,
     explanation=(
-        "The activations fell under the smallest number of the dtype, or the weights are zero. Nothing of the input "
-        "reaches the output, and dL/dW, a product with the activations, is zero too: no step changes it. Where units "
-        "are dead instead, born_dead reports it."
+        "The activations fell below the smallest number of the dtype, or the weights are zero. Nothing of the input "
+        "reaches the output, and dL/dW, a product with the activations, is zero too, so that no step changes the "
+        "weights. Where dead units are the cause, born_dead reports it."
     ),
     remedy="Larger weights, such as --init he; --dtype float64 only moves the layer at which it happens.",
-    source="IEEE 754: float32 rounds to zero what is under 2^-150, float64 what is under 2^-1075",
+    source="IEEE 754: float32 rounds to zero what is below 2^-150, float64 what is below 2^-1075",
     mark="zero",
 )
 
@@ -122,8 +122,8 @@ PRECISION_LOST = Rule(
     measure=_lost,
     summary=_lost_summary,
     explanation=(
-        "Under the smallest normal number a float loses digit by digit, and then becomes zero; many accelerators round "
-        "it to zero at once. Zeros that the activation makes of its own, as a ReLU does, do not count."
+        "Below the smallest normal number a float loses digit after digit until it is zero; many accelerators flush "
+        "it to zero at once. Zeros that the activation itself gives, as a ReLU does, do not count."
     ),
     remedy="A scale that is preserved (see vanishing_signal and vanishing_gradient), or --dtype float64.",
     source=(

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from actdiag.diagnosis.calibration.trainability import HIGH, trainability
 from actdiag.diagnosis.rule import Found, Measured, Rule, Rules
+from actdiag.diagnosis.words import trains_it
 from actdiag.measurements import Measurements
 from actdiag.numerals import whole_percent
 
@@ -20,13 +21,13 @@ def _reasons_summary(found: Found) -> str:
     against = [reason.said for reason in reasons if reason.pull < 0][:_MOST_REASONS]
     why = "; ".join(against) or "no number stands out, several are a little off"
     bound = "at most " if promised.at_most else ""
-    return f"{bound}{whole_percent(found.value)} that plain SGD trains it: {why}"
+    return f"{bound}{whole_percent(found.value)} {trains_it(*found.measurements.plan)}: {why}"
 
 
 OUTLOOK = Rule(
     name="outlook",
     title="Many numbers are a bit off",
-    quantity="probability that plain SGD trains the stack",
+    quantity="probability that the optimizer trains the stack",
     low=HIGH,
     measure=_probability,
     summary=_reasons_summary,
@@ -35,6 +36,6 @@ OUTLOOK = Rule(
         "may be within its own limits while together they are not. It is reported only where no other rule explains "
         "the probability."
     ),
-    remedy="What the summary names first; --gain auto fixes most of it.",
+    remedy="Start with what the summary names first; --gain auto fixes most of these.",
     source="the labelled stacks of this project's benchmark",
 )

@@ -26,7 +26,7 @@ def _output_summary(found: Found) -> str:
 FAINT_OUTPUT = Rule(
     name="faint_output",
     title="Outputs would hardly differ",
-    quantity="rms over inputs of the deviation of a readout's outputs",
+    quantity="rms over the inputs of how far a readout's outputs are from their mean",
     low=1e-4,
     needs=frozenset({"recipe"}),
     measure=_output,
@@ -47,9 +47,9 @@ LOUD_OUTPUT = replace(
     low=-inf,
     high=1e2,
     explanation=(
-        "Under the stack's initializer, a linear readout gives outputs so large that a softmax is sure of a class for "
-        "every input, mostly the wrong one. The loss starts at their scale, and so does the gradient: only a tiny "
-        "learning rate does not diverge."
+        "Under the stack's initializer, a linear readout gives outputs so large that a softmax is sure of one class "
+        "for every input, mostly the wrong one. The loss starts at their scale, and so does the gradient: all but "
+        "tiny learning rates diverge."
     ),
     remedy="Smaller weights, or inputs of rms 1 (--standardize).",
     source="the limit is wide on purpose: the cost of a steep loss is part of the fit behind the verdict",

@@ -29,17 +29,17 @@ def _summary(found: Found) -> str:
 DIED_RUNS = Rule(
     name="died_runs",
     title="The signal dies in some runs",
-    quantity="share of the runs whose signal is lost before the last layer, or in it",
+    quantity="share of the runs that have lost their signal by the last layer",
     high=0.0,
     needs=frozenset({"runs"}),
     measure=_died,
     harmless=_are_few,
     summary=_summary,
     explanation=(
-        "Whether a narrow and deep network starts with a signal may depend on the seed. The means leave out the runs "
-        "without one, layer by layer, wherever a zero would have no logarithm, so that they look better than the runs "
-        f"are. Up to {_TOLERATED:.0%} of the runs are harmless."
+        "In a narrow, deep network the seed can decide whether a signal gets through. The means of a layer leave out "
+        "the runs without one wherever a zero would have no logarithm, and so look better than the runs are. Up to "
+        f"{_TOLERATED:.0%} of the runs are harmless."
     ),
     remedy="Wider layers, fewer layers, or an activation with a slope on both sides, such as leaky_relu.",
-    source="Lu et al. 2019, arXiv:1903.06733; the share is that which the probability of a healthy network leaves",
+    source="Lu et al. 2019, arXiv:1903.06733; the harmless share is what the probability of a healthy network leaves",
 )

@@ -122,11 +122,11 @@ def _summary(found: Found, way: Way) -> str:
 
 
 _FINITE_WIDTH = (
-    "What finite width explains is no finding: the variance of the log second moment grows by K/width at every layer "
-    f"(5/width for a ReLU) and its median sinks by half of that; {STDS:.0f} standard deviations beyond that are "
+    "What finite width explains is not reported: the variance of the log second moment grows by K/width at every layer "
+    f"(5/width for a ReLU) and its median falls by half of that; {STDS:.0f} standard deviations beyond that are "
     "allowed."
 )
-_OF_WIDTH = "of finite width Hanin & Nica 2019, arXiv:1812.05994, and Roberts, Yaida & Hanin 2022, arXiv:2106.10165"
+_OF_WIDTH = "on finite width, Hanin & Nica 2019, arXiv:1812.05994, and Roberts, Yaida & Hanin 2022, arXiv:2106.10165"
 
 VANISHING_SIGNAL = Rule(
     name="vanishing_signal",
@@ -138,7 +138,7 @@ VANISHING_SIGNAL = Rule(
     summary=partial(_summary, way="signal"),
     explanation=(
         "Every layer shrinks the activations by about the same factor, so that they fall exponentially with depth. "
-        "The gradients of the weights are products with them and fall too, and so does what a readout gets. "
+        "The gradients of the weights are products with them and fall too, and so does what reaches a readout. "
         f"{_FINITE_WIDTH}"
     ),
     remedy=(
@@ -147,7 +147,7 @@ VANISHING_SIGNAL = Rule(
     ),
     source=(
         "Glorot & Bengio 2010; He et al. 2015, arXiv:1502.01852; the default limit is a rule of thumb "
-        f"({_SIGNAL_FOLD:.0f}-fold over the whole depth), {_OF_WIDTH}"
+        f"({_SIGNAL_FOLD:.0f}-fold over the whole depth); {_OF_WIDTH}"
     ),
 )
 
@@ -159,7 +159,7 @@ EXPLODING_SIGNAL = replace(
     high=_SIGNAL_FOLD,
     explanation=(
         "Every layer enlarges the activations by about the same factor, so that they grow exponentially with depth. "
-        f"The loss starts at huge values, and the first steps throw the weights far off. {_FINITE_WIDTH}"
+        f"The loss starts out huge, and the first steps throw the weights far off. {_FINITE_WIDTH}"
     ),
 )
 
@@ -173,11 +173,11 @@ VANISHING_GRADIENT = Rule(
     explained=partial(_explained, way="gradient"),
     summary=partial(_summary, way="gradient"),
     explanation=(
-        "The gradient falls exponentially on the backward pass, so that the lower layers hardly learn. It is judged on "
-        "dL/dz, for in dL/dW the changes of signal and gradient cancel. Where no backward pass was run it is "
-        "estimated by the product of fan_out Var(W) mean f'(z)^2 over the layers above. Where a few inputs have nearly "
-        "all of the gradient, that of the median input is judged. The benchmark of this verdict "
-        f"found no other number at initialization that tells as well whether a stack trains. {_FINITE_WIDTH}"
+        "The gradient falls exponentially on the backward pass, so that the lower layers hardly learn. It is judged "
+        "by dL/dz, because in dL/dW the changes of signal and gradient cancel. Where no backward pass was run, it is "
+        "estimated as the product of fan_out Var(W) mean f'(z)^2 over the layers above. Where a few inputs have "
+        "nearly all of the gradient, that of the median input is judged. In the benchmark of this verdict no other "
+        f"number at initialization told as well whether a stack trains. {_FINITE_WIDTH}"
     ),
     remedy=(
         "The gain that preserves the gradient (`actdiag gain ACT`; --gain auto takes it), an activation whose slope "
@@ -198,7 +198,7 @@ EXPLODING_GRADIENT = replace(
     measure=partial(_measure, way="gradient"),
     explanation=(
         "The gradient grows exponentially on the backward pass, so that a learning rate at which the upper layers "
-        "learn throws the lower ones off. It is judged, and estimated where it was not measured, as for "
+        "learn is far too large for the lower ones. It is judged, and estimated where it was not measured, as for "
         f"vanishing_gradient. {_FINITE_WIDTH}"
     ),
     remedy="Smaller weights: the gain that preserves the gradient (`actdiag gain ACT`; --gain auto takes it).",

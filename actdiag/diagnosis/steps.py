@@ -69,8 +69,8 @@ UPDATE_TOO_LARGE = Rule(
         f"(by default {_LARGEST:g}) leaves the neighbourhood in which the gradient is a guide. Measured under a "
         "labelled loss at the learning rate in use; at the recommended one it is harmless."
     ),
-    remedy="A smaller learning rate; where layers differ by decades, fix the gradient first or take Adam.",
-    source="DeepDiagnosis (Wardat et al. 2022, ICSE) has the default limits; a common rule of thumb is 1e-3",
+    remedy="A smaller learning rate; where layers differ by orders of magnitude, fix the gradient first or use Adam.",
+    source="the default limits are those of DeepDiagnosis (Wardat et al. 2022, ICSE); a common rule of thumb is 1e-3",
     mark="fast",
 )
 
@@ -85,7 +85,7 @@ UPDATE_TOO_SMALL = replace(
         f"(by default {_SMALLEST:g}), training takes at least the inverse of that share in steps. Measured under a "
         "labelled loss at the learning rate in use; at the recommended one it is harmless."
     ),
-    remedy="A greater learning rate; where layers differ by decades, fix the gradient first or take Adam.",
+    remedy="A larger learning rate; where layers differ by orders of magnitude, fix the gradient first or use Adam.",
     mark="slow",
 )
 
@@ -111,18 +111,18 @@ DISAGREES_WITH_THEORY = Rule(
     name="disagrees_with_theory",
     title="Theory and run disagree",
     quantity=(
-        "whether layers in a row, or a share of all, are over 4 sd from what the layer before lets expect (1) or not "
-        "(0)"
+        "1 if several layers in a row, or a share of all, are more than 4 sd from what the layer before predicts, "
+        "else 0"
     ),
     high=0.0,
     needs=frozenset({"theory"}),
     measure=_disagreement,
     summary=_disagreement_summary,
     explanation=(
-        "From each layer's measured signal mean-field theory predicts the statistics of the next, within what width "
-        "and batch leave to chance. Three flagged layers in a row, or one in twenty, are no chance: a derivative that "
-        "is wrong, weights that are not drawn as declared, or inputs whose structure weights of any width do not "
-        "average out."
+        "From each layer's measured signal, mean-field theory predicts the statistics of the next, within what width "
+        "and batch leave to chance. Three flagged layers in a row, or one in twenty, are not chance: a derivative is "
+        "wrong, weights are not drawn as declared, or the inputs have a structure that weights of no width average "
+        "out."
     ),
     remedy="See the layers and numbers marked ! in the table.",
     source="Poole et al. 2016, arXiv:1606.05340; Hanin & Nica 2019, arXiv:1812.05994",

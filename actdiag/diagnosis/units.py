@@ -46,9 +46,9 @@ SATURATION = Rule(
     measure=_saturated,
     summary=_saturation_summary,
     explanation=(
-        "On a plateau the slope is next to nothing: the gradient that passes such an entry is lost, and the unit "
-        "answers nearly the same whatever the input. Few activations have plateaus that count; `actdiag activations` "
-        "lists them."
+        "On a plateau the slope is next to nothing: the gradient that reaches such an entry is lost, and the unit "
+        "gives nearly the same output whatever the input. Few activations have plateaus that count; `actdiag "
+        "activations` lists them."
     ),
     remedy="Smaller weights, such as --init lecun or a smaller --gain; inputs of rms 1 (--standardize).",
     source="Glorot & Bengio 2010; LeCun et al. 1998, Efficient BackProp; the limit is a rule of thumb",
@@ -58,7 +58,7 @@ SATURATION = Rule(
 SYMMETRIC_UNITS = Rule(
     name="symmetric_units",
     title="Units of a layer are alike",
-    quantity="layers whose weights are all equal, and whose biases are",
+    quantity="layers whose weights are all equal, and whose biases are too",
     severity="error",
     certain=True,
     high=0.0,
@@ -66,7 +66,8 @@ SYMMETRIC_UNITS = Rule(
     measure=_identical,
     summary=_identical_summary,
     explanation=(
-        "Units that start equal get equal gradients and stay equal: however wide, the layer is a single unit for good."
+        "Units that start equal get equal gradients and stay equal: however wide the layer, it never does more than a "
+        "single unit."
     ),
     remedy="Random weights, such as --init lecun.",
     source="Goodfellow, Bengio & Courville 2016, Deep Learning, section 8.4",

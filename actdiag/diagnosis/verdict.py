@@ -18,7 +18,8 @@ def diagnose(measurements: Measurements, rules: Rules = RULES) -> Verdict:
 
     The probability alone decides, but for rules that are certain: no network trains with what they find. What the other
     rules find are notes; in a network that is at risk or untrainable those that lower the probability decided it, and
-    `outlook` where there are none. Means of several runs are untrainable too where more than half of the runs are, and
+    `outlook` where there are none. Outside the range of the networks that the probability was fitted to there is none.
+    Means of several runs are untrainable too where more than half of the runs are, and
     only there is a rule certain of them: what it finds in the means may be of few runs.
 
     Args:
@@ -33,15 +34,17 @@ def diagnose(measurements: Measurements, rules: Rules = RULES) -> Verdict:
     errors = tuple(one.rule for one in found if sure and rules[one.rule].certain and not one.explained)
     certain = bool(errors) or (runs is not None and runs.mostly_untrainable)
     probability = promised.probability if not certain or (runs and runs.probability is not None) else 0.0
-    severity = _severity(probability, certain=certain, at_most=promised.at_most)
+    severity: Outlook = "unknown"
+    if certain or not promised.outside:
+        severity = _severity(probability, certain=certain, at_most=promised.at_most)
     behind = errors or _behind(found, promised.reasons)
-    if not behind:
+    if not behind and not promised.outside:
         found += _outlook(measurements, rules)
         behind = tuple(one.rule for one in found if one.rule == _OUTLOOK)
     decided = behind if severity in ("at-risk", "untrainable") else ()
     least: Severity = "error" if severity == "untrainable" else "warning"
     found = [_raised(one, least) if one.rule in decided else one for one in found]
-    known = not promised.at_most or severity == "untrainable"
+    known = severity == "untrainable" or not (promised.at_most or promised.outside)
     return Verdict(
         severity=severity,
         trainable=probability >= 0.5 if known else None,
@@ -51,6 +54,9 @@ def diagnose(measurements: Measurements, rules: Rules = RULES) -> Verdict:
         estimated=promised.estimated,
         decided_by=decided,
         findings=tuple(sorted(found, key=lambda one: (-SEVERITIES.index(one.severity), _place(one.rule, decided)))),
+        optimizer=measurements.plan.optimizer,
+        iterations=measurements.plan.iterations,
+        outside=promised.outside,
     )
 
 

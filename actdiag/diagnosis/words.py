@@ -12,3 +12,16 @@ def name_layers(layers: tuple[int, ...]) -> str:
         return f"layer {layers[0]}"
     gap = layers[-1] - layers[0] + 1 != len(layers)
     return f"{len(layers)} layers from {layers[0]} to {layers[-1]}" if gap else f"layers {layers[0]} to {layers[-1]}"
+
+
+_OPTIMIZERS = {"sgd": "SGD", "momentum": "SGD with momentum", "adam": "Adam", "adamw": "AdamW"}
+
+
+def optimizer_name(optimizer: str) -> str:
+    """Return what an optimizer is called in a sentence."""
+    return _OPTIMIZERS[optimizer]
+
+
+def trains_it(optimizer: str, iterations: int) -> str:
+    """Return what a probability is of: `that SGD trains it in 250 iterations`."""
+    return f"that {optimizer_name(optimizer)} trains it in {iterations} iterations"

@@ -10,7 +10,7 @@ from actdiag.engine.losses import DEFAULT_CLASSES
 from actdiag.errors import InvalidField
 from actdiag.measure.histograms import Histogram
 from actdiag.measure.statistics import ChangePerLayer, InputStats, LayerStats, LossValue
-from actdiag.measurements import Measurements
+from actdiag.measurements import Measurements, TrainingPlan
 from actdiag.model.site import Site
 from actdiag.report import Repeats, Report
 from actdiag.theory.types import LayerEstimates, LayerTheory, StackTheory
@@ -129,6 +129,7 @@ def _report(command: str, run: Any, where: str) -> Report:
     loss = read(LossValue, run["loss"], at("loss")) if "loss" in run else None
     theory = read(StackTheory, run["theory"], at("theory")) if "theory" in run else None
     repeats = _read_repeats(run["repeats"], layers, at("repeats")) if "repeats" in run else None
+    verdict = read(Verdict, member(run, "verdict", where), at("verdict"))
     return Report(
         command=command,
         measurements=Measurements(
@@ -138,12 +139,13 @@ def _report(command: str, run: Any, where: str) -> Report:
             change=read(ChangePerLayer, member(run, "change_per_layer", where), at("change_per_layer")),
             loss=loss,
             classes=(loss and loss.classes) or DEFAULT_CLASSES,
+            plan=TrainingPlan(verdict.optimizer, verdict.iterations),
             theory=theory,
             layer_theory=() if theory is None else _read_theory(run["layers"], at("layers")),
             recipe=stack,
             runs=repeats and repeats.ends,
         ),
-        verdict=read(Verdict, member(run, "verdict", where), at("verdict")),
+        verdict=verdict,
         repeats=repeats,
     )
 

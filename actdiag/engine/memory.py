@@ -89,7 +89,7 @@ class Need(NamedTuple):
         """Refuse what takes more memory than there is, before anything is allocated.
 
         Args:
-            threads: The threads that it runs on, for which a limit on memory must have room; None for all processors.
+            threads: The threads that it runs on, for which a limit on memory must have room; None for as many as fit.
 
         Raises:
             InvalidField: It does not fit.
@@ -98,31 +98,51 @@ class Need(NamedTuple):
             return
         available, left = available_memory(), left_of_limits()
         if available is not None and left is not None:
-            available = max(min(available, left - BYTES_OF_A_THREAD * (threads or available_threads())), 0)
+            available = max(min(available, left - BYTES_OF_A_THREAD * (threads or 1)), 0)
         if available is not None and self.total > available:
             raise self._refusal(there_is=f"{readable_size(available)} is available")
 
     @contextmanager
-    def met(self, threads: int | None = None) -> Iterator[None]:
+    def met(self, threads: int | None = None) -> Iterator[int | None]:
         """Refuse what takes more memory than there is: as `check` does, and where it runs out within the context.
+
+        Args:
+            threads: As `check` takes them.
+
+        Yields:
+            The threads to run on; None for all processors.
 
         Raises:
             InvalidField: It does not fit.
         """
         self.check(threads)
         try:
-            yield
+            yield self._threads_beside() if threads is None else threads
         except MemoryError:
             if self.most <= _NEVER_REFUSED:  # not this is what is too large
                 raise
             raise self._refusal(there_is="memory ran out") from None
+
+    def _threads_beside(self) -> int | None:
+        """Return how many threads a limit on memory has room for beside what is needed; None without a limit."""
+        left = left_of_limits()
+        if left is None:
+            return None
+        return max(min((left - self.total) // BYTES_OF_A_THREAD, available_threads()), 1)
 
     def _refusal(self, there_is: str) -> InvalidField:
         estimate = f"{self.what} about {readable_size(self.total)} and {there_is}"
         return InvalidField(self.field, f"must be smaller, {estimate}, got {self.got}")
 
 
-def need_of(stack: Stack, kept: int = 0, classes: int = 0, bins: int = RunOptions.bins, reports: int = 1) -> Need:
+def need_of(
+    stack: Stack,
+    kept: int = 0,
+    classes: int = 0,
+    bins: int = RunOptions.bins,
+    reports: int = 1,
+    fixed: Collection[str] = (),
+) -> Need:
     """Return the memory that a run of a stack needs.
 
     Args:
@@ -131,6 +151,7 @@ def need_of(stack: Stack, kept: int = 0, classes: int = 0, bins: int = RunOption
         classes: The classes of the readout; 0 without one.
         bins: The bins of each layer's histogram.
         reports: How many reports on stacks of this depth are kept.
+        fixed: The fields that nobody can change, and that are not to blame.
     """
     item = stack.format.bytes
     fan_in, columns = _widest_shape(stack)
@@ -143,7 +164,7 @@ def need_of(stack: Stack, kept: int = 0, classes: int = 0, bins: int = RunOption
         "classes": 3 * item * classes * (stack.widths[-1] + _rows_at_once(stack)),
         "depth": (_BYTES_OF_STATISTICS + _BYTES_OF_A_BIN * bins) * stack.depth * reports,
     }
-    field = max(asked, key=lambda name: asked[name])
+    field = max((name for name in asked if name not in fixed), key=lambda name: asked[name])
     got = {"width": max(fan_in, columns), "batch": stack.batch, "classes": classes, "depth": stack.depth}[field]
     return Need("the stack needs", sum(asked.values()), field, asked[field], got)
 

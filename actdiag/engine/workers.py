@@ -1,6 +1,7 @@
 """Threads over blocks: results in order, BLAS held to one thread, overflow and NaN as data."""
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -16,7 +17,7 @@ from actdiag.engine.blocks import release
 from actdiag.errors import InvalidField, check_integer
 
 if TYPE_CHECKING:  # a run on one thread does without
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,6 +26,9 @@ MOST_THREADS = 1024
 
 BYTES_OF_A_THREAD = 48 * 2**20
 """Its stack, and what OpenBLAS multiplies in."""
+
+_LOOK = 1.0
+"""Seconds between two looks at whether the threads that are waited for are alive."""
 
 
 def available_threads() -> int:
@@ -39,10 +43,6 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()  # finds the libraries in memory, which takes longer than a small run
 
 
-def _silence() -> None:
-    np.seterr(all="ignore")
-
-
 def _check_room(threads: int) -> None:
     """Refuse more threads than there is room for under a limit of memory: OpenBLAS would end the process."""
     left = left_of_limits()
@@ -55,31 +55,77 @@ def _check_room(threads: int) -> None:
     raise InvalidField(field="threads", problem=f"must be fewer, each takes {each} and {room} is left, got {threads}")
 
 
-def _submitted(pool: "ThreadPoolExecutor", work: Callable[..., Result], *arguments: Any) -> "Future[Result]":
-    """Hand work to the threads, of which one may be started for it.
+class _Pool:
+    """Threads for work. Where memory ends one of them, what waits for its work is told."""
 
-    Raises:
-        InvalidField: The system starts no more.
-    """
-    try:
-        return pool.submit(work, *arguments)
-    except RuntimeError:
-        problem = "must be as few as the system starts, such as 1, got one more than that"
-        raise InvalidField(field="threads", problem=problem) from None
+    def __init__(self, threads: int) -> None:
+        from concurrent.futures import ThreadPoolExecutor
 
+        self._begun: list[threading.Thread] = []
+        self._threads = threads
+        self._executor = ThreadPoolExecutor(threads, initializer=self._begin)
 
-def _follow(work: Callable[[Item], Result], item: Item, before: "Future[Any] | None") -> Result:
-    if before is not None:
-        before.result()
-    return work(item)
+    def _begin(self) -> None:
+        np.seterr(all="ignore")
+        self._begun.append(threading.current_thread())
+
+    def start_all(self) -> None:
+        """Start all threads, each of which would be started for the first work that finds none idle.
+
+        Raises:
+            InvalidField: The system starts fewer.
+            MemoryError: A thread has ended.
+        """
+        started = threading.Event()
+        try:
+            waiting = [self.submit(started.wait) for _ in range(self._threads)]
+        finally:
+            started.set()
+        for future in waiting:
+            self.result(future)
+
+    def submit(self, work: Callable[..., Result], *arguments: Any) -> "Future[Result]":
+        """Hand work to the threads, of which one may be started for it.
+
+        Raises:
+            InvalidField: The system starts no more.
+        """
+        try:
+            return self._executor.submit(work, *arguments)
+        except RuntimeError:
+            problem = "must be as few as the system starts, such as 1, got one more than that"
+            raise InvalidField(field="threads", problem=problem) from None
+
+    def result(self, future: "Future[Result]") -> Result:
+        """Wait for work and return its result.
+
+        Raises:
+            MemoryError: A thread has ended, which only a lack of memory brings about.
+        """
+        from concurrent.futures import wait
+
+        while not future.done():
+            wait([future], timeout=_LOOK)
+            if not (future.done() or all(thread.is_alive() for thread in self._begun)):
+                message = "a thread ran out of it"
+                raise MemoryError(message)
+        return future.result()
+
+    def follow(self, work: Callable[[Item], Result], item: Item, before: "Future[Any] | None") -> Result:
+        """Work on an item once its counterpart is done."""
+        if before is not None:
+            self.result(before)
+        return work(item)
+
+    def close(self) -> None:
+        """Stop the threads, and drop work that none has begun."""
+        self._executor.shutdown(cancel_futures=True)
 
 
 class Ahead(Iterator[Result], Generic[Item, Result]):
     """`work(item)` for each item, in order; where there are threads, some are computed before they are asked for."""
 
-    def __init__(
-        self, work: Callable[[Item], Result], items: Iterable[Item], pool: "ThreadPoolExecutor | None", most: int
-    ) -> None:
+    def __init__(self, work: Callable[[Item], Result], items: Iterable[Item], pool: _Pool | None, most: int) -> None:
         self._work = work
         self._items = iter(items)
         self._pool = pool
@@ -95,7 +141,7 @@ class Ahead(Iterator[Result], Generic[Item, Result]):
             self.top_up()
         if not self._pending:
             raise StopIteration
-        return self._pending.popleft().result()
+        return self._pool.result(self._pending.popleft())
 
     def top_up(self) -> None:
         """Queue as much work as may be ahead."""
@@ -104,7 +150,7 @@ class Ahead(Iterator[Result], Generic[Item, Result]):
                 item = next(self._items)
             except StopIteration:
                 return
-            self._pending.append(_submitted(self._pool, self._work, item))
+            self._pending.append(self._pool.submit(self._work, item))
 
 
 class Started(Generic[Result]):
@@ -124,7 +170,7 @@ class Started(Generic[Result]):
 
 
 class Workers:
-    """A context in which work runs on `threads` threads (all processors where None).
+    """A context in which work runs on `threads` threads (where None, all processors, or one if no more can be started).
 
     The results do not depend on the number of threads: what is worked on is cut beforehand, each piece is worked on
     by one thread with a single-threaded BLAS, and the results come back in the order of the pieces. Within the context
@@ -133,7 +179,8 @@ class Workers:
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = available_threads() if threads is None else check_integer("threads", threads, 1, MOST_THREADS)
-        self._pool: ThreadPoolExecutor | None = None
+        self._asked = threads is not None
+        self._pool: _Pool | None = None
 
     def __enter__(self) -> "Workers":
         """Start the threads and hold BLAS to one thread each.
@@ -147,12 +194,28 @@ class Workers:
             exits.enter_context(np.errstate(all="ignore"))
             exits.callback(release)
             if self.threads > 1:
-                from concurrent.futures import ThreadPoolExecutor
-
-                self._pool = ThreadPoolExecutor(self.threads, initializer=_silence)
-                exits.callback(self._pool.shutdown, cancel_futures=True)
+                self._pool = self._begun_pool(exits)
             self._exits = exits.pop_all()
         return self
+
+    def _begun_pool(self, exits: ExitStack) -> _Pool | None:
+        """Return a pool that is closed at the exit; None where the system starts fewer threads and none was asked for.
+
+        Under a limit on memory the threads are started at once, while there is room for them: Python waits forever for
+        a thread that cannot begin for lack of it.
+        """
+        pool = _Pool(self.threads)
+        exits.callback(pool.close)
+        if self._asked and left_of_limits() is None:
+            return pool
+        try:
+            pool.start_all()
+        except InvalidField:
+            if self._asked:
+                raise
+            self.threads = 1
+            return None
+        return pool
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -179,7 +242,8 @@ class Workers:
             after: Work on as many items, or none; each waits for its counterpart there.
             meanwhile: What threads go on with that have no item left.
         """
-        if self._pool is None:
+        pool = self._pool
+        if pool is None:
 
             def in_turn() -> list[Result]:
                 if after is not None:
@@ -190,10 +254,10 @@ class Workers:
         # Threads take work in the order that it was started, so that what an item waits for never waits behind it.
         before = after.futures if after is not None and after.futures else [None] * len(items)
         pairs = zip(items, before, strict=True)
-        futures = [_submitted(self._pool, _follow, work, item, other) for item, other in pairs]
+        futures = [pool.submit(pool.follow, work, item, other) for item, other in pairs]
         if meanwhile is not None:
             meanwhile.top_up()
-        return Started(lambda: [future.result() for future in futures], futures)
+        return Started(lambda: [pool.result(future) for future in futures], futures)
 
     def ahead(self, work: Callable[[Item], Result], items: Iterable[Item], most: int) -> Ahead[Item, Result]:
         """Return an iterator over `work(item)`, in order, that idle threads compute up to `most` items ahead."""

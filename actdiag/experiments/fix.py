@@ -8,11 +8,12 @@ import numpy as np
 
 from actdiag.diagnosis.advice import FAULTS_OF_DATA, Change, changes
 from actdiag.diagnosis.findings import ProvenFix, Value, Verdict
+from actdiag.diagnosis.words import trains_it
 from actdiag.model.stack import Stack
 from actdiag.numerals import whole_percent
 from actdiag.report import Report
 
-SOUND = 0.97
+SOUND = 0.95
 """The probability from which on a change is taken at once: so far over the limit that other seeds are healthy too."""
 
 MOST_TRIED, MOST_ROWS = 4, 256
@@ -106,7 +107,8 @@ def with_advice(report: Report, rerun: Callable[[Stack], Report]) -> Report:
 def advised(report: Report, found: Fix) -> Report:
     """Return a report with the fix of its stack, which the finding that decided has as its advice."""
     verdict, fix = report.verdict, found.proven()
-    advice = f"{fix.command}: {fix.severity}, {whole_percent(fix.probability)} that SGD trains it"
+    promise = trains_it(verdict.optimizer, verdict.iterations)
+    advice = f"{fix.command}: {fix.severity}, {whole_percent(fix.probability)} {promise}"
     of_data = [finding.rule for finding in verdict.findings if finding.rule in FAULTS_OF_DATA]
     first = (*verdict.decided_by, *of_data)[:1]
     findings = tuple(replace(one, advice=advice) if one.rule in first else one for one in verdict.findings)

@@ -1,6 +1,6 @@
 """One run: a stack is run and measured, and its report returned."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite, sqrt
 from pathlib import Path
@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actdiag.arrays import Array
 from actdiag.diagnosis import RULES, Rules, Verdict, diagnose, rules_from
+from actdiag.diagnosis.calibration.domain import OPTIMIZERS
 from actdiag.engine.backward import backward
 from actdiag.engine.forward import forward
 from actdiag.engine.losses import DEFAULT_CLASSES, Loss, labels_of, loss_and_gradient
 from actdiag.engine.memory import need_of, plan_backward, useful_threads
 from actdiag.engine.tape import Tape
 from actdiag.engine.workers import MOST_THREADS, Workers
-from actdiag.errors import InvalidField, check_integer, check_real
+from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.measure.change import change_per_layer
 from actdiag.measure.directions import mean_cosine, squares_of
 from actdiag.measure.features import feature_evenness
 from actdiag.measure.forward import Axis, ForwardMeasure, directions_of
 from actdiag.measure.gradients import BackwardMeasure
 from actdiag.measure.statistics import InputStats, LayerStats, LossValue
-from actdiag.measurements import Measurements
+from actdiag.measurements import DEFAULT_PLAN, Measurements, TrainingPlan
 from actdiag.model.stack import MOST_SEED, Stack
 from actdiag.options import DEFAULT_BUDGET, RunOptions
 from actdiag.repeats import average
@@ -33,8 +34,9 @@ if TYPE_CHECKING:  # a plain stack does without
 
 MOST_BINS = 10_000
 MOST_REPEATS = 10_000
+MOST_ITERATIONS = 10_000_000
 
-_UNSURE = (0.03, 0.97)
+_UNSURE = (0.05, 0.95)
 """Probabilities between which an estimate of the gradient is not enough."""
 
 Progress = Callable[[int, int], None]
@@ -50,6 +52,7 @@ class RunSettings(NamedTuple):
         progress: Called with (steps done, steps in all).
         theory: Whether predictions of theory are included.
         rules: The rules that the run is judged by.
+        plan: The training that it is judged for.
     """
 
     axis: Axis
@@ -57,6 +60,7 @@ class RunSettings(NamedTuple):
     progress: Progress
     theory: bool = True
     rules: Rules = RULES
+    plan: TrainingPlan = DEFAULT_PLAN
 
 
 def run_settings(
@@ -66,6 +70,7 @@ def run_settings(
     progress: Progress | None = None,
     theory: bool = RunOptions.theory,
     rules: str | Path | Mapping[str, Any] | None = None,
+    plan: TrainingPlan = DEFAULT_PLAN,
 ) -> RunSettings:
     """Return checked settings.
 
@@ -81,7 +86,17 @@ def run_settings(
             raise InvalidField(field="range", problem=f"must have LO under HI, got {low:g} {high:g}")
     if threads is not None:
         check_integer("threads", threads, 1, MOST_THREADS)
-    return RunSettings(Axis(bins, range), threads, progress or silent, theory, rules_from(rules))
+    return RunSettings(Axis(bins, range), threads, progress or silent, theory, rules_from(rules), checked_plan(plan))
+
+
+def checked_plan(plan: TrainingPlan) -> TrainingPlan:
+    """Return a plan with the names of its optimizer in lower case.
+
+    Raises:
+        InvalidField: A field holds something that is not accepted.
+    """
+    optimizer = check_choice("optimizer", plan.optimizer, OPTIMIZERS)
+    return TrainingPlan(optimizer, check_integer("iterations", plan.iterations, 1, MOST_ITERATIONS))
 
 
 def silent(done: int, total: int) -> None:
@@ -95,7 +110,7 @@ def run_propagate(stack: Stack, settings: RunSettings, budget: int = DEFAULT_BUD
     directions, if `budget` bytes are room enough for what it keeps.
     """
     threads = settings.threads or useful_threads(stack)
-    with need_of(stack, bins=settings.axis.bins).met(threads):
+    with need_of(stack, bins=settings.axis.bins).met(threads) as threads:
         run = _Run(stack, settings, stack.depth)
         with Workers(threads) as workers:
             run.forward(workers)
@@ -123,12 +138,22 @@ def _measured(report: Report, settings: RunSettings, budget: int) -> Report:
     return replace(report, verdict=diagnose(judged, settings.rules))
 
 
-def run_grad_flow(stack: Stack, loss: Loss, budget: int, settings: RunSettings, command: str = "grad-flow") -> Report:
-    """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the backward pass."""
+def run_grad_flow(
+    stack: Stack,
+    loss: Loss,
+    budget: int,
+    settings: RunSettings,
+    command: str = "grad-flow",
+    fixed: Collection[str] = (),
+) -> Report:
+    """Run a stack forward and backward and return its Report, keeping at most `budget` bytes for the backward pass.
+
+    Fields that are `fixed`, which the caller has not asked for, are not blamed where memory is short.
+    """
     plan, kept = plan_backward(stack, budget)
     classes = None if loss.name == "random" else loss.classes
     threads = settings.threads or useful_threads(stack)
-    with need_of(stack, kept, classes or 0, settings.axis.bins).met(threads):
+    with need_of(stack, kept, classes or 0, settings.axis.bins, fixed=fixed).met(threads) as threads:
         labels_of(stack, loss)  # labels that do not fit are refused before anything is run
         run = _Run(stack, settings, 2 * stack.depth, loss)
         tape = Tape(plan)
@@ -150,7 +175,8 @@ class _Run:
 
     def __init__(self, stack: Stack, settings: RunSettings, steps: int, loss: Loss | None = None) -> None:
         self._stack, self._sites = stack, stack.sites()
-        self._axis, self._progress, self._rules = settings.axis, settings.progress, settings.rules
+        self._axis, self._progress = settings.axis, settings.progress
+        self._rules, self._plan = settings.rules, settings.plan
         self._steps = steps
         self._theory: TheoryComparison | NetworkComparison | None = None
         if settings.theory:
@@ -211,6 +237,7 @@ class _Run:
             change_per_layer(layers),
             loss=loss,
             classes=(loss and loss.classes) or DEFAULT_CLASSES,
+            plan=self._plan,
             theory=theory,
             layer_theory=layer_theory,
             recipe=self._stack,

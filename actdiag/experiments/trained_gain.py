@@ -68,9 +68,10 @@ def train_under(
         data=rows,
     )
     recipe = Recipe(iterations=ITERATIONS)
-    training_need(stack, recipe, data.classes).check()
+    training_need(stack, recipe, data.classes).check(threads=1)
     loss = Loss("cross-entropy", data.classes, data.train_labels)
-    verdict = run_grad_flow(stack, loss, DEFAULT_BUDGET, run_settings(theory=False)).verdict
+    fixed = ("width", "batch", "classes")
+    verdict = run_grad_flow(stack, loss, DEFAULT_BUDGET, run_settings(theory=False), fixed=fixed).verdict
     rate = verdict.learning_rate or float(str(TrainOptions.lr))
     losses: list[float] = []
     with Workers(1) as workers:

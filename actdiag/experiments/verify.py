@@ -101,7 +101,7 @@ def verify(
                 progress(run * total + done, SEEDS * total)
 
         settings = run_settings(threads=threads, progress=step, theory=False)
-        report = run_grad_flow(replace(stack, seed=one_seed), Loss(), DEFAULT_BUDGET, settings)
+        report = run_grad_flow(replace(stack, seed=one_seed), Loss(), DEFAULT_BUDGET, settings, fixed=("batch",))
         rms[run] = [_log(layer.pre_activation.rms) for layer in report.layers]
         ratio[run] = [_log(layer.gradient.ratio if layer.gradient else None) for layer in report.layers]
     predicted_rms, predicted_ratio = predicted(act, gain, bias_std, depth)

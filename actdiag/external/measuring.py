@@ -90,7 +90,7 @@ def measure_step(stack: Stack, loss: Loss, learning_rate: float, threads: int | 
         return reduce_outputs(z, a, bounds[layer - 1])
 
     threads = useful_threads(stack) if threads is None else threads
-    with need_of(stack, kept, loss.classes).met(threads):
+    with need_of(stack, kept, loss.classes).met(threads) as threads:
         labels_of(stack, loss)  # labels that do not fit are refused before anything is run
         with Workers(threads) as workers:
             stats = []

@@ -5,6 +5,7 @@ from math import floor, log10
 from typing import Literal, NamedTuple
 
 from actdiag.diagnosis.findings import Outlook, Severity
+from actdiag.diagnosis.words import optimizer_name
 from actdiag.numerals import MISSING, brief, factor, rough
 from actdiag.report import Repeats, Report
 from actdiag.theory.types import Estimate, Horizon, StackTheory
@@ -65,7 +66,7 @@ def _lines(report: Report) -> Iterator[Line]:
     yield Line("verdict", outlook(verdict), verdict.severity)
     learning_rates = rates(verdict)
     if learning_rates is not None:
-        yield Line("SGD", learning_rates)
+        yield Line(optimizer_name(verdict.optimizer), learning_rates)
     yield from _ends(report)
     if report.repeats is not None:
         yield Line("runs", _runs(report.repeats))

@@ -102,10 +102,8 @@ def surprises(runs: Sequence[TrainingRun]) -> list[str]:
 
 
 def _why(run: TrainingRun) -> str:
-    """Return in what a run is not what its verdict speaks of: a recommended learning rate, plain SGD."""
+    """Return in what a run is not what its verdict speaks of: a recommended learning rate."""
     rates = run.verdict.learning_rates
-    if run.recipe.optimizer != "sgd":
-        return "; the verdict is on plain SGD"
     if rates is not None and not rates[0] <= run.learning_rate <= rates[1]:
         used, low, high = (brief(rate) for rate in (run.learning_rate, *rates))
         return f"; the verdict is for a learning rate of {low} to {high}, not {used}"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actdiag.diagnosis import Verdict
+from actdiag.diagnosis.words import trains_it
 from actdiag.measure.histograms import Histogram
 from actdiag.measure.statistics import LayerStats
 from actdiag.model.stack import Stack
@@ -14,12 +15,21 @@ from actdiag.theory.types import LayerEstimates
 
 def outlook(verdict: Verdict) -> str:
     """Return a verdict's probability in words, and whether it rests on an estimate."""
+    training = trains_it(verdict.optimizer, verdict.iterations)
     if verdict.probability is None:
-        return "the probability that SGD trains it is not known"
+        return "; ".join(verdict.outside) or f"no probability {training} is known"
     if not verdict.probability:
         return "no learning rate trains it"
     estimated = "; gradient estimated" if verdict.estimated else ""
-    return f"{whole_percent(verdict.probability)} that SGD trains it{estimated}"
+    return f"{whole_percent(verdict.probability)} {training}{estimated}"
+
+
+def unknown(verdicts: Sequence[Verdict]) -> str:
+    """Return why verdicts are unknown, each reason once; empty where none is."""
+    reasons = dict.fromkeys(
+        reason for verdict in verdicts if verdict.severity == "unknown" for reason in verdict.outside
+    )
+    return f"unknown: {'; '.join(reasons)}" if reasons else ""
 
 
 def rates(verdict: Verdict) -> str | None:

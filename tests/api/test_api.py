@@ -327,7 +327,7 @@ def test_a_small_stack_starts_no_thread(command, pools):
         ({"width": 128, "batch": 2048, "threads": 1}, []),
         ({"width": 4, "input_width": 4096, "batch": 2048}, [4]),
         ({"act": "maxout:2", "width": 64, "input_width": 128, "batch": 2048}, [4]),
-        ({"widths": [8, 128, 128, 8], "batch": 2048}, [4]),
+        ({"widths": [64, 128, 128, 64], "batch": 2048}, [4]),
     ],
 )
 def test_threads_are_started_where_they_help(options, threads, pools):

@@ -120,7 +120,7 @@ def test_a_command_has_an_option_for_every_field(name):
     ("kind", "name", "words"),
     [
         (StackOptions, "dtype", ARITHMETIC),
-        (StackOptions, "input", [*RANDOM_INPUTS, "FILE"]),
+        (StackOptions, "input", [*RANDOM_INPUTS, "NAME", "FILE"]),
         (BackwardOptions, "loss", LOSSES),
         (TrainOptions, "optimizer", OPTIMIZERS),
         (TrainOptions, "scale", SCALES),

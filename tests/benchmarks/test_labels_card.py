@@ -1,4 +1,4 @@
-"""The data card of the labels: files, lines and fields are those of the files."""
+"""The data card of the labels: files, lines, fields and numbers are those of the files."""
 
 import json
 import re
@@ -6,11 +6,12 @@ import re
 import pytest
 
 from benchmarks import cases, gain_labels
-from benchmarks.labels import ACTS, FOLDER, INITS, SETS
+from benchmarks.cases import ACTS, FOLDER, INITS
 
 CARD = (FOLDER / "README.md").read_text(encoding="utf-8")
 LINES = {name: int(lines) for name, lines in re.findall(r"^\| `(\w+\.jsonl)` \| (\d+) \|", CARD, re.MULTILINE)}
-FIELDS = dict(re.findall(r"^\| `([a-z_.]+)` \| ([^|]+) \|", CARD, re.MULTILINE))
+FIELDS = dict(re.findall(r"^\| `([a-z_.]+)` \| ([a-z][^|]*) \| [^|]+ \|$", CARD, re.MULTILINE))
+CASES = [name for name in ("stacks", "earlier", *cases.GROUPS) if cases.path_of(name).exists()]
 
 
 def rows(name):
@@ -18,9 +19,8 @@ def rows(name):
 
 
 def fields(row):
-    """Return the fields of a line, those inside an object after a dot, with their values."""
-    inner = {f"draw.{key}": value for key, value in row["draw"].items()}
-    return row | inner
+    """Return the fields of a line, those inside its case after a dot, with their values."""
+    return row | {f"case.{key}": value for key, value in row["case"].items()}
 
 
 def kind(value):
@@ -30,43 +30,39 @@ def kind(value):
 
 def test_files_and_lines():
     growing = {"advice.jsonl", gain_labels.PATH.name, *(cases.path_of(name).name for name in cases.GROUPS)}
+    growing |= {f"rates_{name}.jsonl" for name in cases.HELD_OUT}
     assert {path.name: len(rows(path.name)) for path in FOLDER.glob("*.jsonl") if path.name not in growing} == LINES
-    assert "\n| `gains.jsonl` | grows |" in CARD
-    assert "\n| `advice.jsonl` | grows |" in CARD
-    assert "\n| `cases_GROUP.jsonl` | grow |" in CARD
-    assert f"\n{sum(LINES.values())} lines about" in CARD
-    assert {name: LINES[f"{name}.jsonl"] for name in SETS} == {name: chosen.stacks for name, chosen in SETS.items()}
+    for name, how in (("cases_GROUP", "grow"), ("rates_GROUP", "grow"), ("advice", "grows"), ("gains", "grows")):
+        assert f"\n| `{name}.jsonl` | {how} |" in CARD
 
 
-def test_fields_are_those_of_the_files():
-    kept = {field for name in LINES for row in rows(name) for field in fields(row)}
-    assert kept == set(FIELDS) - {name for name in FIELDS if name.endswith("jsonl")}
-
-
-@pytest.mark.parametrize("name", LINES)
-def test_types_are_those_of_the_files(name):
-    seen = {(field, kind(value)) for row in rows(name) for field, value in fields(row).items()}
-    assert seen
-    for field, found in seen:
+@pytest.mark.parametrize("name", CASES)
+def test_fields_and_types_are_those_of_the_files(name):
+    kept = rows(cases.path_of(name).name)
+    assert {field for row in kept for field in fields(row)} == {name for name in FIELDS if "jsonl" not in name}
+    for field, found in {(field, kind(value)) for row in kept for field, value in fields(row).items()}:
         assert found in FIELDS[field] or (found == "integer" and "number" in FIELDS[field])
 
 
-@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("name", CASES)
 def test_entries_are_as_the_card_has_them(name):
-    entries = [entry for row in rows(name) for entry in (row["outcomes"] if "outcomes" in row else [row["outcome"]])]
-    assert entries
-    for rate, loss, iterations, highest in entries:
-        assert 0 < rate < 10
-        assert 1 <= iterations <= 1000
-        assert (loss is None) == (highest is None)
+    for row in rows(cases.path_of(name).name):
+        tried = [rate for rate, _, _ in row["outcomes"]]
+        assert tried == sorted(set(tried), reverse=True)
+        assert all(0 < rate < 20 for rate in tried)
+        assert all(1 <= iterations <= row["case"]["iterations"] for _, _, iterations in row["outcomes"])
 
 
 def test_numbers_in_the_text():
-    words = {8: "eight", 10: "ten"}
-    assert f"over {words[len(ACTS)]} and {words[len(INITS)]} of the catalogue" in CARD
-    between = [row for row in rows("held_out.jsonl") if 1.0 <= best(row) <= 2.2]
-    assert f"{len(between)} stacks of `held_out.jsonl`\n  are in between" in CARD
-
-
-def best(row):
-    return min(float("inf") if loss is None else loss for _, loss, *_ in row["outcomes"])
+    words = {11: "eleven", 13: "thirteen"}
+    assert f"{words[len(ACTS)]} activations and {words[len(INITS)]} initializers" in CARD
+    assert f"under {cases.TRAINS:g} of chance" in CARD
+    assert f"over {cases.STUCK:g} of it" in CARD
+    stacks = [row["case"] for row in rows("cases_stacks.jsonl")]
+    assert sum(case["depth"] == 100 for case in stacks) == 9
+    assert all(3 <= case["depth"] <= 50 or case["depth"] == 100 for case in stacks)
+    plain = ("sgd", 250, "mnist")
+    of_plain = [case for case in stacks if (case["optimizer"], case["iterations"], case["data"]) == plain]
+    assert len([case for case in of_plain if case["depth"] != 100]) == 600
+    losses = [loss for row in rows("cases_stacks.jsonl") for _, loss, _ in row["outcomes"] if loss is not None]
+    assert not [loss for loss in losses if 0.989 < loss < 1.0]

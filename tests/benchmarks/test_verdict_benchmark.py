@@ -1,99 +1,83 @@
-"""The benchmark of the verdict: draws, labels, fit and scores, and the labels that are kept."""
-
-import math
-from itertools import pairwise
+"""The benchmark of the verdict: observed networks, the fit, its scores, and the labels that it was made from."""
 
 import numpy as np
 import pytest
 
 from actdiag.diagnosis.calibration import fitted
-from actdiag.experiments.run import run_propagate, run_settings
-from benchmarks import labels
-from benchmarks.fitting import FITTED, LABELS, fit_odds, fit_rate, module, suits, target
-from benchmarks.labels import SETS, Draw, Labelled, Outcome, data_of, digest, draws, label, load, read
-from benchmarks.rates import grid, rounded
+from actdiag.diagnosis.calibration.features import Features
+from benchmarks import cases, rates
+from benchmarks.cases import Case, Labelled, digest, label, read
+from benchmarks.fitting import FITTED, GROUPS, Fit, Row, fit, fit_odds, fit_rate, module, row_of, suits
+from benchmarks.observed import observe, observed
 from benchmarks.scores import area_under_curve, balanced_accuracy, brier, scored
+from benchmarks.verdicts import clear_of, recommended, verdict_row
 
-DRAW = Draw("relu", "he", 1.0, None, 3, 64, 0)
-
-
-def labelled(*outcomes):
-    return Labelled(DRAW, tuple(Outcome(rate, loss, 250, loss and loss + 1) for rate, loss in outcomes))
+NOTHING = Features(*[0.0] * len(Features._fields))
+DIGITS = Case("relu", "he", 1.0, None, 3, 64, 0, "digits")
 
 
-@pytest.mark.parametrize(
-    ("outcomes", "trains"),
-    [
-        ([(1.0, None), (0.1, 0.99)], True),
-        ([(1.0, None), (0.1, 1.0)], None),
-        ([(1.0, 2.3), (0.1, 2.2)], None),
-        ([(1.0, 2.3), (0.1, 2.21)], False),
-        ([(1.0, None), (0.1, None)], False),
-    ],
-)
-def test_the_best_rate_decides(outcomes, trains):
-    assert labelled(*outcomes).trains is trains
-    assert target(labelled(*outcomes)) == {True: 1.0, False: 0.0, None: 0.5}[trains]
-
-
-@pytest.mark.parametrize(
-    ("loss", "highest", "still"),
-    [(2.30, 2.33, True), (2.29, 2.33, False), (2.30, 2.40, False), (None, None, False), (0.5, 2.3, False)],
-)
-def test_a_stack_stands_still_at_a_guess_that_nothing_moves(loss, highest, still):
-    assert Outcome(1.0, loss, 100, highest).stands_still is still
-
-
-def test_draws_follow_from_the_seed_and_keep_their_ranges():
-    for chosen in SETS.values():
-        found = draws(chosen)
-        assert found == draws(chosen)
-        assert len(found) == len(set(found)) == chosen.stacks
-        assert all(64 <= draw.width <= 200 and 0.5 <= draw.gain <= 4 for draw in found)
-        depths = {draw.depth for draw in found}
-        assert depths == {chosen.depth} if chosen.depth else min(depths) >= 3 and max(depths) <= 50
-        assert all(draw.bias_std is None or 0 <= draw.bias_std <= 1 for draw in found)
-    assert not {draw.seed for draw in draws(SETS["fit"])} & {draw.seed for draw in draws(SETS["held_out"])}
-
-
-@pytest.mark.parametrize("name", SETS)
-def test_every_drawn_stack_is_labelled_and_no_other(name):
-    kept = read(name)
-    assert len(kept) == SETS[name].stacks
-    assert {one.draw for one in kept} == set(draws(SETS[name]))
-    assert all({outcome.rate for outcome in one.outcomes} <= set(SETS[name].rates) for one in kept)
-    assert False in {one.trains for one in kept}
-    assert (True in {one.trains for one in kept}) is (
-        name != "deep"
-    )  # a hundred layers are too many for 250 iterations
-
-
-def test_stored_labels_come_out_again():
+@pytest.fixture(scope="module")
+def on_digits():
+    """The labelled stacks of an earlier draw that were trained on digits."""
     pytest.importorskip("sklearn")
-    load(["digits"], "")
-    kept = {one.draw: one for one in read("digits")}
-    quick = sorted((draw for draw in kept if draw.act != "gelu"), key=lambda draw: draw.depth * draw.width)[:4]
-    assert {kept[draw].trains for draw in quick} >= {True}
-    for draw in quick:
-        again = label((SETS["digits"], draw))
-        assert again.trains is kept[draw].trains
-        assert [one.rate for one in again.outcomes] == [one.rate for one in kept[draw].outcomes]
-        for one, other in zip(again.outcomes, kept[draw].outcomes, strict=True):
-            assert one.iterations == pytest.approx(other.iterations, abs=3)
-            if other.trains:
-                assert one.loss == pytest.approx(other.loss, abs=0.02)
+    return [labelled for labelled in read("stacks") if labelled.case.data == "digits"]
 
 
-def test_the_verdict_is_right_on_stacks_and_data_that_it_was_not_fitted_to():
-    pytest.importorskip("sklearn")
-    load(["digits"], "")
-    clear = [one for one in read("digits") if one.trains is not None]
-    settings = run_settings(threads=1, theory=False)
-    verdicts = [run_propagate(one.draw.stack(data_of("digits")), settings).verdict for one in clear]
-    trains = np.array([one.trains for one in clear], dtype=float)
-    probability = np.array([verdict.probability for verdict in verdicts])
-    assert balanced_accuracy(probability >= 0.5, trains) > 0.9
-    assert area_under_curve(probability, trains) > 0.95
+def test_stored_labels_come_out_again(on_digits):
+    quick = sorted(on_digits, key=lambda labelled: labelled.case.depth * labelled.case.width)[:4]
+    assert {labelled.trains for labelled in quick} >= {True}
+    for kept in quick:
+        again = label(kept.case)
+        assert again.trains is kept.trains
+        known = {outcome.rate: outcome for outcome in kept.outcomes}
+        for one in again.outcomes:
+            if one.rate in known and kept.trains_with(known[one.rate]):
+                assert again.trains_with(one)
+
+
+def test_the_verdict_is_right_on_data_that_are_a_small_part_of_the_fit(on_digits):
+    networks = [observe(labelled) for labelled in on_digits]
+    clear = clear_of(networks)
+    trains = np.array([one.labelled.trains for one in clear], dtype=float)
+    for reports in ([one.measured for one in clear], [one.estimated for one in clear]):
+        probability = np.array([report.verdict.probability for report in reports])
+        assert balanced_accuracy(probability >= 0.5, trains) > 0.9
+        assert area_under_curve(probability, trains) > 0.95
+    row = verdict_row("ours", networks, lambda one: one.measured)
+    assert row.accuracy.low <= row.accuracy.value <= row.accuracy.high
+
+
+def test_a_row_of_the_fit_is_what_was_observed(on_digits):
+    one = observe(on_digits[0])
+    row = row_of(one)
+    assert row.optimizer == on_digits[0].case.optimizer
+    assert row.target == {True: 1.0, False: 0.0, None: 0.5}[on_digits[0].trains]
+    assert len(row.features) == 2  # with a backward pass and without
+    assert list(row.outcomes) == [outcome.rate for outcome in on_digits[0].outcomes]
+    of_squares = one._replace(labelled=on_digits[0]._replace(case=on_digits[0].case._replace(loss="mse")))
+    assert len(row_of(of_squares).features) == 1  # without labels the loss is taken to be cross-entropy
+
+
+def test_data_that_do_not_count_are_left_out(monkeypatch, tmp_path):
+    monkeypatch.setattr(cases, "FOLDER", tmp_path)
+    cases.path_of("x").write_text(cases._written(Labelled(DIGITS, 2.3, ())))
+    assert len(read("x")) == 1
+    assert list(observed("x")) == []
+
+
+def test_recommended_rates_count_where_they_were_trained(monkeypatch, tmp_path, on_digits):
+    monkeypatch.setattr(rates, "FOLDER", tmp_path)
+    networks = [observe(labelled) for labelled in on_digits[:6]]
+    called = [one for one in networks if one.measured.verdict.learning_rate is not None]
+    assert len(called) >= 2
+    lines = [
+        {"case": one.labelled.case._asdict(), "outcome": [one.measured.verdict.learning_rate, loss, 250]}
+        for one, loss in zip(called, (0.5, None), strict=False)
+    ]
+    rates.path_of("none").write_text("".join(rates.json.dumps(line) + "\n" for line in lines))
+    right, possible, count = recommended("none", networks)
+    assert (right, count) == (1, 2)
+    assert possible >= right
 
 
 def test_scores_of_known_cases():
@@ -131,47 +115,62 @@ def test_the_fit_lets_no_feature_speak_for_training():
     assert fit_odds(rows, np.array([0.0, 0.0, 1.0, 1.0]))[1] == pytest.approx([0.0])
 
 
+def row(outcomes, target=1.0, features=(NOTHING,), steep=0.0, iterations=250):
+    return Row("sgd", features, steep, 3, target, outcomes, iterations)
+
+
 @pytest.mark.parametrize(
     ("rate", "suited"),
     [(0.1, True), (0.09, True), (0.33, False), (0.17, True), (0.2, False), (0.05, True), (0.02, False)],
 )
 def test_a_rate_suits_by_what_is_known_of_others(rate, suited):
-    outcomes = {0.32: Outcome(0.32, None, 5, None), 0.1: Outcome(0.1, 0.99, 100, 3.0)}
-    assert suits(rate, outcomes) is suited
+    assert suits(rate, row({0.32: (False, 5), 0.1: (True, 100)})) is suited
 
 
-def test_the_rates_that_are_fitted_suit_the_stacks():
-    curvatures = np.linspace(0, 14, 60)
-    largest = np.exp(np.minimum(-0.4 * (curvatures - 6), 0) - 1.7)
-    outcomes = [{rate: Outcome(rate, 0.9, 60, 3.0)} for rate in largest]
-    intercept, slope, most = fit_rate(curvatures, outcomes)
-    rates = np.minimum(np.exp(intercept + slope * curvatures), most)
-    assert np.mean([suits(rate, known) for rate, known in zip(rates, outcomes, strict=True)]) > 0.95
+def test_the_rates_that_are_fitted_suit_the_networks():
+    steep = np.linspace(-3, 11, 60)
+    largest = np.exp(np.minimum(-0.4 * (steep - 3), 0) - 1.7)
+    trained = [row({rate: (True, 60)}, steep=at) for at, rate in zip(steep, largest, strict=True)]
+    intercept, slope, most, steepest = fit_rate(trained)
+    found = np.minimum(np.minimum(np.exp(intercept + slope * steep), most), steepest / 3)
+    assert np.mean([suits(rate, one) for rate, one in zip(found, trained, strict=True)]) > 0.95
 
 
-def test_the_finer_grid_is_half_a_decade_apart():
-    rates = grid(SETS["fit"])
-    assert rates[0] == rounded(10**0.5)
-    assert all(math.log10(high / low) == pytest.approx(0.5, abs=0.01) for high, low in pairwise(rates))
+def test_a_fit_is_made_from_all_features_of_a_network():
+    vanishing = NOTHING._replace(falling=9.0)
+    rows = [row({0.1: (True, 50)}, features=(NOTHING, NOTHING))] * 20
+    rows += [row({0.1: (False, 250)}, 0.0, (vanishing, vanishing), None)] * 20
+    found = fit(rows)
+    odds = found.intercept + found.weights[Features._fields.index("falling")] * 9
+    assert found.intercept > 2
+    assert odds < -2
+    assert found.typical == pytest.approx(NOTHING)
 
 
 def test_the_fit_names_the_labels_that_it_was_made_from():
-    assert fitted.LABELS_SHA256 == digest(*LABELS)
-    assert digest("fit") != digest("fit_rates") != digest(*LABELS)
+    assert fitted.LABELS_SHA256 == digest(*GROUPS)
+    assert digest(*GROUPS) != digest(GROUPS[0])
 
 
 def test_the_source_of_the_fit_is_what_fitting_writes():
-    weights, typical = (np.array(list(values.values())) for values in (fitted.WEIGHTS, fitted.TYPICAL))
-    rate = fitted.RATE_INTERCEPT, fitted.RATE_SLOPE, fitted.RATE_MOST
-    assert module(fitted.INTERCEPT, weights, typical, rate) == FITTED.read_text()
+    fits = {
+        name: Fit(
+            odds["intercept"],
+            np.array([odds[feature] for feature in Features._fields]),
+            np.array([fitted.TYPICAL[name][feature] for feature in Features._fields]),
+            fitted.RATES[name],
+        )
+        for name, odds in fitted.FITS.items()
+    }
+    assert module(fits) == FITTED.read_text()
 
 
 def test_digests_see_every_byte_of_the_labels_but_not_their_line_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(labels, "FOLDER", tmp_path)
+    monkeypatch.setattr(cases, "FOLDER", tmp_path)
     found = set()
     for content in (b"1\n2\n", b"1\n3\n", b"1\n2"):
-        (tmp_path / "a.jsonl").write_bytes(content)
+        cases.path_of("a").write_bytes(content)
         found.add(digest("a"))
-        (tmp_path / "a.jsonl").write_bytes(content.replace(b"\n", b"\r\n"))
+        cases.path_of("a").write_bytes(content.replace(b"\n", b"\r\n"))
         found.add(digest("a"))
     assert len(found) == 3

@@ -14,9 +14,11 @@ import click
 import numpy as np
 import pytest
 from command import ENVIRONMENT, LINUX, POSIX, SMALL, succeed
+from matplotlib.figure import Figure
 
 from actdiag.cli.command import actdiag, run
 from actdiag.cli.options import split_list
+from actdiag.render.figures import picture_files
 
 
 def started(*arguments, **options):
@@ -139,7 +141,7 @@ def test_json_has_the_promised_keys_and_is_what_the_library_says(capsys):
     assert list(document["change_per_layer"]) == ["forward", "backward"]
     assert list(document["verdict"]) == [
         "severity", "trainable", "probability", "learning_rate", "learning_rates", "estimated", "decided_by",
-        "findings", "fix",
+        "findings", "fix", "optimizer", "iterations", "outside",
     ]  # fmt: skip
     report = library.grad_flow("prelu", "he", batch=50, width=20, depth=3)
     assert text == report.to_json()
@@ -199,6 +201,19 @@ def test_files_repeat_byte_for_byte(capsys, command, suffix):
     )
 
 
+@pytest.mark.parametrize("command", [[], *([name] for name in actdiag.commands)])
+def test_help_fits_eighty_columns(capsys, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, succeed(capsys, *command, "--help").splitlines())) <= 80
+
+
+@pytest.mark.parametrize(("command", "name"), [("activations", "NAME"), ("initializers", "NAME"), ("explain", "RULE")])
+def test_names_that_may_be_left_out_are_in_brackets(capsys, command, name):
+    assert succeed(capsys, command, "--help").startswith(f"Usage: actdiag {command} [OPTIONS] [{name}]\n")
+    assert run([command, "nonsense"]) == 2
+    assert capsys.readouterr().err.startswith(f"Error: {name} must ")
+
+
 MANY = ["--act", "relu,tanh,RELU,gelu", "--init", "he,xavier,lecun,std=0.1,std=0.2,std=0.3"]
 
 
@@ -241,6 +256,62 @@ def test_a_page_that_cannot_be_written_leaves_no_page(capfd):
     assert capfd.readouterr().err.startswith("Error: --png must be a file that can be written, got 'x-2.png'")
     assert Path("x.png").read_bytes() == b"old"
     assert sorted(path.name for path in Path().iterdir()) == ["x-2.png", "x.png"]
+
+
+ONE = ["compare", *SMALL, "--act", "relu", "--init", "he", "--no-theory"]
+
+
+def longer_picture(suffix):
+    """Leave a picture of two pages, and what passes for a third and a fourth one; return the second."""
+    first, second = picture_files([Figure(), Figure()], suffix)
+    for name, content in {"x": first, "x-2": second, "x-3": b"my own", "x-4": second}.items():
+        Path(f"{name}{suffix}").write_bytes(content)
+    return second
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+@pytest.mark.parametrize("arguments", [ONE, ["propagate", *SMALL], ["activations", "relu"]])
+def test_pages_that_a_longer_picture_has_left_are_deleted(capsys, arguments, suffix):
+    longer_picture(suffix)
+    succeed(capsys, *arguments, "--png", f"x{suffix}")
+    assert not Path(f"x-2{suffix}").exists()
+    assert Path(f"x-3{suffix}").read_bytes() == b"my own"
+    assert Path(f"x-4{suffix}").exists()
+
+
+def test_pages_of_other_pictures_stay(capsys):
+    page = longer_picture(".png")
+    for name in ("y.png", "x.svg", "x.pdf", "x-2-2.png", "X-.png"):
+        succeed(capsys, *ONE, "--png", name)
+        assert Path("x-2.png").read_bytes() == page
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--fail-on", "x"], pytest.param(["--json", "/dev/full"], marks=LINUX), ["--init", "he,std=-1"]]
+)
+def test_pages_stay_where_nothing_is_written(capfd, arguments):
+    page = longer_picture(".png")
+    before = Path("x.png").read_bytes()
+    assert run([*ONE, "--png", "x.png", *arguments]) == 2
+    assert (Path("x.png").read_bytes(), Path("x-2.png").read_bytes()) == (before, page)
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv"])
+@pytest.mark.parametrize("name", ["x-2.png", "./x-2.png"])
+def test_an_output_that_takes_the_name_of_a_page_left_over_is_kept(capsys, option, name):
+    page = longer_picture(".png")
+    succeed(capsys, *ONE, "--png", "x.png", option, name)
+    assert Path("x-2.png").read_bytes() not in (b"", page)
+
+
+@POSIX
+def test_a_link_to_a_page_is_no_page(capsys):
+    longer_picture(".png")
+    Path("x-2.png").rename("kept.png")
+    Path("x-2.png").symlink_to("kept.png")
+    succeed(capsys, *ONE, "--png", "x.png")
+    assert Path("x-2.png").is_symlink()
+    assert Path("kept.png").exists()
 
 
 def test_layers_option(capsys):
@@ -360,8 +431,8 @@ BAD = [
     ("--layers some", "--layers must be all or a list such as 1-10,50, got 'some'"),
     ("--standardize", "--standardize must come with an input file or array"),
     ("--input missing.npy", "'missing.npy', which does not exist"),
-    ("--input good.txt", "--input must be a .npy file or a .npz file"),
-    ("--input folder.npy", "--input must be a .npy file"),
+    ("--input good.txt", "--input must be normal, uniform, digits, synthetic, a .npy file or a .npz file"),
+    ("--input folder.npy", "--input must be normal, uniform, digits, synthetic, a .npy file"),
     ("--input corrupt.npy", "'corrupt.npy': not in that format"),
     ("--input corrupt.npz", "'corrupt.npz': not in that format"),
     ("--input nothing.npy", "'nothing.npy': not in that format"),
@@ -397,7 +468,7 @@ BAD_BACKWARD = [
     ("--loss mse --input good.npy --labels labels.npy", "got 10 in row 10"),
     ("--loss mse --input good.npy --labels floats.npy", "got dtype float64"),
     ("--loss mse --labels labels.npy --classes 11", "--labels must cover the 1000 rows of the input, got 60"),
-    ("--loss mse --labels missing.npy", "--labels must be a .npy file"),
+    ("--loss mse --labels missing.npy", "--labels must be digits, synthetic, a .npy file"),
     ("--memory 1KiB", "--memory must be at least"),
     ("--memory lots", "--memory must be a size such as 64MiB or 2GB, got 'lots'"),
     ("--memory 0", "--memory must be a size of at least 1 byte"),

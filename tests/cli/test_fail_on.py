@@ -9,6 +9,7 @@ import builders
 import pytest
 from command import ENVIRONMENT, POSIX, SMALL
 
+import actdiag
 from actdiag.cli.command import run
 from actdiag.cli.gate import EXIT_TRIPPED, Gate, taken_from
 from actdiag.diagnosis import RULES, rules_from
@@ -89,7 +90,7 @@ def test_names_are_read_and_judged_with_the_rules(tmp_path):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ("at_risk", "must be at-risk or untrainable or name rules, got 'at_risk'; did you mean at-risk"),
+        ("at_risk", "must be at-risk, untrainable, unknown or name rules, got 'at_risk'; did you mean at-risk"),
         ("healthy", "got 'healthy'; `actdiag explain` lists the rules"),
         ("nonfinite,dead_unit", "got 'dead_unit'; did you mean dead_units"),
         ("", "got ''"),
@@ -149,7 +150,7 @@ def test_one_stack_of_many_trips(capfd):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--fail-on", "bad"], "--fail-on must be at-risk or untrainable or name rules, got 'bad'"),
+        (["--fail-on", "bad"], "--fail-on must be at-risk, untrainable, unknown or name rules, got 'bad'"),
         (["--rules", "nowhere.toml"], "--rules must be a TOML file with a table for each rule, got 'nowhere.toml'"),
         (["--rules", "bad.toml"], "--rules must name rules, got [saturated]; did you mean saturation"),
         (["--rules", "off.toml", "--fail-on", "saturation"], "--fail-on must name rules that are applied"),
@@ -206,3 +207,18 @@ def test_completion_offers_verdicts_and_rules(words, at, offered):
     command = [sys.executable, "-c", "from actdiag.__main__ import main; main()"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert {line.split(",", 1)[1] for line in done.stdout.splitlines()} == offered
+
+
+def test_an_unknown_verdict_trips_its_own_name_alone():
+    report = actdiag.propagate("relu", "he", depth=2, width=8, batch=16, iterations=100, theory=False)
+    assert report.verdict.severity == "unknown"
+    assert tripped(report.verdict, "at-risk", "untrainable") == []
+    assert tripped(report.verdict, "unknown") == ["unknown: 100 iterations are fewer than 250"]
+    assert tripped(FINE, "unknown") == tripped(LOST, "unknown") == []
+
+
+@pytest.mark.parametrize(("gate", "code"), [("unknown", EXIT_TRIPPED), ("at-risk", 0), ("untrainable", 0)])
+def test_the_exit_code_of_an_unknown_verdict(gate, code, capsys):
+    arguments = ["propagate", *SMALL, "--iterations", "100", "--fail-on", gate]
+    assert run(arguments) == code
+    assert ("unknown: 100 iterations" in capsys.readouterr().err) is bool(code)

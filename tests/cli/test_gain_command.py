@@ -172,7 +172,7 @@ def test_verify_shows_predicted_beside_measured(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["gain", "reluu"], "ACT... must name an activation, got 'reluu'; did you mean relu"),
+        (["gain", "reluu"], "ACT must name an activation, got 'reluu'; did you mean relu"),
         (["gain", "relu", "--bias-std", "-1"], "--bias-std must be at least 0 and at most 1000, got -1"),
         (["gain", "relu", "--verify", "--depth", "0"], "--depth must be at least 1, got 0"),
         (["gain", "relu", "--verify", "--width", "0"], "--width must be at least 1, got 0"),

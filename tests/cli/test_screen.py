@@ -2,8 +2,10 @@
 
 import io
 import sys
+import threading
 import time
 
+import pytest
 from contract import WATCHDOG
 from rich.text import Text
 
@@ -42,6 +44,33 @@ def test_a_bar_appears_before_the_first_step_and_tells_what_is_done(monkeypatch)
         tell.now("changes that may fix it")
         terminal.awaited("changes that may fix it")
     assert terminal.getvalue().endswith("\x1b[2K")  # the line is cleared
+
+
+def test_a_bar_takes_one_thread_from_the_start_on(monkeypatch):
+    """Were one started later, Python would wait forever for it if memory were short."""
+    terminal = terminal_for(monkeypatch)
+    before = set(threading.enumerate())
+    with screen.Bar():
+        first = set(threading.enumerate()) - before
+        terminal.awaited("starting")
+        assert set(threading.enumerate()) - before == first
+        assert len(first) == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError, ImportError, OSError])
+def test_a_bar_that_cannot_be_drawn_is_left_out(monkeypatch, error):
+    terminal = terminal_for(monkeypatch)
+    tried = threading.Event()
+
+    def fails(bar):
+        tried.set()
+        raise error
+
+    monkeypatch.setattr(screen.Bar, "_show", fails)
+    with screen.Bar() as tell:
+        assert tried.wait(WATCHDOG)
+        tell(1, 2)
+    assert terminal.getvalue() == ""
 
 
 def test_a_short_run_shows_no_bar(monkeypatch):

@@ -393,7 +393,7 @@ def test_the_outlook_names_what_speaks_against(runs, monkeypatch):
         Reason(("d",), -0.5, "3rd"),
     )
     (finding,) = found("outlook", promising(0.4, *reasons)(runs["relu"], monkeypatch))
-    assert finding.summary == "40% that plain SGD trains it: first; second"
+    assert finding.summary == "40% that SGD trains it in 250 iterations: first; second"
     (finding,) = found("outlook", promising(0.4, *reasons[1:3])(runs["relu"], monkeypatch))
     assert finding.summary.endswith(": first")
     (finding,) = found("outlook", promising(0.4)(runs["relu"], monkeypatch))

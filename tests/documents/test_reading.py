@@ -45,7 +45,7 @@ REPORTS = {
     "overflow of gradients": lambda: actdiag.grad_flow("relu", "std=1e20", **SMALL),
     "zeros": lambda: actdiag.grad_flow("relu", "zeros", **SMALL),
     "dead": lambda: actdiag.grad_flow("relu", "he", bias_mean=-50.0, **SMALL),
-    "advice": lambda: actdiag.grad_flow("relu", "std=0.01", batch=40, width=12, depth=8),
+    "advice": lambda: actdiag.grad_flow("relu", "std=0.01", batch=40, width=60, depth=8),
     "advice of widths": lambda: actdiag.propagate("softmax", "he", widths=[9, 8, 7], batch=20),
     "advice on inputs": lambda: actdiag.propagate("relu", "he", input=ROWS * 1e9, widths=[9, 8], batch=20),
     "no theory": lambda: actdiag.grad_flow("relu", "he", theory=False, **SMALL),

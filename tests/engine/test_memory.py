@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import tracemalloc
 from math import ceil, sqrt
 
+import numpy as np
 import pytest
 
-from actdiag import grad_flow, make_stack, propagate
+from actdiag import compare, grad_flow, make_stack, propagate
 from actdiag.arrays import available_memory, readable_size
 from actdiag.engine import memory
 from actdiag.engine.memory import Plan, need_of, parse_size, plan_backward
@@ -146,6 +148,62 @@ def test_what_the_backward_pass_keeps_counts(monkeypatch):
 def test_an_unknown_amount_of_memory_refuses_nothing(monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: None)
     need_of(make_stack("relu", "he", depth=1, width=1_000_000, batch=1)).check()
+
+
+def test_what_nobody_can_change_is_not_to_blame():
+    stack = make_stack("relu", "he", depth=50, width=100, batch=100_000)
+    assert need_of(stack).field == "batch"
+    assert need_of(stack, fixed=("batch", "classes")).field == "depth"
+
+
+@pytest.mark.parametrize(("left", "threads"), [(None, None), (100 * MIB, 1), (200 * MIB, 3), (2**40, 8)])
+def test_as_many_threads_as_fit_beside_what_is_needed(monkeypatch, left, threads):
+    monkeypatch.setattr(memory, "left_of_limits", lambda: left)
+    monkeypatch.setattr(memory, "available_threads", lambda: 8)
+    need = need_of(make_stack("relu", "he", depth=2, width=800, batch=2000))._replace(total=40 * MIB)
+    with need.met() as found:
+        assert found == threads
+    with need.met(1) as found:
+        assert found == 1
+
+
+BATCH, UNITS, LAYERS = 2000, 60, 6
+ARRAY = 4 * BATCH * UNITS
+
+
+def traced(call):
+    """Return what a call returns, the bytes that it leaves behind and those that it takes at most."""
+    tracemalloc.start()
+    try:
+        found = call()
+        return found, *tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+
+def compared(count, **options):
+    acts = [f"leaky_relu:0.{slope}" for slope in range(1, count + 1)]
+    return compare(
+        acts, ["he"], **{"depth": LAYERS, "width": UNITS, "batch": BATCH, "threads": 1, "theory": False} | options
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"repeats": 2}, {"loss": "mse", "memory": "5MB"}])
+def test_compare_keeps_reports_and_no_arrays(options):
+    compared(8, **options)  # what is kept for all runs, as tables of theory are
+    _, kept_of_two, most_of_two = traced(lambda: compared(2, **options))
+    _, kept_of_eight, most_of_eight = traced(lambda: compared(8, **options))
+    assert kept_of_eight - kept_of_two < 6 * ARRAY / 4
+    assert most_of_eight - most_of_two < kept_of_eight - kept_of_two + ARRAY / 4
+
+
+def test_compare_reads_its_data_once():
+    rows = np.random.default_rng(0).standard_normal((BATCH, 10 * UNITS)).astype(np.float32)
+    compared(8, input=rows)
+    _, kept, _ = traced(lambda: compared(8, input=rows))
+    assert kept < 1.5 * rows.nbytes
+    first, *others = (report.stack.data for report in compared(3, input=rows))
+    assert all(data is first for data in others)
 
 
 # A peak is a process's own. The high-water mark of /proc is read because ru_maxrss starts from the parent's size.

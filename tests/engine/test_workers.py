@@ -1,5 +1,7 @@
 """Threads: order, what waits for what, what is computed ahead, and what the context leaves behind."""
 
+import threading
+from concurrent.futures import thread as futures_thread
 from contextlib import suppress
 from itertools import islice
 from threading import Barrier, Event, Semaphore, get_ident
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from actdiag.engine import workers as workers_module
 from actdiag.engine.workers import MOST_THREADS, Started, Workers, _blas, available_threads
 from actdiag.errors import InvalidField
 
@@ -285,3 +288,43 @@ def test_an_exception_leaves_queued_work_undone():
 
     leave(2, within, broken=True)
     assert sorted(begun) == [0, 1]
+
+
+@pytest.mark.parametrize("at", [0, 3])
+def test_a_thread_that_memory_ends_is_told(monkeypatch, at):
+    """Nothing waits forever for what it would have done, not even what another thread was to do after it."""
+    run, taken = futures_thread._WorkItem.run, iter(range(100))
+
+    def fails(item):
+        if next(taken) == at:
+            raise MemoryError
+        run(item)
+
+    monkeypatch.setattr(futures_thread._WorkItem, "run", fails)
+    monkeypatch.setattr(workers_module, "_LOOK", 0.01)
+    with Workers(2) as workers:
+        first = workers.start(break_at(None), range(4))
+        second = workers.start(break_at(None), range(4), after=first)
+        with pytest.raises(MemoryError, match="a thread ran out of it"):
+            second.results()
+
+
+def test_threads_are_started_at_once_where_memory_is_limited(monkeypatch):
+    before = threading.active_count()
+    monkeypatch.setattr(workers_module, "left_of_limits", lambda: 2**40)
+    with Workers(3) as workers:
+        assert threading.active_count() == before + 3
+        assert workers.map(break_at(None), range(4)) == [0, 1, 2, 3]
+    assert threading.active_count() == before
+
+
+def test_one_thread_where_the_system_starts_no_more_and_none_was_asked_for(monkeypatch):
+    def refused(thread):
+        raise RuntimeError
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    monkeypatch.setattr(workers_module, "available_threads", lambda: 2)
+    with Workers() as workers:
+        assert (workers.threads, workers.map(break_at(None), range(3))) == (1, [0, 1, 2])
+    with pytest.raises(InvalidField, match=r"^threads must be as few"), Workers(2) as workers:
+        workers.map(break_at(None), range(3))

@@ -222,7 +222,7 @@ def test_the_first_change_that_helps_is_advice_of_what_decided():
     assert verdict.fix.probability == 0.9
     first, *others = verdict.findings
     assert first.rule == verdict.decided_by[0]
-    assert first.advice == f"{verdict.fix.command}: healthy, 90% that SGD trains it"
+    assert first.advice == f"{verdict.fix.command}: healthy, 90% that SGD trains it in 250 iterations"
     assert len(others) > 0
     assert not any(one.advice for one in others)
     assert replace(verdict, fix=None, findings=report.verdict.findings) == report.verdict

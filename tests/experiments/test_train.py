@@ -487,7 +487,7 @@ def numbers(value):
 def test_statistics_at_initialization_are_those_of_grad_flow(act, init, options):
     data = dataset(dtype="float32")
     options = {**SMALL, "seed": 2, **options}
-    (run,) = train(act, init, data=data, lr=0.1, iterations=1, batch=BATCH, **options)
+    (run,) = train(act, init, data=data, lr=0.1, iterations=250, batch=BATCH, **options)
     inputs, labels = data.train_inputs, data.train_labels
     report = grad_flow(
         act, init, loss="cross-entropy", classes=CLASSES, labels=labels, input=inputs, theory=False, **options
@@ -538,7 +538,7 @@ def test_scale_is_named_where_it_is_not_the_usual():
 
 def test_the_book_is_right():
     """Saito 2016, ch. 6: std 0.01 does not learn, Xavier and He do, and of a ReLU He sooner."""
-    small, xavier, he = train("relu", ["std=0.01", "xavier", "he"], data="synthetic:rows=5000", lr=0.05, iterations=200)
+    small, xavier, he = train("relu", ["std=0.01", "xavier", "he"], data="synthetic:rows=5000", lr=0.05, iterations=250)
     assert small.outcome == "did not learn"
     assert exp(small.final_loss) > 9.5
     assert he.final_loss < xavier.final_loss < 1.0

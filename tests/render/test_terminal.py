@@ -304,7 +304,7 @@ def test_a_fix_tells_probabilities_as_the_verdict_does(probability, text):
     fix = Fix(Change("gain", {"gain": 1.5}, after.stack), after, 1)
     lines = shown(fix_view(before, fix, ["actdiag"], width=80), 80).splitlines()
     assert [line.split()[-2:] for line in lines if line.startswith("probability")] == [["2%", text]]
-    assert f"({text} that SGD trains it)" in "\n".join(written(after))
+    assert f"({text} that SGD trains it in 250 iterations)" in "\n".join(written(after))
 
 
 def test_comparison(golden):

@@ -18,7 +18,7 @@ def labels(report):
 
 def test_a_healthy_report():
     assert summary(builders.report()) == (
-        Line("verdict", "97% that SGD trains it", "healthy"),
+        Line("verdict", "97% that SGD trains it in 250 iterations", "healthy"),
         Line("SGD", "learning rates 0.01 to 0.3, try 0.1"),
         Line("signal", "rms a 0.7 at layer 1, 0.7 at layer 4, x0.98 a layer"),
     )
@@ -64,18 +64,33 @@ def test_ends_without_a_number_stay():
 @pytest.mark.parametrize(
     ("severity", "changes", "text", "rates"),
     [
-        ("healthy", {}, "97% that SGD trains it", "learning rates 0.01 to 0.3, try 0.1"),
-        ("healthy", {"probability": 0.995}, ">99% that SGD trains it", "learning rates 0.01 to 0.3, try 0.1"),
-        ("healthy", {"probability": 1.0, "learning_rates": None}, "100% that SGD trains it", "try 0.1"),
-        ("healthy", {"learning_rate": None, "learning_rates": None}, "97% that SGD trains it", None),
+        ("healthy", {}, "97% that SGD trains it in 250 iterations", "learning rates 0.01 to 0.3, try 0.1"),
+        (
+            "healthy",
+            {"probability": 0.995},
+            ">99% that SGD trains it in 250 iterations",
+            "learning rates 0.01 to 0.3, try 0.1",
+        ),
+        (
+            "healthy",
+            {"probability": 1.0, "learning_rates": None},
+            "100% that SGD trains it in 250 iterations",
+            "try 0.1",
+        ),
+        ("healthy", {"learning_rate": None, "learning_rates": None}, "97% that SGD trains it in 250 iterations", None),
         (
             "at-risk",
             {"estimated": True},
-            "60% that SGD trains it; gradient estimated",
+            "60% that SGD trains it in 250 iterations; gradient estimated",
             "learning rates 0.01 to 0.3, try 0.1",
         ),
-        ("at-risk", {"probability": 0.4, "trainable": False}, "40% that SGD trains it", None),
-        ("untrainable", {"probability": 0.009, "estimated": True}, "<1% that SGD trains it; gradient estimated", None),
+        ("at-risk", {"probability": 0.4, "trainable": False}, "40% that SGD trains it in 250 iterations", None),
+        (
+            "untrainable",
+            {"probability": 0.009, "estimated": True},
+            "<1% that SGD trains it in 250 iterations; gradient estimated",
+            None,
+        ),
         ("untrainable", {"probability": 0.0, "estimated": True}, "no learning rate trains it", None),
     ],
 )

@@ -1,4 +1,4 @@
-"""The few physical numbers that decide whether plain SGD trains a network, taken from one run at initialization."""
+"""The few physical numbers that decide whether a network trains, taken from one run at initialization."""
 
 from math import exp, inf, isfinite, log, sqrt
 from typing import NamedTuple
@@ -21,6 +21,8 @@ class Signals(NamedTuple):
             gradient. None where it was not measured.
         information: The std over the inputs of a unit's activation at the last layer over the layer's rms: what the
             layer still tells of the input.
+        roughness: How many times as much the activations of the last layer change, relative to their std over the
+            inputs, as z of layer 1 does relative to its rms. None where gradients are not known.
         output: The std over the inputs of one output of the readout.
         curvature: The trace of the neural tangent kernel of one output over one input, the sum over the layers of
             |dy/dz|^2 (|a of the layer below|^2 + 1): the reciprocal of the learning rates that a step tolerates.
@@ -31,6 +33,7 @@ class Signals(NamedTuple):
     gradient: float | None
     typical: float | None
     information: float
+    roughness: float | None
     output: float | None
     curvature: float | None
     learning: float | None
@@ -71,6 +74,7 @@ def _signals(measurements: Measurements) -> Signals | None:
             gradient=gradient,
             typical=_typical(measurements),
             information=information,
+            roughness=None if gradient is None else _roughness(measurements, gradient),
             output=None,
             curvature=None,
             learning=None,
@@ -84,11 +88,27 @@ def _signals(measurements: Measurements) -> Signals | None:
         gradient=gradients[1],
         typical=_typical(measurements),
         information=information,
+        roughness=_roughness(measurements, gradients[1]),
         output=0.5 * log(measurements.last.site.units) + log(weight_std) + _spread(last),
         curvature=whole,
         learning=differing,
         estimated=not measurements.has_gradient,
     )
+
+
+def _roughness(measurements: Measurements, gradient: float) -> float | None:
+    """Return how rough the network is, as `Signals` has it.
+
+    A random change of z at layer 1 arrives at the last layer as large as gradients arrive at layer 1: both are the
+    Frobenius norm of the Jacobian.
+    """
+    first, last = measurements.first, measurements.last
+    scale, slope = first.stats.pre_activation.rms, last.stats.slope_rms
+    spread = _spread(last.stats)
+    if not scale or not slope or not isfinite(gradient) or not isfinite(spread):
+        return None
+    arrived = gradient + 0.5 * log(first.site.columns / last.site.columns)
+    return arrived + log(scale) + log(slope) - spread
 
 
 def typical_gradients(measurements: Measurements) -> dict[int, float]:

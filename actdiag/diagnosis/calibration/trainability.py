@@ -1,38 +1,19 @@
-"""The probability that plain SGD trains a network, and the learning rates that should: a fit to trained stacks."""
+"""The probability that an optimizer trains a network, and the learning rates that should: a fit to trained networks."""
 
-from collections.abc import Mapping
 from math import exp, isfinite, log
 from typing import NamedTuple
 
 from actdiag.diagnosis.calibration import fitted
+from actdiag.diagnosis.calibration.domain import Task, outside, task_of
+from actdiag.diagnosis.calibration.features import FARTHEST, Features, features, tolerated
 from actdiag.diagnosis.calibration.signals import Signals, gradient_rms, signals
 from actdiag.measurements import Measurements
 
 LOW, HIGH = 0.15, 0.85
 """A network is called untrainable under the first probability and healthy over the second."""
 
-RATES = (1e-3, 1.0)
-"""The lowest and the highest learning rate that the probability allows for: those of the stacks that were fitted."""
-
-_TOLERATED = 20.0
-"""The product of learning rate and curvature under which the first steps go down: 2 over the largest slope p(1 - p) of
-ten equal softmax probabilities, and a little."""
-
-_ENOUGH = 3.0
-"""ln of the product of learning rate and learning over which more is no help."""
-
-_LOUD = 10.0
-"""ln of the curvature over which the lowest learning rate is too high."""
-
-_STEEPEST = 2.0
-"""The highest product of learning rate and depth."""
-
 _SLOWER, _FASTER = 8.0, 2.0
 """How far under the recommended learning rate steps still make progress, and how far over it few stacks diverge."""
-
-_FARTHEST = 40.0
-"""Features are clipped at this value: beyond it one feature decides whatever the others are."""
-
 
 _EXPLAINED_BY = {
     "falling": ("vanishing_gradient", "saturation", "silent_inputs", "dead_units"),
@@ -42,6 +23,10 @@ _EXPLAINED_BY = {
         *("shifted_mean", "precision_lost"),
     ),
     "excess": ("loud_output", "exploding_signal", "input_scale", "uneven_features", "shifted_mean"),
+    "roughness": ("exploding_gradient", "collapsed_inputs", "saturation"),
+    "loudness": ("loud_output", "exploding_signal"),
+    "narrowness": (),
+    "layers": (),
 }
 """The rules that explain each feature, the nearest first."""
 
@@ -64,13 +49,14 @@ class Trainability(NamedTuple):
     """What the fit predicts for a run.
 
     Attributes:
-        probability: The probability that plain SGD trains the network at the best learning rate.
+        probability: The probability that the optimizer trains the network at the best learning rate.
         learning_rate: The recommended one; None where none should work, or where it is not known.
         learning_rates: The lowest and the highest that should work; likewise.
         estimated: Whether the gradients are estimated because no backward pass was run.
         reasons: The reasons for the probability, the strongest against training first.
         at_most: Whether the probability is an upper bound only: without a recipe some features are not known, and
             nothing is taken to be wrong with them.
+        outside: What lies outside the range of the fit, a sentence each: the probability is then of no use.
     """
 
     probability: float
@@ -79,37 +65,7 @@ class Trainability(NamedTuple):
     estimated: bool
     reasons: tuple[Reason, ...]
     at_most: bool = False
-
-
-class Features(NamedTuple):
-    """What the log odds are linear in, each 0 where nothing is wrong or nothing is known.
-
-    Attributes:
-        falling: How far gradients vanish on the backward pass, ln.
-        growing: How far they explode.
-        slowness: How far the progress of a step at the best learning rate that the curvature tolerates is from enough,
-            ln.
-        excess: How far the curvature is over what the lowest learning rate tolerates, ln.
-    """
-
-    falling: float
-    growing: float
-    slowness: float
-    excess: float
-
-
-def features(found: Signals, depth: int) -> Features:
-    """Return what the log odds are linear in, for a network of so many layers."""
-    gradients = [value for value in (found.gradient, found.typical) if value is not None]
-    slowness = excess = 0.0
-    if found.curvature is not None and found.learning is not None:
-        # Once the signal leaves its plateau every layer multiplies the effect of the others: the deeper, the smaller a
-        # step must be.
-        lowest, highest = log(RATES[0]), log(RATES[1] / depth)
-        best = max(min(log(_TOLERATED) - found.curvature, highest), lowest)
-        slowness, excess = _ENOUGH - best - found.learning, found.curvature - _LOUD
-    unclipped = (-min(gradients, default=0.0), found.gradient or 0.0, slowness, excess)
-    return Features(*(min(max(value, 0.0), _FARTHEST) for value in unclipped))
+    outside: tuple[str, ...] = ()
 
 
 def trainability(measurements: Measurements) -> Trainability:
@@ -118,32 +74,36 @@ def trainability(measurements: Measurements) -> Trainability:
     Of several runs that is the mean of theirs, where it is known: the means of what was measured tell nothing of runs
     in which the signal died.
     """
-    found, estimated = signals(measurements), not measurements.has_gradient
+    found, estimated, beyond = signals(measurements), not measurements.has_gradient, outside(measurements)
     of_deaths = _reasons_of_runs(measurements)
     of_runs = None if measurements.runs is None else measurements.runs.probability
     if found is None:
         rules = (*_EXPLAINED_BY["falling"], *_EXPLAINED_BY["slowness"])
-        lost = Reason(rules, -_FARTHEST, "the signal, or its gradient, does not reach the other end")
-        return Trainability(of_runs or 0.0, None, None, estimated, (lost, *of_deaths))
-    measured = features(found, measurements.depth)
-    odds = fitted.INTERCEPT + sum(fitted.WEIGHTS[name] * value for name, value in measured._asdict().items())
+        lost = Reason(rules, -FARTHEST, "the signal, or its gradient, does not reach the other end")
+        return Trainability(of_runs or 0.0, None, None, estimated, (lost, *of_deaths), outside=beyond)
+    task = task_of(measurements)
+    measured, fit = features(found, task), fitted.FITS[task.optimizer]
+    odds = fit["intercept"] + sum(fit[name] * value for name, value in measured._asdict().items())
     probability = 1 / (1 + exp(-min(max(odds, -700.0), 700.0)))
     probability = probability if of_runs is None else of_runs
-    rate = recommended_rate(found, measurements.depth) if probability >= 0.5 else None
+    rate = recommended_rate(found, task) if probability >= 0.5 and not beyond else None
     rates = None if rate is None else (rate / _SLOWER, rate * _FASTER)
-    reasons = tuple(sorted((*_reasons(found, measured), *of_deaths), key=lambda reason: reason.pull))
-    return Trainability(probability, rate, rates, estimated, reasons, at_most=found.curvature is None)
+    reasons = tuple(sorted((*_reasons(found, task, measured), *of_deaths), key=lambda reason: reason.pull))
+    return Trainability(
+        probability, rate, rates, estimated, reasons, at_most=found.curvature is None, outside=beyond
+    )  # fmt: skip
 
 
-def recommended_rate(found: Signals, depth: int) -> float | None:
-    """Return the recommended learning rate to one digit, a power of the curvature, at most 2/depth; None without one.
+def recommended_rate(found: Signals, task: Task) -> float | None:
+    """Return the recommended learning rate to one digit, a power of the curvature per unit of what a step tolerates.
 
     There is none where the curvature is not known.
     """
     if found.curvature is None:
         return None
-    by_curvature = exp(fitted.RATE_INTERCEPT + fitted.RATE_SLOPE * max(found.curvature, -_FARTHEST))
-    return float(f"{min(by_curvature, fitted.RATE_MOST, _STEEPEST / depth):.0e}")
+    intercept, slope, most, steepest = fitted.RATES[task.optimizer]
+    steep = max(found.curvature - log(tolerated(task)), -FARTHEST)
+    return float(f"{min(exp(intercept + slope * steep), most, steepest / task.depth):.0e}")
 
 
 def rate_of(measurements: Measurements) -> float | None:
@@ -158,20 +118,27 @@ def output_scale(measurements: Measurements) -> float | None:
     return None if found is None or found.output is None else exp(min(found.output, 700.0))
 
 
-def _reasons(found: Signals, measured: Features) -> list[Reason]:
+def _reasons(found: Signals, task: Task, measured: Features) -> list[Reason]:
     """Return what speaks for and against training; nothing on what is not known."""
-    typical: Mapping[str, float] = fitted.TYPICAL
+    fit, typical = fitted.FITS[task.optimizer], fitted.TYPICAL[task.optimizer]
     said: dict[str, str] = {}
     if found.gradient is not None:
         how = "estimated" if found.estimated else "measured"
         ratio = f"dL/dz at layer 1 is {_times(found.gradient)} that at the last ({how})"
         said |= {"falling": ratio, "growing": ratio}
     if found.output is not None and found.curvature is not None:
-        output, steepest = exp(min(found.output, 700.0)), _steepest(found.curvature)
+        output = exp(min(found.output, 700.0))
+        said["loudness"] = f"the std of an output over the inputs is {output:.2g}"
         said["slowness"] = f"inputs move what the readout says by {output:.2g} only"
-        said["excess"] = f"the loss is so steep that learning rates over {steepest} overshoot"
+        said["excess"] = "the loss is so steep that the smallest steps overshoot"
+        if task.optimizer != "adam":
+            said["excess"] = f"the loss is so steep that rates over {_steepest(found.curvature, task)} overshoot"
+    if found.roughness is not None:
+        said["roughness"] = f"outputs change {_times(found.roughness)} as much as inputs do"
+    said["narrowness"] = f"a layer of {task.width} units passes little on"
+    said["layers"] = f"{task.depth} layers are many to learn together"
     return [
-        Reason(_EXPLAINED_BY[name], fitted.WEIGHTS[name] * (getattr(measured, name) - typical[name]), words)
+        Reason(_EXPLAINED_BY[name], fit[name] * (getattr(measured, name) - typical[name]), words)
         for name, words in said.items()
     ]
 
@@ -181,7 +148,7 @@ def _reasons_of_runs(measurements: Measurements) -> list[Reason]:
     runs = measurements.runs
     if runs is None or not runs.died:
         return []
-    return [Reason(("died_runs",), -_FARTHEST * runs.died / runs.n, f"the signal died in {runs.died} of {runs.n} runs")]
+    return [Reason(("died_runs",), -FARTHEST * runs.died / runs.n, f"the signal died in {runs.died} of {runs.n} runs")]
 
 
 def _times(logarithm: float) -> str:
@@ -189,8 +156,8 @@ def _times(logarithm: float) -> str:
     return f"{factor:.3g} times"
 
 
-def _steepest(curvature: float) -> str:
-    rate = _TOLERATED * exp(-min(curvature, 700.0))
+def _steepest(curvature: float, task: Task) -> str:
+    rate = tolerated(task) * exp(-min(curvature, 700.0))
     return f"{rate:.1g}" if isfinite(rate) else "0"
 
 

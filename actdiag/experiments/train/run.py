@@ -16,7 +16,7 @@ from actdiag.experiments.train.snapshot import Snapshot, relative_changes, snaps
 from actdiag.measure.directions import directions, mean_cosine, squares_of
 from actdiag.measure.features import feature_evenness
 from actdiag.measure.statistics import InputStats, LossValue
-from actdiag.measurements import Measurements
+from actdiag.measurements import Measurements, TrainingPlan
 from actdiag.model.stack import Stack
 from actdiag.options import DEFAULT_ROWS
 
@@ -193,7 +193,7 @@ def _one(
         before,
         look(),
         first_update or _by_layer(network, relative_changes(drawn, weights)),
-        _verdict(stack, before, data, learning_rate),
+        _verdict(stack, before, data, TrainingPlan(recipe.optimizer, recipe.iterations), learning_rate),
     )
 
 
@@ -203,7 +203,7 @@ def _by_layer(network: Network, changes: Sequence[float | None]) -> tuple[float 
     return tuple(None if layer.weights is None else next(known) for layer in network.layers)
 
 
-def _verdict(stack: Stack, before: Snapshot, data: Dataset, learning_rate: float) -> Verdict:
+def _verdict(stack: Stack, before: Snapshot, data: Dataset, plan: TrainingPlan, learning_rate: float) -> Verdict:
     inputs = stack.inputs()
     found = [directions(inputs)]
     return diagnose(
@@ -216,6 +216,7 @@ def _verdict(stack: Stack, before: Snapshot, data: Dataset, learning_rate: float
             before.change_per_layer,
             loss=LossValue("cross-entropy", data.classes, before.loss),
             classes=data.classes,
+            plan=plan,
             learning_rate=learning_rate,
             recipe=stack,
         )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from actdiag.diagnosis.words import trains_it
 from actdiag.numerals import brief, factor, number, whole_percent
 from actdiag.render.terminal.marks import FLAG_STYLE, STYLES, table
 from actdiag.report import Report
@@ -31,11 +32,13 @@ def comparison_view(reports: Sequence[Report], *, width: int, ascii_only: bool =
             view.add_row(Text(init, "bold"), *(_cell(cells[act, init]) for act in acts[start : start + fitting]))
             view.add_row()
         parts.append(view)
+    verdict = reports[0].verdict
     legend = (
         "rms: of the last layer's activations; up, down: change per layer of rms(a) and rms(dL/dz); then the verdict, "
-        "with the probability that SGD trains the stack"
+        f"with the probability {trains_it(verdict.optimizer, verdict.iterations)}"
     )
-    return Group(*parts, Text(legend, "dim"))
+    under = [legend, words.unknown([report.verdict for report in reports])]
+    return Group(*parts, *(Text(line, "dim") for line in under if line))
 
 
 def _cell(report: Report) -> Text:

@@ -9,7 +9,7 @@ from rich.text import Text
 from actdiag.diagnosis import RULES, Rule, Rules
 from actdiag.render.terminal.marks import SEVERITY_STYLES, table
 
-_CERTAIN = "no stack trains with what it finds"
+_CERTAIN = "no stack with this fault trains"
 _MEANINGS = {
     "info": "a note; a warning or an error where it explains a low probability",
     "warning": "at least a warning; the verdict follows from the probability",
@@ -32,7 +32,7 @@ def rules_view(rules: Rules, *, ascii_only: bool = False) -> RenderableType:
     for rule in rules.values():
         severity = Text(rule.severity, SEVERITY_STYLES[rule.severity]) if rule.enabled else Text("off", "dim")
         view.add_row(rule.name, rule.title, allowed(rule), severity)
-    hint = "`actdiag explain RULE` tells what it means; --rules FILE.toml sets other limits"
+    hint = "`actdiag explain RULE` says what a rule means; --rules FILE.toml sets other limits"
     return Group(view, Text(), Text(hint, "dim"))
 
 
@@ -74,4 +74,4 @@ def _to_change(rule: Rule) -> str:
     """Return the table that a file of rules would have."""
     limits = [f"{name} = {bound:.4g}" for name, bound in rule.bounds.items()]
     keys = [*limits, f'severity = "{rule.severity}"', f"enabled = {str(rule.enabled).lower()}"]
-    return "\n".join(["--rules FILE.toml, with other values than", f"[{rule.name}]", *keys])
+    return "\n".join(["--rules FILE.toml, with values other than", f"[{rule.name}]", *keys])

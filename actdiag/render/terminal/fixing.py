@@ -55,7 +55,7 @@ def _rows(before: Report, after: Report) -> list[tuple[str, Text, Text]]:
 
     rows = [
         ("verdict", severity(before), severity(after)),
-        pair("probability that SGD trains it", lambda report: whole_percent(report.verdict.probability)),
+        pair("probability that it trains", lambda report: whole_percent(report.verdict.probability)),
         pair("learning rate to try", lambda report: brief(report.verdict.learning_rate)),
         pair("rms a, last layer", lambda report: number(report.layers[-1].rms)),
         pair("rms a, change per layer", lambda report: factor(report.change_per_layer.forward)),

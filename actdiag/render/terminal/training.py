@@ -9,10 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from actdiag import numerals
+from actdiag.diagnosis.words import trains_it
 from actdiag.experiments.train import Snapshot, TrainingRun
 from actdiag.experiments.train.snapshot import worst_dead
 from actdiag.render.terminal.marks import FLAG_STYLE, STYLES, levels, table
 from actdiag.view import training as words_of
+from actdiag.view.words import unknown
 
 OUTCOME_STYLES = {"learned": "green", "slow": "yellow", "did not learn": "red", "diverged": "red bold"}
 
@@ -52,7 +54,9 @@ def training_view(runs: Sequence[TrainingRun], *, width: int, ascii_only: bool =
     for row in zip(*(column.cells for column in columns), strict=True):
         view.add_row(*row)
     heads = {column.head for column in columns}
-    under = [_legend(heads, axis, log(runs[0].data.classes)), words_of.tried(runs), words_of.fitted_gains(runs)]
+    training = trains_it(runs[0].verdict.optimizer, runs[0].verdict.iterations)
+    legend = _legend(heads, axis, log(runs[0].data.classes), training)
+    under = [legend, unknown([run.verdict for run in runs]), words_of.tried(runs), words_of.fitted_gains(runs)]
     parts: list[RenderableType] = [Text(what, "bold"), Text(f"{setting}\n{data}"), Text(), view]
     parts += [Text(line, "dim") for line in under if line]
     surprises = Table.grid(padding=(0, 1, 0, 0))
@@ -142,7 +146,7 @@ def _drawn(run: TrainingRun, curve: Sequence[float | None], top: float, ascii_on
     return Text(drawn if run.diverged_at is None else drawn[: len(curve) - 1] + cross)
 
 
-def _legend(heads: Collection[str], axis: float | None, guess: float) -> str:
+def _legend(heads: Collection[str], axis: float | None, guess: float, training: str) -> str:
     """Return what the columns of these heads hold."""
     meanings = (
         (axis is not None, f"curve: the loss from 0 to {numerals.brief(axis)}"),
@@ -153,6 +157,6 @@ def _legend(heads: Collection[str], axis: float | None, guess: float) -> str:
         ("down" in heads, "up, down: change per layer of rms(a) and rms(dL/dz), before and after"),
         ("dead" in heads, "dead: units of the worst layer"),
         ("update" in heads, "update: |dW|/|W| of the first one, of the layer that it moves most"),
-        ("verdict" in heads, "verdict: at initialization, with the probability that plain SGD trains it"),
+        ("verdict" in heads, f"verdict: at initialization, with the probability {training}"),
     )
     return "; ".join(said for shown, said in meanings if shown)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -21,8 +22,11 @@ _EITHER = frozenset({0, 2})
 _NOBODY = 54_321
 
 
-def under(**limits: int) -> Callable[..., object]:
-    """Return what starts the command line under limits, by the names that `resource` has for them."""
+def under(terminal: bool = False, **limits: int) -> Callable[..., object]:
+    """Return what starts the command line under limits, by the names that `resource` has for them.
+
+    With a terminal, standard error is one.
+    """
 
     def limit() -> None:
         if "NPROC" in limits and os.geteuid() == 0:  # threads are counted for a user
@@ -31,7 +35,25 @@ def under(**limits: int) -> Callable[..., object]:
         for name, most in limits.items():
             resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
 
-    return partial(started, preexec_fn=limit)
+    return partial(_on_a_terminal if terminal else started, preexec_fn=limit)
+
+
+def _on_a_terminal(*arguments: str, **options: object) -> "subprocess.Popen[bytes]":
+    """Start the command line with a terminal, which is read to its end, for standard error."""
+    import pty
+
+    terminal, end = pty.openpty()
+    process = started(*arguments, stderr=end, env=ENVIRONMENT | {"TERM": "xterm"}, **options)
+    os.close(end)
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # as the process ends
+            while os.read(terminal, 2**16):
+                pass
+        os.close(terminal)
+
+    threading.Thread(target=read, daemon=True).start()
+    return process
 
 
 _ON_A_SMALL_DISK = """
@@ -103,9 +125,30 @@ def _memory() -> Iterator[Case]:
             ("grad-flow", *_SMALL, "--act", "gelu"),
             ("train", "--iterations", "1", "--init", "he", "--png", "out.png"),
             ("propagate", "--width", "1500", "--depth", "2", "--threads", "2"),
+            ("propagate", "--width", "800", "--batch", "2000", "--depth", "2"),
             ("gain", "gelu"),
+            ("gain", "gelu", "--verify", "--depth", "2"),
+            ("compare",),
         ):
             yield Case("little memory", arguments, _EITHER, asked=("out.png",), start=under(AS=size * MIB), slow=True)
+            limited = under(terminal=True, AS=size * MIB)
+            yield Case(
+                "little memory, on a terminal", arguments, _EITHER, asked=("out.png",), start=limited, heard=False,
+                slow=True,
+            )  # fmt: skip
+    for size in (262, 276):
+        limited = under(terminal=True, AS=size * MIB)
+        verify = ("gain", "gelu", "--verify", "--depth", "5")
+        yield Case("little memory, on a terminal", verify, _EITHER, start=limited, heard=False, slow=size != 262)
+    shared = ("propagate", "--width", "800", "--batch", "2000", "--depth", "2", "--threads", "2")
+    for size in (290, 298, 312):
+        yield Case("memory for two threads", shared, frozenset({0}), start=under(AS=size * MIB), slow=size != 298)
+    yield Case(
+        "a gain that does not fit",
+        ("gain", "gelu", "--verify", "--width", "300"),
+        said="Error: --width ",
+        start=under(AS=262 * MIB),
+    )
 
 
 def _files() -> Iterator[Case]:
@@ -123,8 +166,11 @@ def _files() -> Iterator[Case]:
 def _threads() -> Iterator[Case]:
     several = (*_RUN, "--threads", "4")
     yield Case("one thread", several, said="Error: --threads ", start=under(NPROC=1))
-    shared = ("grad-flow", "--width", "800", "--depth", "2")
-    yield Case("one thread", shared, said="Error: --threads ", start=under(NPROC=1), slow=True)
+    shared = ("--width", "800", "--depth", "2")
+    for command in (("grad-flow",), ("gain", "relu", "--verify")):
+        yield Case("one thread", (*command, *shared), frozenset({0}), start=under(NPROC=1), slow=True)
+    asked = ("grad-flow", *shared, "--threads", "2")
+    yield Case("one thread", asked, said="Error: --threads ", start=under(NPROC=1), slow=True)
     yield Case("one thread", _RUN, frozenset({0}), start=under(NPROC=1))
     yield Case("one thread", ("gain", "gelu"), frozenset({0}), start=under(NPROC=1), slow=True)
 
