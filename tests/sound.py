@@ -13,4 +13,4 @@ SOUND = Signals(
     learning=6.0,
     estimated=False,
 )
-TASK = Task(optimizer="sgd", iterations=250, mse=False, classes=10, depth=1, width=100, weights=50_000)
+TASK = Task(optimizer="sgd", iterations=1000, mse=False, classes=10, depth=1, width=100, weights=50_000)

@@ -45,16 +45,22 @@ def test_each_feature_has_its_cause(changed, expected):
     assert off(SOUND._replace(**changed)) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("depth", "width"), [(1, 64), (30, 100), (3, 2)])
-def test_depth_and_width_count_in_logarithms(depth, width):
-    found = features(SOUND._replace(learning=99.0), TASK._replace(depth=depth, width=width))
+@pytest.mark.parametrize(
+    ("depth", "width", "classes", "iterations"),
+    [(1, 64, 10, 1000), (30, 45, 10, 250), (3, 2, 2, 500), (3, 90, 100, 1000)],
+)
+def test_what_is_asked_counts_in_logarithms(depth, width, classes, iterations):
+    task = TASK._replace(depth=depth, width=width, classes=classes, iterations=iterations)
+    found = features(SOUND._replace(learning=99.0), task)
     assert found.layers == pytest.approx(log(max(depth, 20) / 20))
-    assert found.narrowness == pytest.approx(log(64 / min(width, 64)))
+    assert found.narrowness == pytest.approx(log(max(4.5 * classes / width, 1)))
+    assert found.shortness == pytest.approx(log(1000 / iterations))
 
 
 def test_slowness_is_what_the_best_rate_leaves():
     def slowness(curvature, learning, **task):
-        return features(SOUND._replace(curvature=curvature, learning=learning), TASK._replace(**task)).slowness
+        asked = TASK._replace(**{"iterations": 250, **task})
+        return features(SOUND._replace(curvature=curvature, learning=learning), asked).slowness
 
     # 5 layers take no more than 1/5, which the curvature of e^1 allows; 250 iterations at e^-4 are short of 5000.
     assert slowness(1.0, -4.0, depth=5) == pytest.approx(log(20) + 4 + log(5))

@@ -3,6 +3,7 @@
 from math import isfinite, log
 from typing import NamedTuple
 
+from actdiag.diagnosis.calibration import fitted
 from actdiag.diagnosis.calibration.domain import Task
 from actdiag.diagnosis.calibration.signals import Signals
 
@@ -25,8 +26,8 @@ _TOO_STEEP = 7.0
 _TOGETHER = 0.3
 """The highest product of Adam's learning rate and depth."""
 
-_WIDE = 64
-"""The width over which more is no help."""
+_WIDE = 4.5
+"""The units per class over which more are no help."""
 
 
 _FEW = 20
@@ -44,8 +45,9 @@ class Features(NamedTuple):
         excess: How far the curvature is over what any learning rate tolerates, ln.
         roughness: How much more than linearly outputs follow changes of the inputs, ln.
         loudness: How far the std of the outputs is over 1, ln.
-        narrowness: How far the narrowest layer is from wide, ln.
+        narrowness: How far the narrowest layer is from wide for so many classes, ln.
         layers: How far the number of layers is over few, ln.
+        shortness: How far the iterations are from the most that were trained, ln.
     """
 
     falling: float
@@ -56,6 +58,7 @@ class Features(NamedTuple):
     loudness: float
     narrowness: float
     layers: float
+    shortness: float
 
 
 def features(found: Signals, task: Task) -> Features:
@@ -70,8 +73,9 @@ def features(found: Signals, task: Task) -> Features:
         excess=excess,
         roughness=found.roughness or 0.0,
         loudness=found.output or 0.0,
-        narrowness=log(_WIDE / task.width),
+        narrowness=log(_WIDE * task.classes / task.width),
         layers=log(task.depth / _FEW),
+        shortness=log(fitted.RANGES["iterations"][1] / task.iterations),
     )
     return Features(*(min(max(value, 0.0), FARTHEST) for value in unclipped))
 

@@ -27,6 +27,7 @@ _EXPLAINED_BY = {
     "loudness": ("loud_output", "exploding_signal"),
     "narrowness": (),
     "layers": (),
+    "shortness": (),
 }
 """The rules that explain each feature, the nearest first."""
 
@@ -135,8 +136,9 @@ def _reasons(found: Signals, task: Task, measured: Features) -> list[Reason]:
             said["excess"] = f"the loss is so steep that rates over {_steepest(found.curvature, task)} overshoot"
     if found.roughness is not None:
         said["roughness"] = f"outputs change {_times(found.roughness)} as much as inputs do"
-    said["narrowness"] = f"a layer of {task.width} units passes little on"
+    said["narrowness"] = f"a layer of {task.width} units is narrow for {task.classes} classes"
     said["layers"] = f"{task.depth} layers are many to learn together"
+    said["shortness"] = f"{task.iterations} iterations are few"
     return [
         Reason(_EXPLAINED_BY[name], fit[name] * (getattr(measured, name) - typical[name]), words)
         for name, words in said.items()
