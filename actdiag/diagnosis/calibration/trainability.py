@@ -19,8 +19,8 @@ _EXPLAINED_BY = {
     "falling": ("vanishing_gradient", "saturation", "silent_inputs", "dead_units"),
     "growing": ("exploding_gradient",),
     "slowness": (
-        *("collapsed_inputs", "vanishing_signal", "faint_output", "silent_inputs", "dead_units", "aligned_inputs"),
-        *("shifted_mean", "precision_lost"),
+        *("collapsed_inputs", "vanishing_signal", "faint_output", "silent_inputs", "dead_units", "vanishing_gradient"),
+        *("aligned_inputs", "shifted_mean", "precision_lost"),
     ),
     "excess": ("loud_output", "exploding_signal", "input_scale", "uneven_features", "shifted_mean"),
     "roughness": ("exploding_gradient", "collapsed_inputs", "saturation"),
