@@ -102,14 +102,15 @@ class _Pool:
         Raises:
             MemoryError: A thread has ended, which only a lack of memory brings about.
         """
-        from concurrent.futures import wait
-
-        while not future.done():
-            wait([future], timeout=_LOOK)
-            if not (future.done() or all(thread.is_alive() for thread in self._begun)):
+        while True:
+            try:
+                return future.result(_LOOK)
+            except TimeoutError:
+                if future.done():  # meanwhile, or the work has raised it
+                    return future.result()
+            if not all(thread.is_alive() for thread in self._begun):
                 message = "a thread ran out of it"
                 raise MemoryError(message)
-        return future.result()
 
     def follow(self, work: Callable[[Item], Result], item: Item, before: "Future[Any] | None") -> Result:
         """Work on an item once its counterpart is done."""

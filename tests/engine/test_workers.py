@@ -309,6 +309,21 @@ def test_a_thread_that_memory_ends_is_told(monkeypatch, at):
             second.results()
 
 
+def test_work_that_takes_longer_than_a_look_is_waited_for(monkeypatch):
+    monkeypatch.setattr(workers_module, "_LOOK", 0.001)
+    slow = Event()
+    with Workers(2) as workers:
+        assert workers.map(lambda item: slow.wait(0.05) or item, range(3)) == [0, 1, 2]
+
+
+def test_a_timeout_of_the_work_comes_out():
+    def late(item):
+        raise TimeoutError(item)
+
+    with Workers(2) as workers, pytest.raises(TimeoutError, match="0"):
+        workers.map(late, range(3))
+
+
 def test_threads_are_started_at_once_where_memory_is_limited(monkeypatch):
     before = threading.active_count()
     monkeypatch.setattr(workers_module, "left_of_limits", lambda: 2**40)
