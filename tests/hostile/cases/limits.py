@@ -183,5 +183,5 @@ def _disks() -> Iterator[Case]:
             start = partial(on_a_small_disk, size)
             yield Case("a small disk", run, said=f"Error: --{option} ", make=Path("disk").mkdir, start=start, slow=slow)
     two = (*_RUN, "--json", "disk/one.json", "--csv", "disk/two.csv")
-    start = partial(on_a_small_disk, "8k")
+    start = partial(on_a_small_disk, "12k")
     yield Case("a disk with room for one", two, said="Error: --csv ", make=Path("disk").mkdir, start=start)
