@@ -6,6 +6,9 @@ import pytest
 from hostile.case import hold
 from hostile.classes import CLASSES
 
+OF_THE_SLOW = 3
+"""Of the slow cases of one name only so many are run here; the report of this folder runs all."""
+
 
 def together():
     """Yield the cases of one name in one class, the quick and the slow ones apart."""
@@ -15,6 +18,7 @@ def together():
             groups[case.name, case.slow].append(case)
         for (what, slow), group in groups.items():
             marks = [pytest.mark.slow] if slow else []
+            group = group[:OF_THE_SLOW] if slow else group
             yield pytest.param(group, id=f"{name}-{what.encode('unicode_escape').decode()}", marks=marks)
 
 

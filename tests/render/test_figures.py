@@ -252,3 +252,14 @@ def test_picture_bytes_are_of_that_kind_and_repeat(suffix, start):
     first, second = (picture_files([signal_figure(signal(2))], suffix) for _ in range(2))
     assert first[0].startswith(start)
     assert first == second
+
+
+@pytest.mark.parametrize("tiny", [1e-320, 5e-324, 1e-305])
+def test_numbers_too_near_zero_for_an_axis_are_left_out(tiny):
+    report = gradient(3)
+    layers = (*report.layers[:2], replace(report.layers[2], rms=tiny))
+    figure = gradient_figure(builders.changed(report, layers=layers))
+    assert_apart(figure, drawn(figure))
+    assert np.isnan(named_curves(figure.axes[0])["rms of activations"][2])
+    alone = grad_flow("relu", "he", gain=1e-320, depth=1, width=4, batch=3, loss="cross-entropy")
+    assert drawn(alone.figure()) is not None

@@ -23,6 +23,9 @@ _LARGEST_SPREAD = 50.0
 _POINT = 12
 """The width of what is drawn of a prediction at a layer whose neighbours have none, in points."""
 
+_LEAST = 1e-200
+"""What is drawn is over this, so that the ends of the axis and of bands stay over 0."""
+
 _LEFT, _UNDER = 1.0, 0.55
 """What the labels of the axes take on the left of a panel and under it, in inches."""
 
@@ -71,6 +74,8 @@ def gradient_figure(report: Report) -> Figure:
     key = [f"vertical: 1 sd of {report.repeats.n} runs"] if report.repeats is not None else []
     key += ["bands: 2 sd predicted"] if report.layer_theory else []
     axes.set_yscale("log")
+    if not np.isfinite(axes.dataLim.y0):  # nothing is drawn, and a log axis finds no ends by itself
+        axes.set_ylim(0.1, 10.0)
     axes.set_xlabel("layer")
     axes.set_ylabel("magnitude (log scale)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -154,8 +159,8 @@ def _alone(values: Doubles) -> Flags:
 
 
 def _drawable(values: Sequence[float | None]) -> Doubles:
-    """Return values for a log axis: NaN where there is none or it is zero."""
-    return np.array([value or np.nan for value in values], dtype=np.float64)
+    """Return values for a log axis: NaN where there is none, or one that is zero or too near it for the axis' ends."""
+    return np.array([value if value and value > _LEAST else np.nan for value in values], dtype=np.float64)
 
 
 def _fold(values: Doubles, spreads: Sequence[float | None]) -> Doubles:
