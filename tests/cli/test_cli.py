@@ -185,7 +185,7 @@ def test_csv_is_a_row_a_layer(capsys):
     assert len(rows) == 27
 
 
-@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+@pytest.mark.parametrize("suffix", ["png", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("svg", "pdf"))])
 @pytest.mark.parametrize("command", ["propagate", "grad-flow", "compare"])
 def test_files_repeat_byte_for_byte(capsys, command, suffix):
     compared = ["--act", "relu,tanh", "--init", "he"] if command == "compare" else []
@@ -218,7 +218,12 @@ MANY = ["--act", "relu,tanh,RELU,gelu", "--init", "he,xavier,lecun,std=0.1,std=0
 
 
 @pytest.mark.parametrize(
-    ("suffix", "files"), [(".png", ["x-2.png", "x.png"]), (".svg", ["x-2.svg", "x.svg"]), (".pdf", ["x.pdf"])]
+    ("suffix", "files"),
+    [
+        (".png", ["x-2.png", "x.png"]),
+        pytest.param(".svg", ["x-2.svg", "x.svg"], marks=pytest.mark.slow),
+        (".pdf", ["x.pdf"]),
+    ],
 )
 def test_further_stacks_are_on_further_pages(capsys, suffix, files):
     assert "verdict" in succeed(capsys, "compare", *SMALL, *MANY, "--no-theory", "--png", f"x{suffix}")

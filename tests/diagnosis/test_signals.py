@@ -66,7 +66,7 @@ def test_output_is_what_the_readout_says(act, init):
     assert exp(found.output) == pytest.approx(logits.std(axis=0).mean(), rel=0.25)
 
 
-@pytest.mark.parametrize("bias", [None, 0.3])
+@pytest.mark.parametrize("bias", [None, pytest.param(0.3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("act", "init"),
     [(act, init) for act in ("relu", "tanh", "sigmoid", "maxout", "glu") for init in ("lecun", "lsuv")]

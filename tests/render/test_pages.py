@@ -109,6 +109,7 @@ def test_pages_say_which_they_are():
     assert "page" not in alone.get_suptitle()
 
 
+@pytest.mark.slow
 def test_pages_are_files_but_for_pdf():
     def pages():
         return (Page(1, 1) for _ in range(3))
@@ -181,6 +182,7 @@ RC = {
 }
 
 
+@pytest.mark.slow
 def test_matplotlibrc_and_mplbackend_do_not_reach_the_command_line(tmp_path):
     pictures = {}
     for name, content in RC.items():
