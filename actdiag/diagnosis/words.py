@@ -1,5 +1,7 @@
 """Numbers and layers in the words of a finding."""
 
+from actdiag.diagnosis.calibration.domain import judged_as
+
 
 def fold_of(ratio: float) -> str:
     """Return a ratio as a fold change in either direction: `12.5` for 0.08."""
@@ -23,5 +25,14 @@ def optimizer_name(optimizer: str) -> str:
 
 
 def trains_it(optimizer: str, iterations: int) -> str:
-    """Return what a probability is of: `that SGD trains it in 250 iterations`."""
-    return f"that {optimizer_name(optimizer)} trains it in {iterations} iterations"
+    """Return what a probability is of, and as what it is judged where no such training was seen.
+
+    Example:
+        >>> trains_it("sgd", 250)
+        'that SGD trains it in 250 iterations'
+        >>> trains_it("adamw", 5000)
+        'that AdamW trains it in 5000 iterations, judged as Adam in 1000'
+    """
+    known, most = judged_as(optimizer, iterations)
+    judged = f", judged as {optimizer_name(known)} in {most}" if (known, most) != (optimizer, iterations) else ""
+    return f"that {optimizer_name(optimizer)} trains it in {iterations} iterations{judged}"

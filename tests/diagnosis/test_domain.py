@@ -6,6 +6,8 @@ import actdiag
 from actdiag import ops
 from actdiag.diagnosis.calibration import fitted
 from actdiag.diagnosis.calibration.domain import outside, task_of
+from actdiag.diagnosis.words import trains_it
+from actdiag.view.words import outlook
 
 SMALL = {"depth": 2, "width": 8, "batch": 16, "theory": False}
 
@@ -102,3 +104,18 @@ def test_more_iterations_do_not_lower_the_probability():
     slow = {"depth": 10, "width": 30, "bias_std": 0.3}
     found = [judged(**slow, iterations=count).verdict.probability for count in (250, 400, 1000)]
     assert found == sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (("sgd", 250), "that SGD trains it in 250 iterations"),
+        (("momentum", 1000), "that SGD with momentum trains it in 1000 iterations"),
+        (("adamw", 300), "that AdamW trains it in 300 iterations, judged as Adam in 300"),
+        (("adam", 5000), "that Adam trains it in 5000 iterations, judged as Adam in 1000"),
+    ],
+)
+def test_what_stands_for_another_training_is_said(plan, said):
+    assert trains_it(*plan) == said
+    report = judged(optimizer=plan[0], iterations=plan[1])
+    assert said in outlook(report.verdict)

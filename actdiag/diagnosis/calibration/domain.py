@@ -34,12 +34,17 @@ class Task(NamedTuple):
     weights: int
 
 
+def judged_as(optimizer: str, iterations: int) -> tuple[str, int]:
+    """Return the optimizer and the number of iterations of the fit that stand for those of a plan."""
+    return _JUDGED_AS.get(optimizer, optimizer), min(iterations, fitted.RANGES["iterations"][1])
+
+
 def task_of(measurements: Measurements) -> Task:
     """Return what a network is to learn and how: cross-entropy where no loss on labels was measured."""
-    plan, loss = measurements.plan, measurements.loss
+    loss, (optimizer, iterations) = measurements.loss, judged_as(*measurements.plan)
     return Task(
-        optimizer=_JUDGED_AS.get(plan.optimizer, plan.optimizer),
-        iterations=min(plan.iterations, fitted.RANGES["iterations"][1]),
+        optimizer=optimizer,
+        iterations=iterations,
         mse=loss is not None and loss.name == "mse",
         classes=measurements.classes,
         depth=measurements.depth,
