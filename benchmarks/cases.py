@@ -11,7 +11,7 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import count
@@ -46,6 +46,29 @@ DEPTHS, WIDTHS, GAINS, BIAS_STDS = (1, 200), (2, 1024), (0.5, 4.0), (0.0, 1.0)
 FEATURES, CLASSES = (2, 3072), (2, 100)
 MOST_PRODUCTS, MOST_SEEN = 2_000_000, 128_000
 """Of depth times the square of width, and of rows that training goes through."""
+
+DEEP = 20
+"""From how many layers on a network of a random gain hardly ever trains."""
+
+SUITED: Mapping[str, tuple[float, float]] = {
+    "relu": (1.414, 0.0),
+    "leaky_relu:0.2": (1.387, 0.0),
+    "tanh": (1.171, 0.0),
+    "sigmoid": (10.224, 0.0),
+    "elu": (1.176, 0.0),
+    "selu": (0.843, 0.0),
+    "gelu": (1.415, 0.416),
+    "silu": (1.433, 0.745),
+    "softplus": (1.359, 0.0),
+    "softsign": (1.433, 0.0),
+    "mish": (1.415, 0.307),
+    "hardtanh": (1.019, 0.0),
+    "sin": (1.121, 0.0),
+}
+"""The gains and stds of biases that were recommended for 60 layers when the groups were drawn first."""
+
+_SUITED_INITS, _SUITED_SPREAD = ("lecun", "orthogonal"), 3.0
+"""The std of the logarithm of a suited gain is the second over the depth."""
 
 _HALF_DECADES = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003, 0.00001)
 _HIGHEST = {"sgd": 1.0, "momentum": 0.3, "adam": 0.03}
@@ -175,12 +198,14 @@ class Group(NamedTuple):
         cases: How many there are; None to draw until there are `clear` of either kind.
         clear: How many must clearly train, and how many must clearly not.
         only: What a case of the group holds; the rest is drawn.
+        suited: The share of the cases whose weights are near the gain that suits the activation.
     """
 
     seed: int
     cases: int | None = None
     clear: int = 60
     only: Any = None
+    suited: float = 0.0
 
 
 def _old_range(case: Case) -> bool:
@@ -189,12 +214,13 @@ def _old_range(case: Case) -> bool:
 
 GROUPS = {
     "fit": Group(101, cases=900),
+    "fit_deep": Group(102, cases=120, only=lambda case: case.depth >= DEEP, suited=1.0),
     "plain": Group(
         201, 200, only=lambda case: _old_range(case) and _is_plain(case) and case.data == "mnist" and case.batch == 128
     ),
     "momentum": Group(202, only=lambda case: case.optimizer == "momentum"),
     "adam": Group(203, only=lambda case: case.optimizer == "adam"),
-    "deep": Group(204, only=lambda case: case.depth > 60),
+    "deep": Group(204, only=lambda case: case.depth > 60, suited=0.5),
     "narrow": Group(205, only=lambda case: case.width < 32),
     "other_data": Group(206, only=lambda case: case.data != "mnist"),
     "mse": Group(207, only=lambda case: case.loss == "mse"),
@@ -202,7 +228,7 @@ GROUPS = {
 }
 
 
-HELD_OUT = ("earlier", *(name for name in GROUPS if name != "fit"))
+HELD_OUT = ("earlier", *(name for name in GROUPS if not name.startswith("fit")))
 """The groups that nothing is fitted to; `earlier` and `stacks` were drawn before, from a narrower range."""
 
 
@@ -221,6 +247,8 @@ def drawn(group: Group) -> Iterator[Case]:
     while True:
         case = _draw(rng)
         if case is not None and (group.only is None or group.only(case)):
+            if group.suited and rng.random() < group.suited:
+                case = _suited(case, rng)
             yield case._replace(seed=1_000_000 * group.seed + next(number))
 
 
@@ -242,6 +270,13 @@ def _draw(rng: np.random.Generator) -> Case | None:
     )
     fits = case.depth * case.width**2 <= MOST_PRODUCTS and case.batch * case.iterations <= MOST_SEEN
     return case if fits else None
+
+
+def _suited(case: Case, rng: np.random.Generator) -> Case:
+    """Return a case with weights near the gain that suits its activation, and with biases of that std."""
+    suited, bias_std = SUITED[case.act]
+    factor = math.exp(_SUITED_SPREAD / case.depth * rng.standard_normal())
+    return case._replace(init=str(rng.choice(_SUITED_INITS)), gain=round(suited * factor, 3), bias_std=bias_std)
 
 
 def _between(rng: np.random.Generator, ends: tuple[float, float]) -> float:

@@ -3,29 +3,35 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from actdiag.arrays import Array, Counts, digest
-from actdiag.datasets.parts import MOST_CLASSES, Part, Raw, check_features, checked
-from actdiag.errors import InvalidField
+from actdiag.datasets.parts import MOST_CLASSES, Part, Raw, check_features, checked, checked_regression
+from actdiag.errors import InvalidField, check_choice
 from actdiag.registry import Registry
+
+Task = Literal["classification", "regression"]
+
+TASKS: tuple[str, ...] = get_args(Task)
+"""What a network can be trained to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Labelled rows to train on and to test on.
 
-    Two are equal where their names, classes and rows are; rows are compared by digest and are not to be changed.
+    Two are equal where their names, classes, tasks and rows are; rows are compared by digest and are not to be changed.
 
     Attributes:
         name: How the user named it, for headings.
         train_inputs: Finite numbers of float32 or float64, shape (rows, features).
-        train_labels: Classes from 0 in int64, shape (rows,).
+        train_labels: Classes from 0 in int64, shape (rows,); of regression the targets in float64.
         test_inputs: As `train_inputs`, with the same features.
         test_labels: As `train_labels`.
-        classes: The number of classes, above every label.
+        classes: The number of classes, above every label; of regression the number of outputs, which is 1.
+        task: `classification` or `regression`.
 
     Raises:
         InvalidField: A field holds something else.
@@ -37,18 +43,21 @@ class Dataset:
     test_inputs: Array = field(repr=False)
     test_labels: Counts = field(repr=False)
     classes: int
+    task: Task = "classification"
     _digest: str | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check every field."""
-        train = _checked("train", self.train_inputs, self.train_labels)
-        test = _checked("test", self.test_inputs, self.test_labels)
+        check_choice("task", self.task, TASKS)
+        train = _checked("train", self.train_inputs, self.train_labels, self.task)
+        test = _checked("test", self.test_inputs, self.test_labels, self.task)
         check_features(train, test)
-        if not 2 <= self.classes <= MOST_CLASSES:
-            problem = f"must have 2 to {MOST_CLASSES} classes, got {self.classes} in {self.name!r}"
-            raise InvalidField(field="data", problem=problem)
+        fewest, most = (1, 1) if self.task == "regression" else (2, MOST_CLASSES)
+        if not fewest <= self.classes <= most:
+            accepted = "1 output in regression" if most == 1 else f"{fewest} to {most} classes"
+            raise InvalidField(field="data", problem=f"must have {accepted}, got {self.classes} in {self.name!r}")
         largest = max(int(train.labels.max()), int(test.labels.max()))
-        if largest >= self.classes:
+        if self.task == "classification" and largest >= self.classes:
             problem = f"must have labels under its {self.classes} classes, got {largest} in {self.name!r}"
             raise InvalidField(field="data", problem=problem)
 
@@ -65,12 +74,12 @@ class Dataset:
         """Whether another data set holds the same."""
         if not isinstance(other, Dataset):
             return NotImplemented
-        same = (self.name, self.classes) == (other.name, other.classes)
+        same = (self.name, self.classes, self.task) == (other.name, other.classes, other.task)
         return same and (self is other or self.digest == other.digest)
 
     def __hash__(self) -> int:
         """The hash of all that is compared."""
-        return hash((self.name, self.classes, self.digest))
+        return hash((self.name, self.classes, self.task, self.digest))
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -90,12 +99,14 @@ SOURCES: Registry[Source] = Registry("data", "source")
 """The sources that are called by a name."""
 
 
-def _checked(part: str, inputs: Any, labels: Any) -> Part:
-    wanted = ((inputs, "inputs", "(rows, features)", ("float32", "float64")), (labels, "labels", "(rows,)", ("int64",)))
+def _checked(part: str, inputs: Any, labels: Any, task: Task) -> Part:
+    of_labels = ("int64",) if task == "classification" else ("float64",)
+    wanted = ((inputs, "inputs", "(rows, features)", ("float32", "float64")), (labels, "labels", "(rows,)", of_labels))
     for array, name, shape, dtypes in wanted:
         axes = 2 if name == "inputs" else 1
         if not (isinstance(array, np.ndarray) and array.ndim == axes and array.dtype in dtypes):
             got = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
             accepted = f"must have {part}_{name} in {' or '.join(dtypes)} of shape {shape}"
             raise InvalidField(field="data", problem=f"{accepted}, got {got}")
-    return checked(Part(inputs, labels, (f"{part}_inputs", f"{part}_labels")))
+    found = Part(inputs, labels, (f"{part}_inputs", f"{part}_labels"))
+    return checked(found) if task == "classification" else checked_regression(found)

@@ -87,6 +87,25 @@ def checked(part: Part) -> Part:
         InvalidField: The inputs are not real, finite and at least one; the labels are not whole numbers from 0 to 9999;
             or there is not one label for every row.
     """
+    return Part(_checked_inputs(part), _checked_labels(part.labels, part.names[1]), part.names)
+
+
+def checked_regression(part: Part) -> Part:
+    """Return a part with inputs of shape (rows, features) and targets of float64, shape (rows,).
+
+    Raises:
+        InvalidField: Inputs or targets are not real, finite and at least one; or there is not one target for every row.
+    """
+    inputs, name = _checked_inputs(part), part.names[1]
+    check_rows("data", part.labels, name)
+    if part.labels.size != len(part.labels):
+        raise InvalidField(field="data", problem=f"must have one target a row, got shape {part.labels.shape} in {name}")
+    targets = part.labels.reshape(-1, 1).astype(np.float64)
+    check_finite("data", targets, name)
+    return Part(inputs, targets[:, 0], part.names)
+
+
+def _checked_inputs(part: Part) -> Numbers:
     inputs_name, labels_name = part.names
     check_rows("data", part.inputs, inputs_name)
     check_memory("data", data_bytes(part.inputs.size), "its rows need", inputs_name)
@@ -95,7 +114,7 @@ def checked(part: Part) -> Part:
         raise InvalidField(field="data", problem=f"must have one label a row, got {got}")
     inputs = part.inputs.reshape(len(part.inputs), -1)
     check_finite("data", inputs, inputs_name)
-    return Part(inputs, _checked_labels(part.labels, labels_name), part.names)
+    return inputs
 
 
 def check_features(train: Part, test: Part) -> None:

@@ -25,11 +25,24 @@ def test_draws_are_the_same_every_time(drawn):
     assert len(set(seeds)) == len(seeds)
 
 
+def is_suited(case):
+    gain, bias_std = cases.SUITED[case.act]
+    return abs(math.log(case.gain / gain)) * case.depth < 12 and case.bias_std == bias_std
+
+
+def test_some_groups_have_weights_of_suited_gains(drawn):
+    assert set(cases.SUITED) == set(cases.ACTS)
+    shares = {name: sum(map(is_suited, islice(draws(name), 200))) / 200 for name in GROUPS}
+    assert shares["fit_deep"] == 1
+    assert 0.4 < shares["deep"] < 0.6
+    assert shares["fit"] < 0.1
+
+
 def test_draws_keep_their_ranges(drawn):
     for case in (case for found in drawn.values() for case in found):
         assert case.act in cases.ACTS
         assert case.init in cases.INITS
-        assert case.gain == 1 or 0.5 <= case.gain <= 4
+        assert case.gain == 1 or 0.5 <= case.gain <= 4 or is_suited(case)
         assert case.bias_std is None or 0 <= case.bias_std <= 1
         assert 1 <= case.depth <= 200
         assert 2 <= case.width <= 1024
@@ -41,6 +54,7 @@ def test_draws_keep_their_ranges(drawn):
 
 KEPT = {
     "fit": lambda case: True,
+    "fit_deep": lambda case: case.depth >= 20,
     "plain": lambda case: (
         (case.optimizer, case.iterations, case.loss, case.data, case.batch)
         == ("sgd", 250, "cross-entropy", "mnist", 128)

@@ -2,6 +2,7 @@
 
 import gzip
 import importlib
+import re
 import socket
 import struct
 import subprocess
@@ -751,11 +752,28 @@ def small():
     return Dataset("mine", inputs, labels, inputs[:2], labels[:2], 3)
 
 
+def test_of_regression_the_labels_are_targets(small):
+    targets = {"train_labels": np.linspace(-1, 1, 6), "test_labels": np.zeros(2), "classes": 1, "task": "regression"}
+    assert replace(small, **targets).train_labels.dtype == np.float64
+    for changes, said in [
+        ({"classes": 3}, "must have 1 output in regression, got 3 in 'mine'"),
+        (
+            {"test_labels": small.test_labels},
+            "must have test_labels in float64 of shape (rows,), got int64 of shape (2,)",
+        ),
+        ({"test_labels": np.array([0.0, np.nan])}, "must hold finite numbers, got NaN or inf in row 1 (from 0) of"),
+        ({"test_labels": np.zeros(3)}, "must have one label a row, got 2 rows in test_inputs and 3 labels in"),
+        ({"task": "ranking"}, "must be one of classification, regression, got 'ranking'"),
+    ]:
+        with pytest.raises(InvalidField, match=re.escape(said)):
+            replace(small, **targets | changes)
+
+
 def test_a_dataset_is_returned_as_it_is(small):
     assert load_dataset(small) is small
     assert load_dataset(small, scale="unit", seed=3) is small
     assert refusal(small, "scale", scale="none") == "must be one of standard, unit, raw, got 'none'"
-    assert repr(small) == "Dataset(name='mine', classes=3)"
+    assert repr(small) == "Dataset(name='mine', classes=3, task='classification')"
     assert small == replace(small)
 
 
