@@ -36,7 +36,7 @@ VANISHING = Finding(
     layers=(3, 4),
     value=1e-6,
     limit=0.01,
-    summary="rms of activations falls 1e+06-fold from layer 1 to 4, x0.01 a layer (limit 100-fold)",
+    summary="rms of activations falls 1e+06-fold from layer 1 to 4, x0.01 per layer (limit 100-fold)",
     advice="--gain 100: healthy, 97% that SGD trains it in 250 iterations",
 )
 ALIGNED = Finding(
@@ -111,10 +111,10 @@ def stack(depth=4, **changes):
 
 def verdict(severity="healthy", findings=(), **changes):
     """A verdict with the numbers that go with its severity."""
-    probability = {"healthy": 0.97, "at-risk": 0.6, "untrainable": 0.02}[severity]
+    probability = {"healthy": 0.97, "at-risk": 0.6, "untrainable": 0.02, "unknown": None}[severity]
     rates = (None, None) if severity == "untrainable" else (0.1, (0.01, 0.3))
     decided = tuple(finding.rule for finding in findings if finding.severity != "info")
-    said = Verdict(severity, probability >= 0.5, probability, *rates, False, decided, tuple(findings))
+    said = Verdict(severity, None if probability is None else probability >= 0.5, probability, *rates, False, decided, tuple(findings))
     return replace(said, **changes)
 
 

@@ -9,7 +9,7 @@ import builders
 from altering import altered, between, with_input, with_loss, with_recipe
 
 from actdiag.diagnosis import RULES, diagnose, findings, readout
-from actdiag.diagnosis import outlook as outlook_module
+from actdiag.diagnosis import combined as combined_module
 from actdiag.diagnosis.calibration import trainability as trainability_module
 from actdiag.diagnosis.calibration.trainability import Trainability
 from actdiag.initializers import resolve as initializer
@@ -45,7 +45,7 @@ def promising(probability, *reasons):
 
     def change(run, patch):
         said = Trainability(probability, 0.1, (0.01, 1.0), False, reasons)
-        for module in (outlook_module, trainability_module):
+        for module in (combined_module, trainability_module):
             patch.setattr(module, "trainability", lambda run: said)
         return run
 
@@ -187,11 +187,11 @@ CASES = {
         (set_to(dead_fraction=0.1), set_to(dead_fraction=0.15, pre_activation__rms=0.0)),
         (set_to(dead_fraction=None), set_to(dead_fraction=nan)),
     ),
-    "faint_output": Case(
+    "small_output": Case(
         with_output(0.9e-4), (5,), 0.9e-4, 1e-4,
         (with_output(1.1e-4), with_output(1e9)), (with_output(None), with_output(nan)),
     ),
-    "loud_output": Case(
+    "large_output": Case(
         with_output(101.0), (5,), 101, 100,
         (with_output(99.0), with_output(1e-9)), (with_output(None), with_output(nan)),
     ),
@@ -228,9 +228,9 @@ CASES = {
         (with_fields(theory=builders.ORDERED),),
         (with_fields(theory=None), with_fields(theory=builders.DOES_NOT_APPLY)),
     ),
-    "outlook": Case(
-        promising(RULES["outlook"].low - 0.01), (), RULES["outlook"].low - 0.01, RULES["outlook"].low,
-        (promising(RULES["outlook"].low + 0.01),), (promising(nan),),
+    "combined_risk": Case(
+        promising(RULES["combined_risk"].low - 0.01), (), RULES["combined_risk"].low - 0.01, RULES["combined_risk"].low,
+        (promising(RULES["combined_risk"].low + 0.01),), (promising(nan),),
     ),
 }  # fmt: skip
 
@@ -238,4 +238,4 @@ CASES = {
 def found(name, run, rules=RULES):
     """What one rule finds, under the limits of all."""
     alone = {other: replace(rule, enabled=other == name) for other, rule in rules.items()}
-    return list(diagnose(run, alone).findings) if name == "outlook" else findings(run, alone)
+    return list(diagnose(run, alone).findings) if name == "combined_risk" else findings(run, alone)

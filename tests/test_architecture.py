@@ -201,7 +201,7 @@ ORDER = {
         numerics
         readout
         steps
-        outlook
+        combined
         rules
         advice
         verdict
@@ -233,6 +233,7 @@ ORDER = {
     """,
     "documents": """
         plain
+        verdicts
         entries
         stacks
         reports

@@ -28,7 +28,7 @@ def test_json_is_the_dict(name):
     assert report.to_json() == BUILT[name]().to_json()
     assert report.to_json().endswith("}\n")
     assert list(document)[:3] == ["schema", "command", "versions"]
-    assert document["schema"] == "actdiag/1"
+    assert document["schema"] == "actdiag/2"
     assert document["versions"]["actdiag"] == actdiag.__version__
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from actdiag.api.signatures import takes
-from actdiag.diagnosis import Rule, rules_from
+from actdiag.diagnosis import Rule, rule_name, rules_from
 from actdiag.errors import InvalidField, did_you_mean
 from actdiag.options import RuleOptions
 
@@ -24,7 +24,7 @@ def explain(rule: str, rules: str | Path | Mapping[str, Any] | None = RuleOption
         'Units are saturated'
     """
     applied = rules_from(rules)
-    name = rule.lower() if isinstance(rule, str) and rule not in applied else rule
+    name = rule_name(rule, applied) if isinstance(rule, str) else rule
     if name not in applied:
         offer = did_you_mean(rule, applied) or "; `actdiag explain` lists them"
         raise InvalidField(field="rule", problem=f"must name a rule, got {rule!r}{offer}")

@@ -10,7 +10,8 @@ from actdiag.options import BackwardOptions, CompareOptions, RunOptions
 
 
 @click.command(cls=Command, short_help="Compare many activations with many initializers.")
-@options.options_of(CompareOptions, BackwardOptions, RunOptions)
+@options.options_of(CompareOptions, BackwardOptions, RunOptions, without=("theory",))
+@options.theory_option
 @options.fail_on_option
 @options.output_options
 def compare(act: tuple[str, ...], init: tuple[str, ...], **given: Any) -> None:
@@ -29,7 +30,9 @@ def compare(act: tuple[str, ...], init: tuple[str, ...], **given: Any) -> None:
 
     acts, inits = resolve_acts(options.split_list(act)), resolve_inits(options.split_list(init))
     pages = len(block_pages([inits] * len(acts)))
-    outputs, fail_on = files.taken_from(given, pages=pages, act=act), gate.taken_from(given)
+    options.theory_from(given)
+    outputs = files.taken_from(given, pages=pages, act=act)
+    fail_on = gate.taken_from(given, outputs.quiet)
     reports = of_library(acts, inits, progress=screen.progress(), **given)
     with fail_on.after(reports):
         output.answer_all(reports, outputs)

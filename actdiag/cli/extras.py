@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from actdiag.experiments.fix import Fix
     from actdiag.external import Judgement
 
-_NOT_REPEATED = frozenset({"fix", "fail_on", "judge", "png", "json", "csv"})
+_NOT_REPEATED = frozenset({"fix", "fail_on", "judge", "png", "json", "csv", "quiet", "summary"})
 
 
 def command_line(context: click.Context, changes: Mapping[str, object]) -> list[str]:

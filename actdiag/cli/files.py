@@ -30,12 +30,14 @@ class Outputs:
         json: Where the JSON goes; `-` is standard output.
         csv: Where the CSV goes; `-` is standard output.
         pages: How many pages the picture has; those after the first go to files of their own, but for PDF.
+        quiet: Whether nothing is shown.
     """
 
     png: str | None = None
     json: str | None = None
     csv: str | None = None
     pages: int = 1
+    quiet: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be written.
@@ -111,7 +113,7 @@ class Outputs:
         with written(files, left_over):
             for text in stdout:
                 screen.write(text)
-            if show is not None and not self.on_stdout:
+            if show is not None and not (self.on_stdout or self.quiet):
                 show()
             answers.stream().flush()
 
@@ -127,7 +129,10 @@ def taken_from(given: dict[str, Any], pages: int = 1, **others: Any) -> Outputs:
     Raises:
         InvalidField: An output cannot be written, or is a file that the command reads.
     """
-    outputs = Outputs(given.pop("png", None), given.pop("json", None), given.pop("csv", None), pages)
+    quiet = given.pop("quiet", False)
+    if quiet:
+        screen.end_progress()
+    outputs = Outputs(given.pop("png", None), given.pop("json", None), given.pop("csv", None), pages, quiet)
     named = [(field, name) for field, name in outputs.files() if not Path(name).is_char_device()]
     read = set(files_read({**given, **others})) if named else set()
     for field, name in named:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from actdiag.cli import screen
-from actdiag.diagnosis import Rules, Verdict, rules_from
+from actdiag.diagnosis import Rules, Verdict, rule_name, rules_from
 from actdiag.errors import InvalidField, did_you_mean
 from actdiag.report import Report
 
@@ -25,10 +25,12 @@ class Gate:
     Attributes:
         names: Verdicts and rules; empty for a command that never fails.
         rules: The rules that are applied.
+        quiet: Whether the exit code alone tells.
     """
 
     names: tuple[str, ...]
     rules: Rules
+    quiet: bool = False
 
     def __post_init__(self) -> None:
         """Check the names.
@@ -62,7 +64,7 @@ class Gate:
             for report in reports
             for said in self.tripped_by(report.verdict)
         ]
-        for line in lines:
+        for line in () if self.quiet else lines:
             screen.tell(line)
         if lines:
             raise click.exceptions.Exit(EXIT_TRIPPED)
@@ -85,13 +87,13 @@ class Gate:
         return lines
 
 
-def taken_from(given: dict[str, Any]) -> Gate:
+def taken_from(given: dict[str, Any], quiet: bool = False) -> Gate:
     """Return the gate of a command's options, taken out of them, and replace the rules in them by what they name."""
     names, given["rules"] = given.pop("fail_on"), rules_from(given["rules"])
     listed = () if names is None else tuple(_named(name.strip(), given["rules"]) for name in names.split(","))
-    return Gate(listed, given["rules"])
+    return Gate(listed, given["rules"], quiet)
 
 
 def _named(name: str, rules: Rules) -> str:
-    """Return a verdict or a rule, written in any case, by its own name; anything else unchanged."""
-    return name.lower() if name.lower() in (*VERDICTS, *rules) else name
+    """Return a verdict or a rule, in any case or by a former name, by its own name; anything else unchanged."""
+    return name.lower() if name.lower() in VERDICTS else rule_name(name, rules)

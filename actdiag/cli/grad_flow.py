@@ -10,7 +10,8 @@ from actdiag.options import BackwardOptions, RunOptions, StackOptions
 
 
 @click.command("grad-flow", cls=Command, short_help="Show what happens to the gradient.")
-@options.options_of(StackOptions, BackwardOptions, RunOptions)
+@options.options_of(StackOptions, BackwardOptions, RunOptions, without=("theory",))
+@options.theory_option
 @options.fail_on_option
 @options.report_options
 def grad_flow(**given: Any) -> None:

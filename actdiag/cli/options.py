@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import Field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from actdiag.cli.types import Rates, Real, RealOrAuto, Registered, Whole, Wholes
+from actdiag.errors import check_choice
 from actdiag.options import JudgeOptions, default_text, fields_of
+
+if TYPE_CHECKING:
+    from actdiag.view.summary import Detail
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -106,6 +110,35 @@ png_option = _option(
 )
 
 
+theory_option = _together(
+    _option(
+        "--theory",
+        "How much mean-field theory says beneath the table: none, a line, or all of it; none leaves out the predicted "
+        "numbers too.  [default: line]",
+        is_flag=False,
+        flag_value="line",
+        default="line",
+        metavar="none|line|full",
+    ),
+    _option("--no-theory", "The same as --theory none.", is_flag=True),
+)
+summary_option = _option("--summary", "Show the verdict without the table.", is_flag=True)
+
+
+def theory_from(given: dict[str, Any]) -> "Detail":
+    """Return how much to say of theory, and replace it in a command's options by whether theory is needed.
+
+    Raises:
+        InvalidField: It is none of the choices.
+    """
+    from actdiag.view.summary import DETAILS
+
+    detail: Any = check_choice("theory", given["theory"], DETAILS)
+    detail = "none" if given.pop("no_theory") else detail
+    given["theory"] = detail != "none"
+    return detail  # type: ignore[no-any-return]
+
+
 def outputs_option(row: str) -> Decorator[Any]:
     """Return the options of where answers go.
 
@@ -116,8 +149,9 @@ def outputs_option(row: str) -> Decorator[Any]:
         png_option,
         _option("--json", f"Write JSON; {_TABLE}", metavar="FILE|-"),
         _option("--csv", f"Write one row per {row}; {_TABLE}", metavar="FILE|-"),
+        _option("--quiet", "Show nothing: the exit status and the files are the answer.", is_flag=True),
     )
 
 
 output_options = outputs_option("layer")
-report_options = _together(judge_option, fix_option, layers_option, output_options)
+report_options = _together(judge_option, fix_option, layers_option, summary_option, output_options)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from actdiag.experiments.train import TrainingRun
+    from actdiag.view.summary import Detail
 
 
 class Extra(NamedTuple):
@@ -28,7 +29,21 @@ class Extra(NamedTuple):
     view: "Callable[[int, bool], RenderableType]"
 
 
-def answer(report: Report, outputs: Outputs, layers: Sequence[int] | None, extras: Sequence[Extra] = ()) -> None:
+class Shown(NamedTuple):
+    """What of a report stands on standard output.
+
+    Attributes:
+        layers: The layers in the table; None for up to 20, evenly spaced.
+        theory: How much is said of theory.
+        summary: Whether the verdict stands there alone.
+    """
+
+    layers: Sequence[int] | None
+    theory: "Detail"
+    summary: bool
+
+
+def answer(report: Report, outputs: Outputs, shown: Shown, extras: Sequence[Extra] = ()) -> None:
     """Give one report's answer: its files, and its table unless a file's content takes standard output."""
 
     def document() -> str:
@@ -37,9 +52,14 @@ def answer(report: Report, outputs: Outputs, layers: Sequence[int] | None, extra
         return as_json(report.to_dict() | {extra.key: extra.document for extra in extras})
 
     def show() -> None:
-        from actdiag.render.terminal.summary import report_view
+        from actdiag.render.terminal.summary import report_view, verdict_view
 
-        screen.show(lambda width, plain: report_view(report, width=width, ascii_only=plain, layers=layers))
+        def view(width: int, plain: bool) -> "RenderableType":
+            if shown.summary:
+                return verdict_view(report, plain, shown.theory)
+            return report_view(report, width=width, ascii_only=plain, layers=shown.layers, theory=shown.theory)
+
+        screen.show(view)
         for extra in extras:
             screen.show(extra.view)
 

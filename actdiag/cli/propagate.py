@@ -10,7 +10,8 @@ from actdiag.options import MemoryOptions, RunOptions, StackOptions
 
 
 @click.command(cls=Command, short_help="Show what happens to the signal.")
-@options.options_of(StackOptions, MemoryOptions, RunOptions)
+@options.options_of(StackOptions, MemoryOptions, RunOptions, without=("theory",))
+@options.theory_option
 @options.fail_on_option
 @options.report_options
 def propagate(**given: Any) -> None:

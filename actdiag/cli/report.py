@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from actdiag.api.stack import layer_widths
-from actdiag.cli import extras, files, gate, output, screen
+from actdiag.cli import extras, files, gate, options, output, screen
 from actdiag.options import JudgeOptions, StackOptions, fields_of
 from actdiag.report import Report
 from actdiag.view.selection import parse_layers
@@ -21,8 +21,10 @@ def answer(verb: Callable[..., Report], given: dict[str, Any]) -> None:
         verb: `propagate` or `grad_flow`.
         given: The options of the command, by name.
     """
-    outputs, fail_on = files.taken_from(given), gate.taken_from(given)
+    theory, outputs = options.theory_from(given), files.taken_from(given)
+    fail_on = gate.taken_from(given, outputs.quiet)
     judges, fix, layers = extras.judges_from(given.pop("judge")), given.pop("fix"), given.pop("layers")
+    summary = given.pop("summary")
     shown = None
     if layers is not None:
         shown = parse_layers(layers, len(layer_widths(given["depth"], given["width"], given["widths"])))
@@ -46,4 +48,4 @@ def answer(verb: Callable[..., Report], given: dict[str, Any]) -> None:
             report = extras.with_command(click.get_current_context(), advised(report, found))
         added.append(extras.fixed(click.get_current_context(), report, found))
     with fail_on.after([report]):
-        output.answer(report, outputs, shown, added)
+        output.answer(report, outputs, output.Shown(shown, theory, summary), added)

@@ -31,6 +31,7 @@ class Finding:
         advice: The change that was run and makes the network healthy, and what came of it: on the finding that decided
             the verdict, empty on all others.
         explained: Whether depth, batch or a learning rate that is only recommended explain it, so that it is no fault.
+        cause: What is wrong, in a clause: `the signal vanishes, x0.069 per layer`.
     """
 
     rule: str
@@ -41,6 +42,7 @@ class Finding:
     summary: str
     advice: str
     explained: bool = False
+    cause: str = ""
 
     @property
     def counts(self) -> bool:

@@ -93,7 +93,7 @@ ALIGNED_INPUTS = Rule(
 
 COLLAPSED_INPUTS = Rule(
     name="collapsed_inputs",
-    title="Units ignore the input",
+    title="The layers forget their input",
     quantity="each unit's std over the inputs, averaged over the units, relative to the std of all entries",
     low=1e-3,
     measure=_spread_left,

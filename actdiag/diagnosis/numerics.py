@@ -79,7 +79,7 @@ def _lost_summary(found: Found) -> str:
 
 NONFINITE = Rule(
     name="nonfinite",
-    title="NaN or infinity",
+    title="NaN or infinity occurs",
     quantity="share of a layer's entries (of z, a or dL/dz) that are NaN or infinite",
     severity="error",
     certain=True,

@@ -23,9 +23,9 @@ def _output_summary(found: Found) -> str:
     return f"a readout's outputs differ by {found.value:.3g} from input to input (limit {found.limit:g})"
 
 
-FAINT_OUTPUT = Rule(
-    name="faint_output",
-    title="Outputs would hardly differ",
+SMALL_OUTPUT = Rule(
+    name="small_output",
+    title="Outputs hardly differ",
     quantity="rms over the inputs of how far a readout's outputs are from their mean",
     low=1e-4,
     needs=frozenset({"recipe"}),
@@ -40,10 +40,10 @@ FAINT_OUTPUT = Rule(
     source="the limit is wide on purpose: the cost of a faint output is part of the fit behind the verdict",
 )
 
-LOUD_OUTPUT = replace(
-    FAINT_OUTPUT,
-    name="loud_output",
-    title="Outputs would be too large",
+LARGE_OUTPUT = replace(
+    SMALL_OUTPUT,
+    name="large_output",
+    title="Outputs are too large",
     low=-inf,
     high=1e2,
     explanation=(

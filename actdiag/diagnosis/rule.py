@@ -78,6 +78,7 @@ class Rule:
         enabled: Whether the rule is applied.
         needs: What the rule needs to know, all of it; without it the rule is not applicable.
         needs_one_of: Of these it needs any one.
+        cause: What is wrong, in a clause that needs no knowledge of the rule; the title by default.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Rule:
     enabled: bool = True
     needs: frozenset[Need] = frozenset()
     needs_one_of: frozenset[Need] = frozenset()
+    cause: "Callable[[Found], str] | None" = None
 
     @property
     def bounds(self) -> dict[str, float]:
@@ -110,6 +112,12 @@ class Rule:
         if self.needs_one_of and not self.needs_one_of & provided:
             missing.append(", and ".join(MISSING[need] for need in sorted(self.needs_one_of)))
         return "; ".join(missing) or None
+
+    def cause_of(self, found: "Found") -> str:
+        """Return what is wrong in a clause."""
+        if self.cause is not None:
+            return self.cause(found)
+        return self.title if self.title[:2].isupper() else self.title[:1].lower() + self.title[1:]
 
     def find(self, measurements: Measurements, rules: Rules) -> Found | None:
         """Return what is found in a run: all numbers beyond their limits as one; None where all are within.

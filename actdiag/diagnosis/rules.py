@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from actdiag.diagnosis import dead, inputs, numerics, outlook, readout, repeated, scale, steps, units
+from actdiag.diagnosis import combined, dead, inputs, numerics, readout, repeated, scale, steps, units
 from actdiag.diagnosis.findings import SEVERITIES
 from actdiag.diagnosis.rule import Rule, Rules
 from actdiag.errors import InvalidField, did_you_mean
@@ -42,17 +42,31 @@ RULES: Rules = MappingProxyType(
             inputs.UNEVEN_FEATURES,
             units.SATURATION,
             dead.DEAD_UNITS,
-            readout.FAINT_OUTPUT,
-            readout.LOUD_OUTPUT,
+            readout.SMALL_OUTPUT,
+            readout.LARGE_OUTPUT,
             numerics.PRECISION_LOST,
             steps.UPDATE_TOO_LARGE,
             steps.UPDATE_TOO_SMALL,
             steps.FLAT_WEIGHT_GRADIENT,
             steps.DISAGREES_WITH_THEORY,
-            outlook.OUTLOOK,
+            combined.COMBINED_RISK,
         )
     }
 )
+
+
+FORMER_NAMES: Mapping[str, str] = MappingProxyType(
+    {"faint_output": "small_output", "loud_output": "large_output", "outlook": "combined_risk"}
+)
+"""The names that rules had before; they are accepted wherever a rule is named."""
+
+
+def rule_name(name: str, rules: Rules = RULES) -> str:
+    """Return the name of a rule that is written in any case, or as it was called before; anything else unchanged."""
+    if name in rules:
+        return name
+    known = FORMER_NAMES.get(name.lower(), name.lower())
+    return known if known in rules else name
 
 
 def rules_from(source: str | Path | Mapping[str, Any] | None) -> Rules:
@@ -73,7 +87,8 @@ def rules_from(source: str | Path | Mapping[str, Any] | None) -> Rules:
         return RULES
     tables = source if isinstance(source, Mapping) else _read(source)
     changed = dict(RULES)
-    for name, table in tables.items():
+    for written, table in tables.items():
+        name = rule_name(written) if isinstance(written, str) else written
         changed[name] = table if isinstance(table, Rule) else _changed(_named(name), table)
     return MappingProxyType(changed)
 

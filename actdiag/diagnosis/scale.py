@@ -117,8 +117,18 @@ def _summary(found: Found, way: Way) -> str:
     gradient = "dL/dz" if measurements.has_gradient else "dL/dz (estimated)"
     what = {"signal": "activations", "gradient": gradient, "typical gradient": "the median input's dL/dz"}[way]
     ends = f"from layer {measured.path[0][0]} to {measured.path[-1][0]}"
-    per_layer = "" if factor is None else f", x{factor:.3g} a layer"
+    per_layer = "" if factor is None else f", x{factor:.3g} per layer"
     return f"rms of {what} {verb} {ends}{per_layer} (limit {fold_of(found.limit)}-fold)"
+
+
+def _cause(found: Found, way: Way) -> str:
+    """Return what becomes of the signal or the gradient, with the factor per layer where there is one."""
+    measurements, title = found.measurements, found.rule.title
+    if found.rule.name == VANISHING_GRADIENT.name:
+        way = _way_of_vanishing(measurements, found.rules)
+    (measured,) = _measure(measurements, found.rules, way)
+    factor = factor_per_layer(measurements, measured, way) if found.value else None
+    return f"{title[:1].lower()}{title[1:]}" + ("" if factor is None else f", x{factor:.2g} per layer")
 
 
 _FINITE_WIDTH = (
@@ -136,6 +146,7 @@ VANISHING_SIGNAL = Rule(
     measure=partial(_measure, way="signal"),
     explained=partial(_explained, way="signal"),
     summary=partial(_summary, way="signal"),
+    cause=partial(_cause, way="signal"),
     explanation=(
         "Every layer shrinks the activations by about the same factor, so that they fall exponentially with depth. "
         "The gradients of the weights are products with them and fall too, and so does what reaches a readout. "
@@ -172,6 +183,7 @@ VANISHING_GRADIENT = Rule(
     measure=_vanishing,
     explained=partial(_explained, way="gradient"),
     summary=partial(_summary, way="gradient"),
+    cause=partial(_cause, way="gradient"),
     explanation=(
         "The gradient falls exponentially on the backward pass, so that the lower layers hardly learn. It is judged "
         "by dL/dz, because in dL/dW the changes of signal and gradient cancel. Where no backward pass was run, it is "

@@ -10,7 +10,7 @@ from actdiag.diagnosis.rule import Rule, Rules
 from actdiag.diagnosis.rules import RULES
 from actdiag.measurements import Measurements
 
-_OUTLOOK = "outlook"
+_COMBINED = "combined_risk"
 
 
 def diagnose(measurements: Measurements, rules: Rules = RULES) -> Verdict:
@@ -18,9 +18,9 @@ def diagnose(measurements: Measurements, rules: Rules = RULES) -> Verdict:
 
     The probability alone decides, but for rules that are certain: no network trains with what they find. What the other
     rules find are notes; in a network that is at risk or untrainable those that lower the probability decided it, and
-    `outlook` where there are none. Outside the range of the networks that the probability was fitted to there is none.
-    Means of several runs are untrainable too where more than half of the runs are, and
-    only there is a rule certain of them: what it finds in the means may be of few runs.
+    `combined_risk` where there are none. Outside the range of the networks that the probability was fitted to there is
+    none. Means of several runs are untrainable too where more than half of the runs are, and only there is a rule
+    certain of them: what it finds in the means may be of few runs.
 
     Args:
         measurements: What was measured and predicted.
@@ -39,8 +39,8 @@ def diagnose(measurements: Measurements, rules: Rules = RULES) -> Verdict:
         severity = _severity(probability, certain=certain, at_most=promised.at_most)
     behind = errors or _behind(found, promised.reasons)
     if not behind and not promised.outside:
-        found += _outlook(measurements, rules)
-        behind = tuple(one.rule for one in found if one.rule == _OUTLOOK)
+        found += _combined_risk(measurements, rules)
+        behind = tuple(one.rule for one in found if one.rule == _COMBINED)
     decided = behind if severity in ("at-risk", "untrainable") else ()
     least: Severity = "error" if severity == "untrainable" else "warning"
     found = [_raised(one, least) if one.rule in decided else one for one in found]
@@ -73,13 +73,13 @@ def _raised(finding: Finding, least: Severity) -> Finding:
 
 
 def findings(measurements: Measurements, rules: Rules = RULES) -> list[Finding]:
-    """Return what the rules find in a run, in the order of the rules; `outlook` is left out."""
-    applied = (rule for name, rule in _applied(measurements, rules).items() if name != _OUTLOOK)
+    """Return what the rules find in a run, in the order of the rules; `combined_risk` is left out."""
+    applied = (rule for name, rule in _applied(measurements, rules).items() if name != _COMBINED)
     return [one for rule in applied for one in _find(rule, measurements, rules)]
 
 
-def _outlook(measurements: Measurements, rules: Rules) -> list[Finding]:
-    rule = _applied(measurements, rules).get(_OUTLOOK)
+def _combined_risk(measurements: Measurements, rules: Rules) -> list[Finding]:
+    rule = _applied(measurements, rules).get(_COMBINED)
     return [] if rule is None else _find(rule, measurements, rules)
 
 
@@ -101,7 +101,17 @@ def _find(rule: Rule, measurements: Measurements, rules: Rules) -> list[Finding]
         return []
     severity: Severity = "info" if found.explained else rule.severity
     return [
-        Finding(rule.name, severity, found.layers, found.value, found.limit, rule.summary(found), "", found.explained)
+        Finding(
+            rule=rule.name,
+            severity=severity,
+            layers=found.layers,
+            value=found.value,
+            limit=found.limit,
+            summary=rule.summary(found),
+            advice="",
+            explained=found.explained,
+            cause=rule.cause_of(found),
+        )
     ]
 
 

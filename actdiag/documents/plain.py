@@ -14,8 +14,8 @@ import numpy as np
 
 from actdiag.errors import InvalidField
 
-SCHEMA = "actdiag/1"
-"""Names the layout of the JSON; the number grows when a key changes its meaning or goes."""
+SCHEMA, _READ = "actdiag/2", ("actdiag/1", "actdiag/2")
+"""The layout of the JSON, and those that are read; the number grows when a key or the name of a rule changes."""
 
 Value = TypeVar("Value")
 _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
@@ -72,8 +72,8 @@ def checked(document: Any, key: str) -> Mapping[str, Any]:
     if not isinstance(document, Mapping) or "schema" not in document:
         got = f"keys {', '.join(map(str, document))}" if isinstance(document, Mapping) else type(document).__name__
         raise InvalidField(field="json", problem=f"must be a document of this program with its schema, got {got}")
-    if document["schema"] != SCHEMA:
-        raise InvalidField(field="schema", problem=f"must be {SCHEMA}, got {document['schema']!r}")
+    if document["schema"] not in _READ:
+        raise InvalidField(field="schema", problem=f"must be {' or '.join(_READ)}, got {document['schema']!r}")
     return {**document, key: member(document, key)}
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from actdiag.diagnosis.findings import Verdict
 from actdiag.documents.plain import SCHEMA, as_plain, checked, member, read, read_all, reading, versions
 from actdiag.documents.stacks import stack_from_dict, stack_to_dict
+from actdiag.documents.verdicts import read_verdict
 from actdiag.engine.losses import DEFAULT_CLASSES
 from actdiag.errors import InvalidField
 from actdiag.measure.histograms import Histogram
@@ -129,7 +129,7 @@ def _report(command: str, run: Any, where: str) -> Report:
     loss = read(LossValue, run["loss"], at("loss")) if "loss" in run else None
     theory = read(StackTheory, run["theory"], at("theory")) if "theory" in run else None
     repeats = _read_repeats(run["repeats"], layers, at("repeats")) if "repeats" in run else None
-    verdict = read(Verdict, member(run, "verdict", where), at("verdict"))
+    verdict = read_verdict(member(run, "verdict", where), at("verdict"))
     return Report(
         command=command,
         measurements=Measurements(

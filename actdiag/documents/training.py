@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from math import log
 from typing import Any
 
-from actdiag.diagnosis.findings import Verdict
 from actdiag.documents.plain import SCHEMA, as_plain, checked, member, read, read_all, reading, versions
 from actdiag.documents.reports import layer_to_dict
 from actdiag.documents.rows import training_names
 from actdiag.documents.stacks import stack_from_dict, stack_to_dict
+from actdiag.documents.verdicts import read_verdict
 from actdiag.experiments.train import DataFacts, Recipe, Snapshot, TrainingRun, Tried
 from actdiag.measure.statistics import ChangePerLayer, LayerStats
 from actdiag.model.site import Site
@@ -86,7 +86,7 @@ def _training_run(plain: Any, data: DataFacts, where: str) -> TrainingRun:
         before=_read_snapshot(at("before"), f"{where}.before"),
         after=_read_snapshot(at("after"), f"{where}.after"),
         first_update=tuple(member(at("before"), "first_update", f"{where}.before")),
-        verdict=read(Verdict, at("verdict"), f"{where}.verdict"),
+        verdict=read_verdict(at("verdict"), f"{where}.verdict"),
         tried=tuple(tried),
     )
 

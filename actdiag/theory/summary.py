@@ -1,7 +1,7 @@
 """What theory says of a stack as a whole: the limit of its signal, its phase, and how deep it can be."""
 
 from collections.abc import Sequence
-from math import exp, inf, isfinite, isnan, log, nan
+from math import exp, inf, isfinite, isnan, log, nan, sqrt
 
 import numpy as np
 
@@ -98,15 +98,15 @@ def _note(point: FixedPoint, predicted: Sequence[LayerEstimates]) -> str:
     """Return where the signal goes; where it goes on for ever, how far it comes within the stack."""
     other = f"; q = {point.repeller:.4g} is an unstable fixed point" if point.repeller else ""
     if point.q is None:
-        return "every q is a fixed point: the signal keeps the scale it comes with"
+        return "the signal keeps the scale that it comes with"
     if point.q == 0:
         goes = "falls ever more slowly" if point.chi1 > 1 - _STILL else "vanishes"
-        return f"no fixed point but 0: the signal {goes}{_within(predicted)}{other}"
+        return f"the signal {goes}{_within(predicted)}{other}"
     if isnan(point.q):
         return f"where the signal settles is not known: {REASON}{other}"
     if point.q == inf:
-        return f"no fixed point ahead: the signal grows without bound{_within(predicted)}{other}"
-    return f"the signal settles at q = {point.q:.4g}{other}"
+        return f"the signal grows without bound{_within(predicted)}{other}"
+    return f"the signal settles at rms z {sqrt(point.q):.4g}{other}"
 
 
 def _within(predicted: Sequence[LayerEstimates]) -> str:

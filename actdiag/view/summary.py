@@ -1,10 +1,10 @@
 """What is said of a report as a whole, in order: its heading, and the lines of its verdict."""
 
-from collections.abc import Iterator
-from math import floor, log10
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterator
+from math import floor, log10, sqrt
+from typing import Literal, NamedTuple, get_args
 
-from actdiag.diagnosis.findings import Outlook, Severity
+from actdiag.diagnosis.findings import Finding, Outlook, Severity, Verdict
 from actdiag.diagnosis.words import optimizer_name
 from actdiag.numerals import MISSING, brief, factor, rough
 from actdiag.report import Repeats, Report
@@ -14,7 +14,19 @@ from actdiag.view.words import initializer, outlook, rates, setting, value_at
 UNEXPECTED: Literal["unexpected"] = "unexpected"
 """The severity of a line on a number that is not what theory expects."""
 
-_MOST_FLAGS, _MOST_SEEDS = 3, 8
+Detail = Literal["none", "line", "full"]
+
+DETAILS: tuple[str, ...] = get_args(Detail)
+"""How much can be said of theory."""
+
+_MOST_FLAGS, _MOST_SEEDS, _MOST_CAUSES = 3, 8, 2
+
+_ENDS = ("signal", "gradient")
+_OF_SCALE = {"vanishing": ("vanishes", "vanish"), "exploding": ("explodes", "explode")}
+"""How rules on the scale of the signal and of the gradient begin, with what is said of one and of both."""
+
+_CONSEQUENCES = ("small_output", "large_output")
+"""Rules that find what others cause: they are named where nothing else is."""
 
 _NAMES = {
     "rms": "rms a",
@@ -34,9 +46,9 @@ class Line(NamedTuple):
     """One line of a summary.
 
     Attributes:
-        label: What it is on, in a word or a sign: `verdict`, `signal`, a finding's severity, `→` before advice, `!`
-            before a number that theory does not expect; empty where it goes on from the line before.
-        text: What it says; theory says more than one line.
+        label: What it is on, in a word or a sign: `verdict`, `cause`, `fix`, `signal`, a finding's severity (`note` for
+            info), `!` before a number that theory does not expect; empty where it goes on from the line before.
+        text: What it says; full theory says more than one line.
         severity: The verdict's or the finding's, `unexpected` of a number that theory does not expect; None of a line
             that only informs.
     """
@@ -47,39 +59,73 @@ class Line(NamedTuple):
 
 
 def heading(report: Report) -> tuple[str, ...]:
-    """Return the stack in full, so that it can be run again: its name, its setting, and its loss where it has one."""
+    """Return the stack in full, so that it can be run again: its name, its setting, and its loss on labels."""
     lines = [f"{report.stack.act.name}, {initializer(report.stack)}", setting(report)]
-    if report.loss is not None:
-        classes = f" over {report.loss.classes} classes" if report.loss.classes else ""
+    if report.loss is not None and report.loss.classes:
         mean = " (mean)" if report.repeats else ""
-        lines.append(f"loss {report.loss.name}{classes}: {brief(report.loss.value)}{mean}")
+        lines.append(f"loss {report.loss.name} over {report.loss.classes} classes: {brief(report.loss.value)}{mean}")
     return tuple(lines)
 
 
-def summary(report: Report) -> tuple[Line, ...]:
-    """Return what a report comes to: the verdict, the numbers that led to it, and what to change."""
-    return tuple(_lines(report))
+def summary(report: Report, theory: Detail = "line") -> tuple[Line, ...]:
+    """Return what a report comes to: the verdict, its cause, what to change, the numbers, theory, and all findings.
+
+    Args:
+        report: The report.
+        theory: How much to say of theory.
+    """
+    return tuple(_lines(report, theory))
 
 
-def _lines(report: Report) -> Iterator[Line]:
+def _lines(report: Report, theory: Detail) -> Iterator[Line]:
     verdict = report.verdict
     yield Line("verdict", outlook(verdict), verdict.severity)
+    if verdict.severity in ("at-risk", "untrainable"):
+        yield Line("cause", cause(verdict))
+    yield from (Line("fix", finding.advice) for finding in verdict.findings if finding.advice)
     learning_rates = rates(verdict)
     if learning_rates is not None:
         yield Line(optimizer_name(verdict.optimizer), learning_rates)
     yield from _ends(report)
     if report.repeats is not None:
         yield Line("runs", _runs(report.repeats))
-    if report.theory is not None:
-        yield Line("theory", "\n".join(theory_lines(report.theory)))
+    if report.theory is not None and theory != "none":
+        said = theory_lines(report.theory) if theory == "full" else [theory_line(report.theory)]
+        yield Line("theory", "\n".join(said))
         found = flags(report)
         yield from (Line("!", line, UNEXPECTED) for line in found[:_MOST_FLAGS])
         if len(found) > _MOST_FLAGS:
             yield Line("", f"and {len(found) - _MOST_FLAGS} more")
     for finding in verdict.findings:
-        yield Line(finding.severity, f"{finding.rule}: {finding.summary}", finding.severity)
-        if finding.advice:
-            yield Line("→", finding.advice)
+        label = "note" if finding.severity == "info" else finding.severity
+        yield Line(label, f"{finding.rule}: {finding.summary}", finding.severity)
+
+
+def cause(verdict: Verdict) -> str:
+    """Return why a network is at risk or untrainable, in one line: what decided it, the two strongest causes."""
+    deciding = sorted((one for one in verdict.findings if one.rule in verdict.decided_by), key=_strength(verdict))
+    if not deciding:
+        return "most of the runs are untrainable"
+    first = deciding[0]
+    for kind, verbs in _OF_SCALE.items():
+        pair = {one.rule: one for one in verdict.findings if one.rule.startswith(kind) and not one.explained}
+        if len(pair) == len(_ENDS) and first.rule in pair:
+            factors = [pair[f"{kind}_{end}"].cause.partition(f" {verbs[0]}, ")[2] for end in _ENDS]
+            return _of_both(verbs, factors)
+    said = list(dict.fromkeys(one.cause or one.summary for one in deciding[:_MOST_CAUSES]))
+    return "; ".join(said)
+
+
+def _strength(verdict: Verdict) -> Callable[[Finding], tuple[bool, int]]:
+    return lambda finding: (finding.rule in _CONSEQUENCES, verdict.decided_by.index(finding.rule))
+
+
+def _of_both(verbs: tuple[str, str], factors: list[str]) -> str:
+    """Return that signal and gradient vanish or explode, each by its factor, said once where they are the same."""
+    if factors[0] == factors[1]:
+        return ", ".join(filter(None, (f"signal and gradient {verbs[1]}", factors[0])))
+    of_signal, of_gradient = (f" ({one})" if one else "" for one in factors)
+    return f"the signal {verbs[0]}{of_signal} and so does the gradient{of_gradient}"
 
 
 def _runs(repeats: Repeats) -> str:
@@ -109,11 +155,27 @@ def _change(
 ) -> Line:
     ends = ", ".join(f"{brief(rms)} at layer {layer}" for layer, rms in dict.fromkeys((start, end)))
     text = f"{of} {ends}"
-    return Line(label, text if per_layer is None else f"{text}, {factor(per_layer)} a layer")
+    return Line(label, text if per_layer is None else f"{text}, {factor(per_layer)} per layer")
+
+
+def theory_line(said: StackTheory) -> str:
+    """Return what theory says of a stack in a line that needs no symbols: what the signal and the gradient do."""
+    if not said.applies:
+        return f"none applies: {said.note}"
+    signal, _, _ = said.note.partition(";")
+    if said.phase is None or said.chi1 is None:
+        return signal
+    per_layer = f", {factor(sqrt(said.chi1))} per layer"
+    gradient = {
+        "ordered": f"the gradient vanishes{per_layer}",
+        "critical": "the gradient keeps its scale",
+        "chaotic": f"the gradient explodes{per_layer}",
+    }[said.phase]
+    return f"{'; '.join(filter(None, (signal, gradient)))} ({said.phase})"
 
 
 def theory_lines(said: StackTheory) -> list[str]:
-    """Return what theory says of a stack: its phase and fixed point, how far it reaches, the note."""
+    """Return all that theory says of a stack: its phase and fixed point, how far it reaches, the note."""
     if not said.applies:
         return [f"none applies: {said.note}"]
     kind = ", ".join(filter(None, (said.phase, said.stable)))

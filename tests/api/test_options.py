@@ -110,6 +110,9 @@ def test_a_command_has_an_option_for_every_field(name):
     for one in fields_of(*COMMANDS[name]):
         if (name, one.name) == ("gain", "threads") or one.metadata["python_only"]:
             continue
+        if one.name == "theory":  # the command line asks how much is said of it as well
+            assert (one.default, parameters["theory"].get_default(context)) == (True, "line")
+            continue
         parameter = parameters[one.name]
         given = parameter.get_default(context)
         assert given == ((default_text(one),) if one.metadata["several"] else one.default), one.name

@@ -47,8 +47,8 @@ def test_the_view_says_all(capsys):
     for part in (
         "forward gain 1.53353: keeps a signal of second moment 1",
         "backward gain 1.48111: keeps the gradient",
-        "gap 3.5 %: under the forward gain the gradient's rms changes by x1.04 a layer",
-        "chi1 1.072: what the second moment of the gradient is multiplied with a layer",
+        "gap 3.5 %: under the forward gain the gradient's rms changes by x1.04 per layer",
+        "chi1 1.072: what the second moment of the gradient is multiplied by per layer",
         "chiq 1.144 (above 1: the signal does not stay): what a small deviation",
         "critical gain (sigma_w) 2, bias std (sigma_b) 0, second moment of z (q) falling to 0: unstable;",
         "half-stable gain (sigma_w) 1.40821, bias std (sigma_b) 0.415839, second moment of z (q) 3.562;",
@@ -77,8 +77,8 @@ def test_the_view_says_all(capsys):
             "critical no point with biases of std 0.2: where the gradient keeps, the biases",
         ),
         (["relu"], "scale=2.0,"),
-        (["tanh"], "rms of 1.09, and the gradient's rms changes by x1.1 a layer"),
-        (["selu"], "and the gradient's rms changes by x1.002 a layer"),
+        (["tanh"], "rms of 1.09, and the gradient's rms changes by x1.1 per layer"),
+        (["selu"], "and the gradient's rms changes by x1.002 per layer"),
         (["tanh", "--bias-std", "0.2"], "(q) 0.5121: stable (chiq 0.5426); there the gradient keeps"),
         (["gelu", "--bias-std", "0.2"], "(q) 0.5756: unstable (chiq 1.095)"),
         (["sigmoid"], "take gain 10.3025, biases 0 because none is good"),
@@ -117,7 +117,7 @@ def test_the_view_fits_and_is_ascii_where_it_must_be(capsys, monkeypatch, width)
 def test_json(capsys):
     document = json.loads(succeed(capsys, "gain", "relu", "tanh", "gelu", "softplus", "--bias-std", 0.0, "--json", "-"))
     assert list(document) == ["schema", "versions", "activations"]
-    assert document["schema"] == "actdiag/1"
+    assert document["schema"] == "actdiag/2"
     relu, tanh, gelu, softplus = document["activations"]
     assert [one["name"] for one in document["activations"]] == ["relu", "tanh", "gelu", "softplus"]
     for one in document["activations"]:

@@ -248,7 +248,7 @@ def test_json_of_runs():
     runs = training_runs.several()
     document = json.loads(as_json(training_to_dict(runs)), parse_constant=lambda constant: pytest.fail(constant))
     assert list(document) == ["schema", "command", "versions", "data", "runs"]
-    assert (document["schema"], document["command"]) == ("actdiag/1", "train")
+    assert (document["schema"], document["command"]) == ("actdiag/2", "train")
     assert document["data"] == {
         "name": "synthetic", "train_rows": 8000, "test_rows": 2000, "features": 10, "classes": 10,
         "guess_loss": pytest.approx(log(10)),

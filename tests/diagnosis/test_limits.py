@@ -28,7 +28,7 @@ def test_a_tighter_limit_finds_what_was_within(name, runs, monkeypatch):
     case = CASES[name]
     run = case.misses[0](runs[case.base], monkeypatch)
     side = "low" if case.value < case.limit else "high"
-    halfway = {"outlook": 0.95, "aligned_inputs": 0.99, "exploding_gradient": 20.0, "vanishing_gradient": 1 / 20}
+    halfway = {"combined_risk": 0.95, "aligned_inputs": 0.99, "exploding_gradient": 20.0, "vanishing_gradient": 1 / 20}
     tight = halfway.get(name, case.limit * (2 if side == "low" else 0.5))
     assert found(name, run) == []
     (finding,) = found(name, run, limits(**{f"{name}__{side}": tight}))
@@ -106,7 +106,7 @@ def test_sources_state_the_default_limits():
 
 
 OPPOSITES = [
-    ("faint_output", "loud_output", "faint", "loud"),
+    ("small_output", "large_output", "faint", "loud"),
     ("vanishing_signal", "exploding_signal", "shrink", "enlarge"),
     ("update_too_small", "update_too_large", "greater", "smaller learning rate"),
 ]

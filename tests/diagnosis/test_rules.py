@@ -51,7 +51,7 @@ def test_a_number_that_is_none_is_no_finding(name, runs, monkeypatch):
         assert found(name, blank(runs[CASES[name].base], monkeypatch)) == []
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name != "outlook"])
+@pytest.mark.parametrize("name", [name for name in CASES if name != "combined_risk"])
 def test_nothing_is_found_in_a_healthy_run(name, runs):
     assert found(name, runs["relu"]) == found(name, runs["tanh"]) == []
 
@@ -106,7 +106,7 @@ def test_the_median_input_is_judged_where_the_whole_gradient_does_not_vanish(run
     few = altered(runs["relu"], gradient__rms=between(2.0), gradient__typical_rms=between(1e4))
     (finding,) = found("vanishing_gradient", few)
     assert (finding.layers, finding.value) == ((1, 2), pytest.approx(1e-4))
-    expected = "rms of the median input's dL/dz falls 1e+04-fold from layer 5 to 1, x0.1 a layer (limit 116-fold)"
+    expected = "rms of the median input's dL/dz falls 1e+04-fold from layer 5 to 1, x0.1 per layer (limit 116-fold)"
     assert finding.summary == expected
     assert found("vanishing_gradient", altered(few, gradient__typical_rms=between(100.0))) == []
     # The whole gradient is told where it vanishes itself, and where it is the smaller one.
@@ -152,7 +152,7 @@ def test_layers_that_overflowed_or_are_zero_have_no_part_in_the_change(runs):
 def test_what_comes_down_from_a_lost_signal_says_nothing(runs, loss):
     for fold in (1e9, 1e-9):
         run = altered(runs["relu"], gradient__rms=between(fold), weight_gradient__norm=1.0, **loss)
-        for rule in ("vanishing_gradient", "exploding_gradient", "flat_weight_gradient", "faint_output"):
+        for rule in ("vanishing_gradient", "exploding_gradient", "flat_weight_gradient", "small_output"):
             assert found(rule, run) == []
 
 
@@ -197,7 +197,7 @@ def test_the_gradient_is_estimated_where_no_backward_pass_was_run():
 
 def test_no_gradient_is_estimated_of_weights_that_are_not_drawn():
     run = run_of(propagate("tanh", "constant:0.01", depth=3, batch=50))
-    assert found("vanishing_gradient", run) == found("faint_output", run) == []
+    assert found("vanishing_gradient", run) == found("small_output", run) == []
 
 
 # Dead units
@@ -392,11 +392,11 @@ def test_the_outlook_names_what_speaks_against(runs, monkeypatch):
         Reason(("c",), -3.0, "first"),
         Reason(("d",), -0.5, "3rd"),
     )
-    (finding,) = found("outlook", promising(0.4, *reasons)(runs["relu"], monkeypatch))
+    (finding,) = found("combined_risk", promising(0.4, *reasons)(runs["relu"], monkeypatch))
     assert finding.summary == "40% that SGD trains it in 250 iterations: first; second"
-    (finding,) = found("outlook", promising(0.4, *reasons[1:3])(runs["relu"], monkeypatch))
+    (finding,) = found("combined_risk", promising(0.4, *reasons[1:3])(runs["relu"], monkeypatch))
     assert finding.summary.endswith(": first")
-    (finding,) = found("outlook", promising(0.4)(runs["relu"], monkeypatch))
+    (finding,) = found("combined_risk", promising(0.4)(runs["relu"], monkeypatch))
     assert "several are a little off" in finding.summary
 
 

@@ -9,7 +9,7 @@ from altering import altered, between, run_of
 
 from actdiag import compare, grad_flow, propagate
 from actdiag.activations import resolve
-from actdiag.diagnosis import RULES, diagnose, outlook, rules_from, verdict
+from actdiag.diagnosis import RULES, combined, diagnose, rules_from, verdict
 from actdiag.diagnosis.calibration.trainability import HIGH, LOW, Reason, Trainability
 from actdiag.diagnosis.findings import SEVERITIES
 from actdiag.repeats import average
@@ -27,7 +27,7 @@ def promise(monkeypatch):
 
     def say(probability, *reasons):
         said = Trainability(probability, 0.1, (0.01, 0.3), True, reasons)
-        for module in (verdict, outlook):
+        for module in (verdict, combined):
             monkeypatch.setattr(module, "trainability", lambda run: said)
 
     return say
@@ -61,9 +61,9 @@ def test_the_probability_decides_where_nothing_is_found(healthy, promise, probab
     judged = diagnose(healthy)
     assert (judged.severity, judged.probability, judged.trainable) == (severity, probability, probability >= 0.5)
     assert (judged.learning_rate, judged.learning_rates, judged.estimated) == (0.1, (0.01, 0.3), True)
-    assert rules(judged) == list(judged.decided_by) == ([] if severity == "healthy" else ["outlook"])
+    assert rules(judged) == list(judged.decided_by) == ([] if severity == "healthy" else ["combined_risk"])
     if severity == "untrainable":
-        assert severities(judged) == {"outlook": "error"}
+        assert severities(judged) == {"combined_risk": "error"}
 
 
 @pytest.mark.parametrize(
@@ -75,17 +75,17 @@ def test_the_probability_decides_in_whole_percent_as_it_is_printed(healthy, prom
     promise(probability)
     judged = diagnose(healthy)
     assert (judged.severity, judged.probability) == (severity, probability)
-    assert rules(judged) == ([] if severity == "healthy" else ["outlook"])
+    assert rules(judged) == ([] if severity == "healthy" else ["combined_risk"])
 
 
 @pytest.mark.parametrize(("probability", "severity"), [(0.99, "healthy"), (0.5, "at-risk"), (0.01, "untrainable")])
 def test_what_is_found_does_not_change_what_the_probability_says(healthy, promise, probability, severity):
-    """What explains nothing of a low probability stays a note, and `outlook` says that nothing explains it."""
+    """What explains nothing of a low probability stays a note, and `combined_risk` says that nothing explains it."""
     promise(probability)
     judged = diagnose(altered(healthy, **ALIGNED))
     assert (judged.severity, judged.probability) == (severity, probability)
     assert severities(judged)["aligned_inputs"] == "info"
-    assert judged.decided_by == (() if severity == "healthy" else ("outlook",))
+    assert judged.decided_by == (() if severity == "healthy" else ("combined_risk",))
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_what_explains_a_low_probability_decides_and_is_raised(healthy, promise,
 def test_the_strongest_reasons_come_first_and_of_each_the_nearest_rules(healthy, promise):
     promise(
         0.01,
-        Reason(("aligned_inputs", "faint_output", "collapsed_inputs"), -1.0, ""),
+        Reason(("aligned_inputs", "small_output", "collapsed_inputs"), -1.0, ""),
         Reason(("saturation", "vanishing_gradient"), -5.0, ""),
-        Reason(("loud_output",), -9, ""),
+        Reason(("large_output",), -9, ""),
     )
     judged = diagnose(altered(healthy, **ALIGNED, **VANISHING, unit_std=7e-4, weight_gradient__norm=1.0))
     assert judged.decided_by == ("vanishing_gradient", "aligned_inputs", "collapsed_inputs")
@@ -124,7 +124,10 @@ def test_what_speaks_for_training_does_not_decide(healthy, promise):
 def test_what_is_harmless_explains_nothing(healthy, promise):
     promise(0.5, Reason(("shifted_mean",), -5.0, "the mean is shifted"))
     apart, alike = (diagnose(altered(healthy, rms=1.0, mean=0.9, cosine=cosine)) for cosine in (0.9, 0.995))
-    assert (apart.decided_by, severities(apart)) == (("outlook",), {"outlook": "warning", "shifted_mean": "info"})
+    assert (apart.decided_by, severities(apart)) == (
+        ("combined_risk",),
+        {"combined_risk": "warning", "shifted_mean": "info"},
+    )
     assert (alike.decided_by, severities(alike)) == (("shifted_mean",), {"shifted_mean": "warning"})
     assert [one.explained for one in apart.findings] == [False, True]
 
@@ -149,9 +152,9 @@ def test_a_rule_that_is_switched_off_does_not_decide(healthy, promise):
     assert (without.severity, without.probability, without.findings) == ("healthy", 0.99, ())
     promise(0.01, *AGAINST)
     without = diagnose(altered(healthy, **VANISHING), rules_from({"vanishing_gradient": {"enabled": False}}))
-    assert (without.severity, without.decided_by) == ("untrainable", ("outlook",))
+    assert (without.severity, without.decided_by) == ("untrainable", ("combined_risk",))
     assert "the gradient vanishes; inputs collapse" in without.findings[0].summary
-    bare = diagnose(healthy, rules_from({"outlook": {"enabled": False}}))
+    bare = diagnose(healthy, rules_from({"combined_risk": {"enabled": False}}))
     assert (bare.severity, bare.findings, bare.decided_by) == ("untrainable", (), ())
 
 
@@ -214,7 +217,7 @@ def test_deep_he_relu_is_seldom_warned_of():
         [finding.rule for finding in propagate(depth=50, batch=100, seed=seed, theory=False).findings if finding.counts]
         for seed in range(10)
     ]
-    assert set().union(*found) <= {"aligned_inputs", "shifted_mean", "outlook"}
+    assert set().union(*found) <= {"aligned_inputs", "shifted_mean", "combined_risk"}
     assert sum(map(bool, found)) <= 4
 
 
@@ -237,7 +240,7 @@ RUNS = {
 @pytest.mark.parametrize(("names", "options", "expected"), RUNS.values(), ids=RUNS)
 def test_known_faults_are_found(names, options, expected):
     judged = grad_flow(*names, **{"depth": 5, "batch": 300, **options}).verdict
-    also = {"shifted_mean", "faint_output", "loud_output", "vanishing_signal", "vanishing_gradient", "silent_inputs"}
+    also = {"shifted_mean", "small_output", "large_output", "vanishing_signal", "vanishing_gradient", "silent_inputs"}
     assert expected <= set(rules(judged)) <= expected | also
     if expected == {"saturation"}:
         assert judged.severity != "untrainable"
@@ -373,6 +376,7 @@ def test_a_report_has_its_findings_and_the_verdict_its_keys():
         "summary",
         "advice",
         "explained",
+        "cause",
     ]
     good = propagate("relu", "he", depth=4).to_dict()["verdict"]
     assert good["learning_rates"][0] <= good["learning_rate"] <= good["learning_rates"][1]

@@ -17,7 +17,7 @@ from actdiag.model.site import Site
 from actdiag.numerals import whole_percent
 from actdiag.view import words
 
-ON_WEIGHTS = {"symmetric_units", "faint_output", "loud_output"}
+ON_WEIGHTS = {"symmetric_units", "small_output", "large_output"}
 ON_GRADIENTS = {"vanishing_gradient", "exploding_gradient"}
 ON_STEPS = {"update_too_large", "update_too_small"}
 
@@ -141,7 +141,7 @@ def test_a_bound_is_called_one(runs):
     run = replace(altered(runs["tanh"], gradient__rms=between(1 / 400)), recipe=None, theory=None)
     bound = trainability(run)
     assert bound.probability < HIGH
-    (finding,) = found("outlook", run)
+    (finding,) = found("combined_risk", run)
     said = f"at most {whole_percent(bound.probability)} that SGD trains it in 250 iterations: {bound.reasons[0].said}"
     assert finding.summary.startswith(said)
 

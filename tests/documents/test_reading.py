@@ -317,7 +317,7 @@ def broken(**changes):
     [
         ([], "json must be a document of this program with its schema, got list"),
         ({"act": "relu"}, "json must be a document of this program with its schema, got keys act"),
-        (broken(schema="actdiag/9"), "schema must be actdiag/1, got 'actdiag/9'"),
+        (broken(schema="actdiag/9"), "schema must be actdiag/1 or actdiag/2, got 'actdiag/9'"),
         (broken(layers=None), "json must have layers, got keys schema, command, versions, stack, change_per_layer"),
         (broken(layers={}), "json must have a list at layers, got {}"),
         (broken(layers__2__rms=None), "json must have layers[2].rms, got keys layer, path, op, width"),

@@ -466,7 +466,7 @@ def test_every_verdict_has_a_colour_and_its_word(severity):
 
 def test_colour_always_has_a_word_beside_it():
     text = shown(report_view(builders.sick(), width=80), 80)
-    for word in ("vanishing", "aligned", "ok", "untrainable", "error", "warning", "info"):
+    for word in ("vanishing", "aligned", "ok", "untrainable", "error", "warning", "note"):
         assert word in text
 
 

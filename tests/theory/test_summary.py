@@ -48,7 +48,7 @@ def test_maps_of_tanh(weight, q, chi1, chiq, c, xi_q, xi_c, phase, depth):
     assert found.c == pytest.approx(c, abs=1e-7)
     assert found.xi_q == pytest.approx(xi_q, abs=1e-6)
     assert found.xi_c == pytest.approx(xi_c, abs=1e-5)
-    assert found.note == f"the signal settles at q = {q:.4g}"
+    assert found.note == f"the signal settles at rms z {sqrt(q):.4g}"
     assert not found.disagrees
 
 
@@ -57,7 +57,7 @@ def test_relu_he_keeps_every_scale():
     assert (found.phase, found.stable, found.q, found.c) == ("critical", "marginal", None, 1.0)
     assert (found.chi1, found.chiq) == pytest.approx((1, 1), abs=1e-12)
     assert (found.xi_q, found.xi_c) == (None, None)
-    assert "every q" in found.note
+    assert found.note == "the signal keeps the scale that it comes with"
     assert found.horizon._replace(inputs=None) == Horizon()
 
 

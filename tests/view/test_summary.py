@@ -20,7 +20,7 @@ def test_a_healthy_report():
     assert summary(builders.report()) == (
         Line("verdict", "97% that SGD trains it in 250 iterations", "healthy"),
         Line("SGD", "learning rates 0.01 to 0.3, try 0.1"),
-        Line("signal", "rms a 0.7 at layer 1, 0.7 at layer 4, x0.98 a layer"),
+        Line("signal", "rms a 0.7 at layer 1, 0.7 at layer 4, x0.98 per layer"),
     )
 
 
@@ -28,25 +28,66 @@ def test_the_order_of_everything():
     report = builders.repeated(builders.surprising_gradient())
     report = replace(report, verdict=builders.verdict("at-risk", [builders.VANISHING, builders.ALIGNED, builders.FLAT]))
     assert labels(report) == [
-        "verdict", "SGD", "signal", "gradient", "runs", "theory", "!", "!", "!",
-        "error", "→", "warning", "info",
+        "verdict", "cause", "fix", "SGD", "signal", "gradient", "runs", "theory", "!", "!", "!",
+        "error", "warning", "note",
     ]  # fmt: skip
     said = {line.label: line for line in summary(report)}
     assert said["runs"].text == "19 healthy, 1 at-risk"
-    assert said["gradient"].text == "rms dL/dz 0.001 at layer 4, 1e-09 at layer 1, x0.01 a layer"
-    assert [said[name].severity for name in ("verdict", "!", "error", "→", "theory")] == [
+    assert said["gradient"].text == "rms dL/dz 0.001 at layer 4, 1e-09 at layer 1, x0.01 per layer"
+    assert [said[name].severity for name in ("verdict", "!", "error", "fix", "theory")] == [
         "at-risk", "unexpected", "error", None, None,
     ]  # fmt: skip
 
 
-def test_the_findings_lead_from_grave_to_mild_and_advice_stands_under_its_own():
-    lines = summary(builders.report(findings=(builders.VANISHING, builders.ALIGNED, builders.FLAT)))[3:]
-    assert [(line.label, line.text.split(":")[0]) for line in lines] == [
+def test_the_findings_lead_from_grave_to_mild_and_advice_stands_above():
+    lines = summary(builders.report(findings=(builders.VANISHING, builders.ALIGNED, builders.FLAT)))
+    assert [
+        (line.label, line.text.split(":")[0]) for line in lines if line.label not in ("verdict", "signal", "SGD")
+    ] == [
+        ("fix", "--gain 100"),
         ("error", "vanishing_signal"),
-        ("→", "--gain 100"),
         ("warning", "aligned_inputs"),
-        ("info", "flat_weight_gradient"),
+        ("note", "flat_weight_gradient"),
     ]
+
+
+def finding(rule, cause="", **changes):
+    return replace(builders.VANISHING, rule=rule, cause=cause, advice="", **changes)
+
+
+SIGNAL = finding("vanishing_signal", "the signal vanishes, x0.07 per layer")
+GRADIENT = finding("vanishing_gradient", "the gradient vanishes, x0.07 per layer")
+FASTER = finding("vanishing_gradient", "the gradient vanishes, x0.01 per layer")
+SMALL = finding("small_output", "outputs hardly differ")
+FORGOTTEN = finding("collapsed_inputs", "the layers forget their input")
+BOTH = "signal and gradient vanish, x0.07 per layer"
+
+
+@pytest.mark.parametrize(
+    ("decided", "others", "said"),
+    [
+        ((SIGNAL,), (), "the signal vanishes, x0.07 per layer"),
+        ((SIGNAL, SMALL, GRADIENT), (), BOTH),
+        ((GRADIENT,), (SIGNAL,), BOTH),
+        ((SIGNAL,), (replace(GRADIENT, explained=True),), "the signal vanishes, x0.07 per layer"),
+        ((GRADIENT,), (finding("exploding_signal", "no"),), "the gradient vanishes, x0.07 per layer"),
+        ((SIGNAL, FASTER), (), "the signal vanishes (x0.07 per layer) and so does the gradient (x0.01 per layer)"),
+        ((SMALL, FORGOTTEN, GRADIENT), (), "the layers forget their input; the gradient vanishes, x0.07 per layer"),
+        ((SMALL,), (FORGOTTEN,), "outputs hardly differ"),
+        ((finding("own", summary="own rule: 3"),), (), "own rule: 3"),
+        ((), (FORGOTTEN,), "most of the runs are untrainable"),
+    ],
+)
+def test_the_cause_is_what_decided(decided, others, said):
+    verdict = builders.verdict("untrainable", [*decided, *others], decided_by=tuple(one.rule for one in decided))
+    assert view.cause(verdict) == said
+    lines = summary(replace(builders.report(), verdict=verdict))
+    assert lines[1] == Line("cause", said)
+
+
+def test_a_verdict_that_is_unknown_or_healthy_has_no_cause():
+    for severity in ("healthy", "unknown"):
+        assert "cause" not in labels(replace(builders.report(), verdict=builders.verdict(severity, [SIGNAL])))
 
 
 def test_one_layer_has_one_end():
@@ -58,7 +99,7 @@ def test_one_layer_has_one_end():
 
 
 def test_ends_without_a_number_stay():
-    assert "rms a 0.7 at layer 1, - at layer 4, x0.01 a layer" in [line.text for line in summary(builders.sick())]
+    assert "rms a 0.7 at layer 1, - at layer 4, x0.01 per layer" in [line.text for line in summary(builders.sick())]
 
 
 @pytest.mark.parametrize(
@@ -168,10 +209,31 @@ def test_what_was_expected_is_told_in_the_digits_that_count(number, expected, te
         ),
     ],
 )
-def test_theory(said, lines):
+def test_all_of_theory(said, lines):
     assert view.theory_lines(said) == lines
-    (line,) = [line for line in summary(builders.changed(builders.report(), theory=said)) if line.label == "theory"]
+    report = builders.changed(builders.report(), theory=said)
+    (line,) = [line for line in summary(report, "full") if line.label == "theory"]
     assert line.text.split("\n") == lines
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (builders.ORDERED, "the signal goes to the fixed point q*; the gradient vanishes, x0.938 per layer (ordered)"),
+        (builders.DOES_NOT_APPLY, "none applies: the weights of constant=0.1 are not independent"),
+        (StackTheory(True, "", "critical", "marginal", chi1=1.0), "the gradient keeps its scale (critical)"),
+        (StackTheory(True, "it grows; q = 3 is unstable"), "it grows"),
+        (
+            StackTheory(True, "it settles", "chaotic", chi1=4.0),
+            "it settles; the gradient explodes, x2 per layer (chaotic)",
+        ),
+    ],
+)
+def test_a_line_of_theory(said, line):
+    assert view.theory_line(said) == line
+    report = builders.changed(builders.report(), theory=said)
+    assert [one.text for one in summary(report) if one.label == "theory"] == [line]
+    assert "theory" not in [one.label for one in summary(report, "none")]
 
 
 def test_the_heading_says_what_was_run():
@@ -185,4 +247,4 @@ def test_the_heading_says_what_was_run():
     assert repeated[1].endswith("seeds 0 to 19")
     assert repeated[2].endswith("(mean)")
     random = builders.report(loss=builders.LossValue("random", None, 0.5), init=initializer("lecun"))
-    assert view.heading(random)[2] == "loss random: 0.5"
+    assert len(view.heading(random)) == 2

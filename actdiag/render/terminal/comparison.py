@@ -34,8 +34,8 @@ def comparison_view(reports: Sequence[Report], *, width: int, ascii_only: bool =
         parts.append(view)
     verdict = reports[0].verdict
     legend = (
-        "rms: of the last layer's activations; up, down: change per layer of rms(a) and rms(dL/dz); then the verdict, "
-        f"with the probability {trains_it(verdict.optimizer, verdict.iterations)}"
+        "rms: of the last layer's activations; forward, backward: change per layer of rms(a) and rms(dL/dz); then the "
+        f"verdict, with the probability {trains_it(verdict.optimizer, verdict.iterations)}"
     )
     under = [legend, words.unknown([report.verdict for report in reports])]
     return Group(*parts, *(Text(line, "dim") for line in under if line))
@@ -47,7 +47,7 @@ def _cell(report: Report) -> Text:
     if stack.target_gain is not None:
         gain = f"gain {brief(stack.target_gain)}, b {brief(stack.bias_spread(1)[1])}\n"
     text = Text(f"{gain}rms {number(report.layers[-1].rms)}\n")
-    text.append(f"up {factor(change.forward)}\ndown {factor(change.backward)}\n")
+    text.append(f"forward {factor(change.forward)}\nbackward {factor(change.backward)}\n")
     text.append(verdict.severity, STYLES[verdict.severity]).append(f" {whole_percent(verdict.probability)}")
     if report.repeats is not None:
         text.append(f"\nso {dict(report.repeats.verdicts).get(verdict.severity, 0)} of {report.repeats.n} runs")

@@ -80,7 +80,9 @@ def _lines(found: Gains) -> list[tuple[str, str]]:
     if forward and backward:
         change = numerals.factor(forward / backward)
         apart = abs(forward / backward - 1)
-        gap = f"{numerals.rough(100 * apart)} %: under the forward gain the gradient's rms changes by {change} a layer"
+        gap = (
+            f"{numerals.rough(100 * apart)} %: under the forward gain the gradient's rms changes by {change} per layer"
+        )
         within = max(1e-9, 3 * (found.standard_error or 0.0))
         lines.append(("gap", "none" if apart < within else gap))
     if found.standard_error is not None:
@@ -91,11 +93,11 @@ def _lines(found: Gains) -> list[tuple[str, str]]:
     if found.gain_reason:
         lines.append(("none", found.gain_reason))
     if found.chi1 is not None:
-        meaning = "what the second moment of the gradient is multiplied with a layer, at the forward gain"
+        meaning = "what the second moment of the gradient is multiplied by per layer, at the forward gain"
         lines.append(("chi1", f"{found.chi1:.4g}: {meaning}"))
     if found.chiq is not None:
         unstable = " (above 1: the signal does not stay)" if found.chiq > 1 + 1e-9 else ""
-        meaning = "what a small deviation of the signal's second moment is multiplied with a layer"
+        meaning = "what a small deviation of the signal's second moment is multiplied with per layer"
         lines.append(("chiq", f"{found.chiq:.4g}{unstable}: {meaning}, there"))
     asked = f" with biases of std {found.bias_std:g}" if found.bias_std else ""
     if found.critical is None:
@@ -134,10 +136,10 @@ def _point(point: CriticalPoint, stability: bool = True) -> str:
 def _comes_of(torch: TorchGain) -> str:
     if torch.gradient_change is None or torch.fate == "keeps":
         return "signal and gradient keep"
-    gradient = f"the gradient's rms changes by x{torch.gradient_change:.4g} a layer"
+    gradient = f"the gradient's rms changes by x{torch.gradient_change:.4g} per layer"
     if torch.fate == "settles":
         return f"the signal settles at an rms of {numerals.brief(sqrt(torch.q or 0.0))}, and {gradient}"
-    return f"the signal {torch.fate} by {numerals.factor(torch.signal_change)} a layer, and {gradient}"
+    return f"the signal {torch.fate} by {numerals.factor(torch.signal_change)} per layer, and {gradient}"
 
 
 def _verified(checked: Verification, ascii_only: bool) -> RenderableType:

@@ -15,7 +15,7 @@ from actdiag.render.terminal.marks import SEVERITY_STYLES, marking, sparkline, s
 from actdiag.report import Report
 from actdiag.view import words
 from actdiag.view.selection import evenly_chosen
-from actdiag.view.summary import heading, summary
+from actdiag.view.summary import Detail, heading, summary
 
 MOST_ROWS = 20
 """Layers shown of a deep stack unless others are asked for."""
@@ -24,7 +24,12 @@ _SHOWN_SHARE = 0.01
 
 
 def report_view(
-    report: Report, *, width: int, ascii_only: bool = False, layers: Sequence[int] | None = None
+    report: Report,
+    *,
+    width: int,
+    ascii_only: bool = False,
+    layers: Sequence[int] | None = None,
+    theory: Detail = "line",
 ) -> RenderableType:
     """Return a report for a terminal of `width` columns.
 
@@ -33,12 +38,13 @@ def report_view(
         width: Columns of the terminal; decides which numbers fit.
         ascii_only: Whether to do without characters beyond ASCII.
         layers: The layers to show; by default all up to 20, else that many evenly chosen.
+        theory: How much to say of theory.
     """
     shown = list(layers) if layers is not None else evenly_chosen(len(report.layers), MOST_ROWS)
     parts: list[RenderableType] = [headline(report), Text(), _table(report, shown, width, ascii_only)]
     if len(shown) < len(report.layers):
         parts.append(Text(f"{len(shown)} of {len(report.layers)} layers; --layers all shows every one", "dim"))
-    return Group(*parts, Text(), verdict_view(report, ascii_only))
+    return Group(*parts, Text(), verdict_view(report, ascii_only, theory))
 
 
 def headline(report: Report) -> Text:
@@ -47,10 +53,10 @@ def headline(report: Report) -> Text:
     return Text.assemble((name, "bold"), *(f"\n{line}" for line in others))
 
 
-def verdict_view(report: Report, ascii_only: bool = False) -> RenderableType:
-    """Return the verdict, the numbers that led to it, and what to change."""
+def verdict_view(report: Report, ascii_only: bool = False, theory: Detail = "line") -> RenderableType:
+    """Return the verdict, its cause, what to change, and the numbers that led to it."""
     plain = in_ascii if ascii_only else str
-    verdict, *others = summary(report)
+    verdict, *others = summary(report, theory)
     lines = Table.grid(padding=(0, 1, 0, 0))
     lines.add_column(no_wrap=True)
     lines.add_column(overflow="fold")

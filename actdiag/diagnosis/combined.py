@@ -1,4 +1,4 @@
-"""The rule that reports a low probability where no other rule found the cause."""
+"""The rule that names the numbers that lower the probability together where no other rule found the cause."""
 
 from collections.abc import Iterable
 
@@ -15,22 +15,27 @@ def _probability(measurements: Measurements, rules: Rules) -> Iterable[Measured]
     yield Measured((), round(trainability(measurements).probability, 2))  # as it is printed
 
 
-def _reasons_summary(found: Found) -> str:
-    promised = trainability(found.measurements)
-    reasons = sorted(promised.reasons, key=lambda reason: reason.pull)
+def _cause(found: Found) -> str:
+    """Return the two numbers that lower the probability most."""
+    reasons = sorted(trainability(found.measurements).reasons, key=lambda reason: reason.pull)
     against = [reason.said for reason in reasons if reason.pull < 0][:_MOST_REASONS]
-    why = "; ".join(against) or "no number stands out, several are a little off"
+    return "; ".join(against) or "no number stands out, several are a little off"
+
+
+def _summary(found: Found) -> str:
+    promised, why = trainability(found.measurements), _cause(found)
     bound = "at most " if promised.at_most else ""
     return f"{bound}{whole_percent(found.value)} {trains_it(*found.measurements.plan)}: {why}"
 
 
-OUTLOOK = Rule(
-    name="outlook",
-    title="Many numbers are a bit off",
+COMBINED_RISK = Rule(
+    name="combined_risk",
+    title="Several numbers together",
     quantity="probability that the optimizer trains the stack",
     low=HIGH,
     measure=_probability,
-    summary=_reasons_summary,
+    summary=_summary,
+    cause=_cause,
     explanation=(
         "The verdict's probability comes from a fit on stacks that were trained, and each number that goes into it "
         "may be within its own limits while together they are not. It is reported only where no other rule explains "
