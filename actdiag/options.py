@@ -7,8 +7,9 @@ that users do not see leave out the methods that nothing calls: each takes a ten
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields
+from inspect import get_annotations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from actdiag.activations import Activation
@@ -36,6 +37,7 @@ def option(
     library: str = "",
     several: bool = False,
     python_only: bool = False,
+    section: str | None = None,
 ) -> Value:
     """Return the field of an option.
 
@@ -47,6 +49,7 @@ def option(
         library: A sentence on what it takes from Python beyond what the command line can spell.
         several: Whether it takes a sequence of values too: on the command line a list, and the option repeatedly.
         python_only: Whether the command line cannot spell it.
+        section: The section of help that it is in, where it is not its class's.
     """
     metadata: dict[str, object] = {
         "help": help,
@@ -55,13 +58,15 @@ def option(
         "library": library,
         "several": several,
     }
-    metadata["python_only"] = python_only
+    metadata |= {"python_only": python_only, "section": section}
     return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class LayerOptions:
     """The layers of a stack, but for their activation and initializer."""
+
+    section: ClassVar[str] = "Network"
 
     depth: int | None = option(None, "Number of layers.", shown=str(DEFAULT_DEPTH))
     width: int | None = option(None, "Units per layer.", shown=str(DEFAULT_WIDTH))
@@ -86,6 +91,8 @@ class LayerOptions:
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class InputOptions(LayerOptions):
     """The layers of a stack, and its inputs."""
+
+    section: ClassVar[str] = "Data"
 
     input: "str | Path | Numbers" = option(
         "normal",
@@ -112,6 +119,8 @@ class StackOptions(InputOptions):
         3
     """
 
+    section: ClassVar[str] = "Network"
+
     act: "str | Activation" = option("relu", "Activation, NAME[:value].", library="Or an Activation.")
     init: "str | Initializer" = option(
         "he", "Initializer, NAME[:value]; auto scales lecun to the activation.", library="Or an Initializer."
@@ -122,12 +131,16 @@ class StackOptions(InputOptions):
 class ThreadOptions:
     """The threads of a run."""
 
+    section: ClassVar[str] = "Run"
+
     threads: int | None = option(None, "Number of threads; the results do not depend on it.", shown="all")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
 class RuleOptions:
     """The rules that a run is judged by: what `explain` takes."""
+
+    section: ClassVar[str] = "Verdict"
 
     rules: str | Path | Mapping[str, Any] | None = option(
         None,
@@ -141,6 +154,8 @@ class RuleOptions:
 class PlanOptions:
     """The training that a verdict is on."""
 
+    section: ClassVar[str] = "Verdict"
+
     optimizer: str = option("sgd", "Optimizer that the verdict is on.", metavar="sgd|momentum|adam|adamw")
     iterations: int = option(250, "Number of training iterations that the verdict is on.")
 
@@ -148,6 +163,8 @@ class PlanOptions:
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(PlanOptions, RuleOptions, ThreadOptions):
     """How a stack is run, and by which rules it is judged."""
+
+    section: ClassVar[str] = "Run"
 
     bins: int = option(30, "Number of bins in the activation histograms.")
     range: tuple[float, float] | None = option(
@@ -163,6 +180,8 @@ class RunOptions(PlanOptions, RuleOptions, ThreadOptions):
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
 class LossOptions:
     """The loss that a backward pass starts from."""
+
+    section: ClassVar[str] = "Run"
 
     loss: str = option(
         "random",
@@ -183,6 +202,8 @@ class LossOptions:
 class MemoryOptions:
     """The memory that a backward pass may take."""
 
+    section: ClassVar[str] = "Run"
+
     memory: int | str = option(
         DEFAULT_BUDGET,
         "Memory for what the backward pass keeps; the results do not depend on it.",
@@ -201,6 +222,8 @@ class BackwardOptions(MemoryOptions, LossOptions):
 class JudgeOptions(LossOptions, ThreadOptions):
     """The tools that `judge` asks, and the step that they see."""
 
+    section: ClassVar[str] = "Verdict"
+
     judges: Sequence[str] | None = option(
         None,
         "Tools whose published rules are applied.",
@@ -213,6 +236,8 @@ class JudgeOptions(LossOptions, ThreadOptions):
 class CompareOptions(InputOptions):
     """The stacks that `compare` runs: every activation with every initializer."""
 
+    section: ClassVar[str] = "Network"
+
     act: "Sequence[str | Activation]" = option(("relu", "tanh", "sigmoid"), "Activations.", several=True)
     init: "Sequence[str | Initializer]" = option(_INITIALIZERS, "Initializers.", several=True)
 
@@ -221,18 +246,26 @@ class CompareOptions(InputOptions):
 class TrainOptions(LayerOptions):
     """What `train` trains, on which data and how."""
 
-    act: "str | Activation | Sequence[str | Activation]" = option("relu", "Activations.", several=True)
-    init: "str | Initializer | Sequence[str | Initializer]" = option(_INITIALIZERS, "Initializers.", several=True)
+    section: ClassVar[str] = "Run"
+
+    act: "str | Activation | Sequence[str | Activation]" = option(
+        "relu", "Activations.", several=True, section="Network"
+    )
+    init: "str | Initializer | Sequence[str | Initializer]" = option(
+        _INITIALIZERS, "Initializers.", several=True, section="Network"
+    )
     data: "str | Path | Dataset" = option(
         "synthetic",
         "Training data: a name, a .npz file with x_train and y_train, a folder of IDX files, or X.npy,Y.npy.",
         metavar="NAME|FILE",
         library="Or a Dataset.",
+        section="Data",
     )
     scale: str = option(
         "standard",
         "Scale of the inputs: mean 0 and std 1 over all entries, magnitudes of at most 1, or as they are.",
         metavar="standard|unit|raw",
+        section="Data",
     )
     lr: float | str | Sequence[float | str] = option(
         0.01, "Learning rates; auto tries a small grid and keeps the best.", several=True
@@ -248,6 +281,8 @@ class TrainOptions(LayerOptions):
 class GainOptions:
     """What `gain` looks for."""
 
+    section: ClassVar[str] = "Network"
+
     bias_std: float = option(0.0, "Standard deviation of the biases.")
     depth: int = option(30, "Number of layers that the gain is for.")
 
@@ -255,6 +290,8 @@ class GainOptions:
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
 class VerifyOptions(GainOptions, ThreadOptions):
     """The stacks that `verify` runs."""
+
+    section: ClassVar[str] = "Network"
 
     width: int = option(256, "Units per layer.")
     seed: int = option(0, "Random seed of the first stack.")
@@ -267,6 +304,12 @@ def options_from(kind: type[Options], values: Mapping[str, Any]) -> Options:
         KeyError: It lacks one: a function does not name every field in its signature.
     """
     return kind(**{one.name: values[one.name] for one in fields_of(kind)})
+
+
+def section_of(kind: type[Any], one: Field[Any]) -> str:
+    """Return the section of help that a field of a kind of options is in: that of the class that has it first."""
+    owner = next(base for base in reversed(kind.__mro__) if one.name in get_annotations(base))
+    return str(one.metadata["section"] or owner.__dict__["section"])
 
 
 def fields_of(*kinds: type[Any]) -> list[Field[Any]]:

@@ -114,7 +114,15 @@ def verdict(severity="healthy", findings=(), **changes):
     probability = {"healthy": 0.97, "at-risk": 0.6, "untrainable": 0.02, "unknown": None}[severity]
     rates = (None, None) if severity == "untrainable" else (0.1, (0.01, 0.3))
     decided = tuple(finding.rule for finding in findings if finding.severity != "info")
-    said = Verdict(severity, None if probability is None else probability >= 0.5, probability, *rates, False, decided, tuple(findings))
+    said = Verdict(
+        severity,
+        None if probability is None else probability >= 0.5,
+        probability,
+        *rates,
+        False,
+        decided,
+        tuple(findings),
+    )
     return replace(said, **changes)
 
 

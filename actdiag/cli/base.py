@@ -12,8 +12,32 @@ from actdiag.errors import described
 _LEAST_MEMORY = 256 * 2**20
 
 
+SECTIONS = ("Network", "Data", "Run", "Verdict", "Output")
+"""The sections of the options in help, in order; those of no section come after."""
+
+
+class Option(click.Option):
+    """An option in a section of help."""
+
+    def __init__(self, *names: Any, section: str, **attributes: Any) -> None:
+        super().__init__(*names, **attributes)
+        self.section = section
+
+
 class Command(click.Command):
     """A command of which only the answer goes to standard output, and which shows that it runs if it takes long."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options by section."""
+        sections: dict[str, list[tuple[str, str]]] = {name: [] for name in (*SECTIONS, "")}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                sections[getattr(parameter, "section", "")].append(record)
+        for name, records in sections.items():
+            if records:
+                with formatter.section(name or "Other options"):
+                    formatter.write_dl(records)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command.

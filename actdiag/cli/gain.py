@@ -12,13 +12,9 @@ from actdiag.options import VerifyOptions
 
 @click.command(cls=Command, short_help="Compute the gain that an activation needs.")
 @click.argument("act", metavar="ACT...", nargs=-1, required=True, type=Registered("act"))
-@click.option(
-    "--verify",
-    is_flag=True,
-    help="Run stacks with the recommended gain, show predictions next to measurements, and train one stack.",
-)
+@options.verify_option
 @options.options_of(VerifyOptions, without=["threads"])
-@click.option("--json", metavar="FILE|-", help="Write JSON; - prints it instead of the text.")
+@options.json_option
 def gain(act: tuple[str, ...], bias_std: float, verify: bool, json: str | None, **given: Any) -> None:
     """Compute the gain (sqrt(fan_in) times the std of a weight) that an activation needs.
 

@@ -11,7 +11,7 @@ from actdiag.options import TrainOptions
 
 @click.command(cls=Command, short_help="Train stacks and see whether they learn.")
 @options.options_of(TrainOptions)
-@click.option("--watch", is_flag=True, help="Show progress: loss, gradients, dead units, updates.")
+@options.watch_option
 @options.outputs_option("run and iteration")
 def train(
     act: tuple[str, ...], init: tuple[str, ...], lr: tuple[tuple[Any, ...], ...], watch: bool, **given: Any

@@ -1,9 +1,13 @@
 """How the text of an option is read; the ranges of numbers are the library's to judge."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from actdiag.registry import Registry
 
 
 class Whole(click.ParamType[int]):
@@ -94,16 +98,78 @@ class Registered(click.ParamType[str]):
         self.name = kind.upper()
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the registered names that begin like the last of a list."""
+        """Return the names, aliases among them, that begin like the last of a list."""
         before, comma, start = incomplete.rpartition(",")
-        return [CompletionItem(before + comma + name) for name in _names(self.kind) if name.startswith(start)]
+        return [CompletionItem(before + comma + name) for name in _NAMES[self.kind]() if name.startswith(start)]
 
 
-def _names(kind: str) -> list[str]:
+class NameOrFile(Registered):
+    """A name of data, or a file; both are offered by shell completion."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the names that begin so, and leave files to the shell."""
+        return [*super().shell_complete(ctx, param, incomplete), *complete_files(ctx, param, incomplete)]
+
+
+def complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Leave the completion to the shell, which knows the files."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def _acts() -> list[str]:
     from actdiag.activations import ACTIVATIONS
-    from actdiag.cli.gate import VERDICTS
-    from actdiag.diagnosis import RULES
+
+    return _with_aliases(ACTIVATIONS)
+
+
+def _inits() -> list[str]:
     from actdiag.initializers import INITIALIZERS
 
-    names = {"act": sorted(ACTIVATIONS), "init": sorted(INITIALIZERS), "rule": [*RULES], "gate": [*VERDICTS, *RULES]}
-    return names[kind]
+    return [*_with_aliases(INITIALIZERS), "auto"]
+
+
+def _with_aliases(registry: "Registry[Any]") -> list[str]:
+    return sorted(name for own in registry for name in (own, *registry.aliases(own)))
+
+
+def _rules() -> list[str]:
+    from actdiag.diagnosis import RULES
+
+    return [*RULES]
+
+
+def _gate() -> list[str]:
+    from actdiag.cli.gate import VERDICTS
+
+    return [*VERDICTS, *_rules()]
+
+
+def _judges() -> list[str]:
+    from actdiag.external import JUDGES
+
+    return list(JUDGES)
+
+
+def _sources() -> list[str]:
+    from actdiag.datasets.catalogue import SOURCES
+
+    return sorted(SOURCES)
+
+
+def _inputs() -> list[str]:
+    from actdiag.datasets.random_inputs import RANDOM_INPUTS
+
+    return [*RANDOM_INPUTS, *_sources()]
+
+
+_NAMES: Mapping[str, Callable[[], list[str]]] = {
+    "act": _acts,
+    "init": _inits,
+    "rule": _rules,
+    "gate": _gate,
+    "judge": _judges,
+    "data": _sources,
+    "labels": _sources,
+    "input": _inputs,
+}
+"""The names of each kind."""

@@ -109,7 +109,7 @@ class Registry(Generic[Entry]):
         return self._builders[self._aliases.get(name, name)]
 
     def found(self, name: str) -> str | None:
-        """The name or alias that is meant, where case and underscores do not count; None where there is none."""
+        """The name or alias that is meant; case, underscores and hyphens do not count. None where there is none."""
         if name.lower() in self:
             return name.lower()
         return self._squeezed.get(squeezed(name))

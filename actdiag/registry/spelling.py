@@ -31,9 +31,12 @@ def bare_name(name: str) -> str:
     return _NAME_ENDS.split(name)[0]
 
 
+_INSIDE_A_WORD = re.compile(r"(?<=[a-z0-9])-(?=[a-z0-9])")
+
+
 def squeezed(name: str) -> str:
-    """Return a name without case and underscores, which do not count in what is given."""
-    return name.replace("_", "").lower()
+    """Return a name without case, underscores and hyphens inside it, which do not count in what is given."""
+    return _INSIDE_A_WORD.sub("", name.lower()).replace("_", "")
 
 
 def full_name(name: str, bound: inspect.BoundArguments) -> str:

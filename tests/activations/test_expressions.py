@@ -439,9 +439,15 @@ def test_what_begins_with_a_registered_name_is_that_entry(spec):
     assert resolve(spec).source != "an expression"
 
 
+@pytest.mark.parametrize("spec", ["leaky-relu", "Leaky-ReLU:0.3", "hard-tanh"])
+def test_hyphens_inside_a_registered_name_do_not_count(spec):
+    assert resolve(spec).source != "an expression"
+
+
 def test_a_misspelt_name_is_offered_its_neighbour():
-    assert "did you mean leaky_relu" in refusal("leaky-relu")
+    assert "did you mean leaky_relu" in refusal("leaky-rlu")
     assert "did you mean relu" in refusal("rleu:3")
+    assert refusal("-relu").startswith("'-relu': ")
 
 
 def test_a_stack_runs_with_an_expression():

@@ -1,7 +1,7 @@
 """Options: what a function takes, what a command takes and what is said of both are the fields of one dataclass."""
 
 import inspect
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, fields
 from typing import get_type_hints
 
 import click
@@ -12,6 +12,7 @@ import actdiag
 from actdiag import InvalidField, ops
 from actdiag.api.signatures import takes
 from actdiag.arrays import Numbers
+from actdiag.cli.base import SECTIONS
 from actdiag.cli.command import actdiag as group
 from actdiag.datasets.random_inputs import RANDOM_INPUTS
 from actdiag.datasets.scaling import SCALES
@@ -37,6 +38,7 @@ from actdiag.options import (
     fields_of,
     option,
     options_from,
+    section_of,
 )
 from actdiag.theory.gains import Gains
 
@@ -91,8 +93,34 @@ def test_an_annotation_is_that_of_the_field(name):
     function = inspect.unwrap(getattr(actdiag, name))
     taken = get_type_hints(function, localns=QUOTED)
     for kind in FUNCTIONS[name]:
-        for field, annotation in get_type_hints(kind, localns=QUOTED).items():
-            assert taken[field] == annotation, field
+        hints = get_type_hints(kind, localns=QUOTED)
+        for field in fields(kind):
+            assert taken[field.name] == hints[field.name], field.name
+
+
+@pytest.mark.parametrize("kind", sorted({kind for kinds in COMMANDS.values() for kind in kinds}, key=str))
+def test_every_field_is_in_a_section_of_help(kind):
+    for one in fields_of(kind):
+        assert section_of(kind, one) in SECTIONS, one.name
+    assert {one.name: section_of(TrainOptions, one) for one in fields_of(TrainOptions)}.items() >= {
+        ("depth", "Network"), ("act", "Network"), ("data", "Data"), ("lr", "Run"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(group.commands))
+def test_help_has_its_options_by_section(name):
+    command = group.commands[name]
+    text = command.get_help(click.Context(command, max_content_width=80))
+    sections = {}
+    for line in text[text.index("Usage:") :].splitlines():
+        if line.endswith(":") and not line.startswith(" "):
+            sections[line[:-1]] = []
+        elif line.startswith("  -") and sections:
+            sections[next(reversed(sections))].append(line.split()[0])
+    *named, other = sections
+    assert named == [section for section in SECTIONS if section in sections]
+    assert (other, sections[other]) == ("Other options", ["--help"])
+    assert all(sections.values())
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

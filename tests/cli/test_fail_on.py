@@ -200,9 +200,18 @@ def test_a_closed_pipe_does_not_hide_that_a_gate_tripped(unbuffered):
         ("actdiag propagate --fail-on untrainable,dead", "3", {"untrainable,dead_units"}),
         ("actdiag propagate --fail-on at", "3", {"at-risk"}),
         ("actdiag explain satu", "2", {"saturation"}),
+        ("actdiag train --init glorot_n", "3", {"glorot_normal"}),
+        ("actdiag propagate --init he,aut", "3", {"he,auto"}),
+        ("actdiag propagate --act swi", "3", {"swiglu", "swish"}),
+        ("actdiag propagate --judge sagemaker,torch", "3", {"sagemaker,torchmortem"}),
+        ("actdiag propagate --input uni", "3", {"uniform", "uni"}),
+        ("actdiag grad-flow --labels dig", "3", {"digits", "dig"}),
+        ("actdiag train --data syn", "3", {"synthetic", "syn"}),
+        ("actdiag propagate --rules li", "3", {"li"}),
+        ("actdiag propagate -o pict", "3", {"pict"}),
     ],
 )
-def test_completion_offers_verdicts_and_rules(words, at, offered):
+def test_completion_offers_names_and_leaves_files_to_the_shell(words, at, offered):
     environment = ENVIRONMENT | {"_ACTDIAG_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": at}
     command = [sys.executable, "-c", "from actdiag.__main__ import main; main()"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
