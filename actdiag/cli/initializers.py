@@ -2,16 +2,16 @@
 
 import click
 
+from actdiag.cli import options
 from actdiag.cli.base import Command
-from actdiag.cli.types import Registered, Whole
+from actdiag.cli.types import Registered
 
 _MOST_FANS = 10_000
 
 
 @click.command(cls=Command, short_help="List the initializers, or show one.")
 @click.argument("init", metavar="[NAME]", required=False, type=Registered("init"))
-@click.option("--fan-in", type=Whole(), default=100, show_default=True, help="Number of inputs of a unit.")
-@click.option("--fan-out", type=Whole(), default=100, show_default=True, help="Number of units that an input feeds.")
+@options.fan_options
 def initializers(init: str | None, fan_in: int, fan_out: int) -> None:
     """List the initializers with their std at the given fans, or show one with a sample of its weights.
 

@@ -149,6 +149,12 @@ theory_option = _together(
     ),
     _option("--no-theory", "The same as --theory none.", "Output", is_flag=True),
 )
+fan_options = _together(
+    _option("--fan-in", "Number of inputs of a unit.", "Network", type=Whole(), default=100, show_default=True),
+    _option(
+        "--fan-out", "Number of units that an input feeds.", "Network", type=Whole(), default=100, show_default=True
+    ),
+)
 verify_option = _option(
     "--verify",
     "Run stacks with the recommended gain, show predictions next to measurements, and train one stack.",
