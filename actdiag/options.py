@@ -270,6 +270,9 @@ class TrainOptions(LayerOptions):
     lr: float | str | Sequence[float | str] = option(
         0.01, "Learning rates; auto tries a small grid and keeps the best.", several=True
     )
+    loss: str | None = option(
+        None, "Loss.", metavar="cross-entropy|mse", shown="cross-entropy for classes, mse for regression"
+    )
     optimizer: str = option("sgd", "Optimizer.", metavar="sgd|momentum|adam")
     iterations: int = option(2000, "Number of training iterations.")
     batch: int = option(128, "Batch size.")

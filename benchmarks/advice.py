@@ -177,7 +177,7 @@ def trained(advised: Advised) -> Advised:
     outcomes = outcomes_of(stack, case, chance)
     rate = advised.after.rate if advised.after else None
     known = {outcome.rate: outcome for outcome in outcomes}
-    recommended = None if rate is None else known.get(rate) or outcome_of(stack, case, rate, chance)[0]
+    recommended = None if rate is None else known.get(rate) or outcome_of(stack, case, rate, chance)
     return advised._replace(chance=float(f"{chance:.6g}"), outcomes=outcomes, recommended=recommended)
 
 

@@ -11,7 +11,7 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import count
@@ -90,6 +90,12 @@ _TEACHERS, _TEACHER_ENTRIES, _TEACHER_ROWS = 40, 12_500_000, 12_500
 _OVER = 25
 _GUESSING, _CALM, _LOUD, _FALLING = 0.997, 1.025, 2.2, 0.98
 """Shares of the chance level: no better than it; no worse than it; lost unless the loss falls by the last share."""
+
+_IN_A_ROW, _SMALLER = 3, 0.9
+"""At so many learning rates a network must only guess until smaller ones are given up; how much smaller one must be."""
+
+_AHEAD, _KEPT_TOGETHER = 8, 10
+"""How many cases a process has waiting, so that a large one leaves none idle; and how many are kept at once."""
 
 _FIRST_LOOK, _NEXT_LOOK, _FAR_FROM_ONE, _LOOKED_AT = 50, 100, 0.01, 128
 
@@ -183,6 +189,24 @@ class Labelled(NamedTuple):
     def trains_with(self, outcome: Outcome) -> bool:
         """Return whether it trains clearly in one of its outcomes."""
         return outcome.loss is not None and outcome.loss < TRAINS * self.chance
+
+    @property
+    def next_rates(self) -> tuple[float, ...]:
+        """The learning rates that are left to try, the largest first."""
+        lowest = self.outcomes[-1].rate if self.outcomes else math.inf
+        return tuple(rate for rate in self.case.rates if rate < lowest * _SMALLER)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether smaller learning rates would not train it where the larger ones do not.
+
+        One at which it only guesses is no proof: a larger one may have thrown the network where it is dead. Several in
+        a row are, but for Adam, whose steps do not shrink with the gradient.
+        """
+        last = self.outcomes[-_IN_A_ROW:]
+        guessing = [one.loss is not None and _GUESSING < one.loss / self.chance < _CALM for one in last]
+        still = self.case.optimizer != "adam" and len(last) == _IN_A_ROW and all(guessing)
+        return self.best < TRAINS or still or not self.next_rates
 
     @property
     def trains(self) -> bool | None:
@@ -339,12 +363,8 @@ def chance_of(labels: Counts, loss: str) -> float:
     return float(-(there * np.log(there)).sum())
 
 
-def outcome_of(stack: Stack, case: Case, rate: float, chance: float) -> tuple[Outcome, bool]:
-    """Train at one learning rate, no longer than it takes to know what becomes of it.
-
-    Returns:
-        The outcome, and whether nothing moved the network from guessing: a smaller learning rate moves it less.
-    """
+def outcome_of(stack: Stack, case: Case, rate: float, chance: float) -> Outcome:
+    """Train at one learning rate, no longer than it takes to know what becomes of it."""
     data = data_of(case.data)
     losses: list[float] = []
     spreads: list[float] = []
@@ -357,11 +377,8 @@ def outcome_of(stack: Stack, case: Case, rate: float, chance: float) -> tuple[Ou
                 spreads.append(float(logits.std(axis=0).mean()))
             if len(losses) >= _OVER and _decided(losses, spreads, case.iterations, chance):
                 break
-    if not math.isfinite(losses[-1]):
-        return Outcome(rate, None, len(losses)), False
-    last = last_mean(losses)
-    still = last > _GUESSING * chance and max(losses) < _CALM * max(losses[0], chance)
-    return Outcome(rate, float(f"{last:.5g}"), len(losses)), still
+    loss = float(f"{last_mean(losses):.5g}") if math.isfinite(losses[-1]) else None
+    return Outcome(rate, loss, len(losses))
 
 
 def _decided(losses: list[float], spreads: list[float], iterations: int, chance: float) -> bool:
@@ -382,17 +399,20 @@ def _decided(losses: list[float], spreads: list[float], iterations: int, chance:
     return len(losses) == _NEXT_LOOK and last < _CALM * chance and reached < math.log(_FAR_FROM_ONE)
 
 
-def outcomes_of(stack: Stack, case: Case, chance: float) -> tuple[Outcome, ...]:
-    """Train at learning rates downwards until one trains, or until smaller ones cannot."""
-    found: list[Outcome] = []
-    for rate in case.rates:
-        outcome, still = outcome_of(stack, case, rate, chance)
-        found.append(outcome)
-        trains = outcome.loss is not None and outcome.loss < TRAINS * chance
-        # The steps of Adam do not shrink with the gradient, so that one that stands still says nothing of the others.
-        if trains or (still and case.optimizer != "adam"):
-            break
-    return tuple(found)
+def outcomes_of(stack: Stack, case: Case, chance: float, known: Sequence[Outcome] = ()) -> tuple[Outcome, ...]:
+    """Train at learning rates downwards until one trains, or until smaller ones cannot.
+
+    Args:
+        stack: The stack of the case.
+        case: The case.
+        chance: The loss of guessing.
+        known: What is known of larger rates.
+    """
+    labelled = Labelled(case, chance, tuple(known))
+    while not labelled.is_done:
+        rate = labelled.next_rates[0]
+        labelled = labelled._replace(outcomes=(*labelled.outcomes, outcome_of(stack, case, rate, chance)))
+    return labelled.outcomes
 
 
 @cache
@@ -424,9 +444,9 @@ def path_of(name: str) -> Path:
     return FOLDER / f"cases_{name}.jsonl"
 
 
-def digest(*names: str) -> str:
-    """Return the sha256 of the labels of groups, one after the other, with line ends as on Linux."""
-    contents = b"".join(path_of(name).read_bytes() for name in names)
+def digest(*paths: Path) -> str:
+    """Return the sha256 of files of labels, one after the other, with line ends as on Linux."""
+    contents = b"".join(path.read_bytes() for path in paths)
     return hashlib.sha256(contents.replace(b"\r\n", b"\n")).hexdigest()
 
 
@@ -453,13 +473,38 @@ def is_complete(group: Group, labelled: list[Labelled]) -> bool:
     return all(sum(one.trains is kind for one in counting) >= group.clear for kind in (True, False))
 
 
+def go_on(labelled: Labelled) -> Labelled:
+    """Train a case at the learning rates that are left to try."""
+    case, data = labelled.case, data_of(labelled.case.data)
+    return labelled._replace(outcomes=outcomes_of(case.stack(data), case, labelled.chance, labelled.outcomes))
+
+
+def finish(name: str, processes: int) -> Iterator[int]:
+    """Go on with the cases of a group that are not done, keep each as it comes, and yield how many are left."""
+    known = {labelled.case: labelled for labelled in read(name)}
+    unfinished = [one for one in known.values() if one.outcomes and not one.is_done]
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        for number, labelled in enumerate(pool.imap_unordered(go_on, unfinished), 1):
+            known[labelled.case] = labelled
+            if number % _KEPT_TOGETHER == 0 or number == len(unfinished):
+                _rewrite(path_of(name), known.values())
+            yield len(unfinished) - number
+
+
+def _rewrite(path: Path, labelled: Iterable[Labelled]) -> None:
+    """Write a file of labels anew, so that at any moment it holds the old ones or the new ones."""
+    new = path.with_suffix(".new")
+    new.write_text("".join(map(_written, labelled)))
+    new.replace(path)
+
+
 def produce(name: str, processes: int) -> Iterator[list[Labelled]]:
     """Label what is missing of a group, keep each as it comes, and yield all that is known."""
     known = read(name)
     done = {labelled.case for labelled in known}
     missing = (case for case in draws(name) if case not in done)
     with multiprocessing.get_context("fork").Pool(processes) as pool, path_of(name).open("a") as file:
-        pending = [pool.apply_async(label, (next(missing),)) for _ in range(2 * processes)]
+        pending = [pool.apply_async(label, (next(missing),)) for _ in range(_AHEAD * processes)]
         while not is_complete(GROUPS[name], known):
             found = pending.pop(0).get()
             pending.append(pool.apply_async(label, (next(missing),)))
@@ -499,14 +544,23 @@ def main() -> None:
     """Label the groups that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="MNIST: a .npz file or IDX files, as `actdiag train` takes it")
-    parser.add_argument("--only", default=",".join(GROUPS), help="groups, with commas between")
+    parser.add_argument(
+        "--only",
+        default=",".join(GROUPS),
+        help="groups, with commas between; what is not done of stacks and earlier is finished",
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     load_mnist(given.data)
     names = given.only.split(",")
     for name in names:
-        print(f"{name}: about {expected_hours(name, given.processes):.1f} hours", flush=True)
+        if name in GROUPS:
+            print(f"{name}: about {expected_hours(name, given.processes):.1f} hours", flush=True)
     for name in names:
+        for left in finish(name, given.processes):
+            print(f"\r{name}: {left} to go on with ", end="", flush=True)
+        if name not in GROUPS:
+            continue
         for known in produce(name, given.processes):
             counts = [sum(one.trains is kind and bool(one.outcomes) for one in known) for kind in (True, False, None)]
             left_out = sum(not one.outcomes for one in known)

@@ -5,7 +5,7 @@ Run as `python -m benchmarks.fitting --data mnist.npz`, after `python -m benchma
 
 import argparse
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import log
 from pathlib import Path
@@ -20,15 +20,17 @@ from actdiag.diagnosis.calibration.domain import task_of
 from actdiag.diagnosis.calibration.features import Features, features, tolerated
 from actdiag.diagnosis.calibration.signals import signals
 from actdiag.report import Report
-from benchmarks import cases
+from benchmarks import cases, rates
+from benchmarks.cases import Outcome
 from benchmarks.observed import Observed, observed
 from benchmarks.scores import Floats, Score, area_under_curve, balanced_accuracy, scored
 
 FITTED = Path(actdiag.__file__).parent / "diagnosis" / "calibration" / "fitted.py"
 
-GROUPS = ("stacks", "fit")
+GROUPS = ("stacks", "fit", "fit_deep")
 """The groups of cases that the fit is made from."""
 
+_KINDS = ("cases", "rates")
 _THE_SAME = 0.12
 """How near two learning rates are, as ln of their ratio, that one stands for the other."""
 
@@ -39,6 +41,12 @@ _HALF_DECADE = 10**0.5
 
 _RIDGE = 0.05
 """Of the sum of squares of the weights of features of std 1: so much that none runs off where classes are separable."""
+
+
+def labels() -> list[Path]:
+    """Return the files that the fit is made from."""
+    paths = [*map(cases.path_of, GROUPS), *map(rates.path_of, GROUPS)]
+    return [path for path in paths if path.exists()]
 
 
 class Row(NamedTuple):
@@ -63,9 +71,15 @@ class Row(NamedTuple):
     iterations: int
 
 
-def row_of(one: Observed) -> Row:
-    """Return an observed network as the fit sees it."""
+def row_of(one: Observed, trained: Sequence[Outcome] = ()) -> Row:
+    """Return an observed network as the fit sees it.
+
+    Args:
+        one: The network.
+        trained: What became of it at learning rates beyond those of its labels.
+    """
     labelled = one.labelled
+    outcomes = (*labelled.outcomes, *trained)
     alike = labelled.case.loss == "cross-entropy"  # which a run without a backward pass takes it to be
     reports = (one.measured, one.estimated) if alike else (one.measured,)
     found = [pair for pair in map(_features, reports) if pair is not None]
@@ -75,7 +89,7 @@ def row_of(one: Observed) -> Row:
         steep=found[0][1] if found else None,
         depth=labelled.case.depth,
         target=0.5 if labelled.trains is None else float(labelled.trains),
-        outcomes={outcome.rate: (labelled.trains_with(outcome), outcome.iterations) for outcome in labelled.outcomes},
+        outcomes={outcome.rate: (labelled.trains_with(outcome), outcome.iterations) for outcome in outcomes},
         iterations=labelled.case.iterations,
     )
 
@@ -187,10 +201,13 @@ def crossed(of_optimizer: Sequence[Row]) -> tuple[Score, Score] | None:
 
 def module(fits: Mapping[str, Fit]) -> str:
     """Return the source of fitted.py."""
-    files = ", ".join(cases.path_of(name).name for name in GROUPS)
+    kinds = {
+        kind: [path.stem.removeprefix(f"{kind}_") for path in labels() if path.stem.startswith(kind)] for kind in _KINDS
+    }
+    files = " and\n".join(f"{kind}_* of {', '.join(names)}" for kind, names in kinds.items() if names)
     odds = {name: {"intercept": one.intercept, **_named(one.weights)} for name, one in fits.items()}
     typical = {name: _named(one.typical) for name, one in fits.items()}
-    rates = "\n".join(
+    of_rates = "\n".join(
         f'    "{name}": {tuple(float(f"{value:.4g}") for value in one.rate)},' for name, one in fits.items()
     )
     ranges = {
@@ -205,7 +222,7 @@ def module(fits: Mapping[str, Fit]) -> str:
 
 from collections.abc import Mapping
 
-LABELS_SHA256 = "{cases.digest(*GROUPS)}"
+LABELS_SHA256 = "{cases.digest(*labels())}"
 """Of the labels that they were fitted to, in benchmarks/labels: {files}."""
 
 RANGES: Mapping[str, tuple[int, int]] = {{
@@ -224,11 +241,18 @@ TYPICAL: Mapping[str, Mapping[str, float]] = {{
 """The mean features of the networks that train."""
 
 RATES: Mapping[str, tuple[float, float, float, float]] = {{
-{rates}
+{of_rates}
 }}
 """Of the recommended learning rates: intercept and slope of their logarithm in that of the curvature, the largest, and
 the largest product with the depth."""
 '''
+
+
+def _rows(name: str) -> Iterator[Row]:
+    """Yield the networks of a group as the fit sees them, with what they did at the rates that were recommended."""
+    trained = rates.trained(name)
+    for one in observed(name):
+        yield row_of(one, trained.get(one.labelled.case, ()))
 
 
 def _named(values: Floats) -> dict[str, float]:
@@ -251,7 +275,7 @@ def main() -> None:
     cases.load_mnist(given.data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of networks that overflow
-        found = [row_of(one) for name in GROUPS for one in observed(name)]
+        found = [row for name in GROUPS for row in _rows(name)]
     fits = {name: fit([row for row in found if row.optimizer == name]) for name in cases.OPTIMIZERS}
     FITTED.write_text(module(fits))
     print(FITTED.read_text())

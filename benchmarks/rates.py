@@ -8,7 +8,7 @@ import argparse
 import json
 import multiprocessing
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,10 +32,15 @@ def path_of(name: str) -> Path:
 def known(name: str) -> Mapping[tuple[Case, float], Outcome]:
     """Return the outcomes that are stored of a group, and those of its labels."""
     found = {(labelled.case, one.rate): one for labelled in read(name) for one in labelled.outcomes}
+    return found | {(case, one.rate): one for case, outcomes in trained(name).items() for one in outcomes}
+
+
+def trained(name: str) -> Mapping[Case, Sequence[Outcome]]:
+    """Return the outcomes of each case of a group beyond those of its labels."""
+    found: dict[Case, list[Outcome]] = {}
     lines = path_of(name).read_text().splitlines() if path_of(name).exists() else ()
     for line in map(json.loads, lines):
-        one = Outcome(*line["outcome"])
-        found[Case(**line["case"]), one.rate] = one
+        found.setdefault(Case(**line["case"]), []).append(Outcome(*line["outcome"]))
     return found
 
 
@@ -50,7 +55,7 @@ def wanted(name: str) -> Iterator[Trial]:
 def train(trial: Trial) -> tuple[Trial, Outcome]:
     """Train a case at its recommended rate."""
     case, rate, chance = trial
-    return trial, outcome_of(case.stack(data_of(case.data)), case, rate, chance)[0]
+    return trial, outcome_of(case.stack(data_of(case.data)), case, rate, chance)
 
 
 def produce(name: str, processes: int) -> int:

@@ -39,6 +39,7 @@ def train(
     data: "str | Path | Dataset" = TrainOptions.data,
     scale: str = TrainOptions.scale,
     lr: float | str | Sequence[float | str] = TrainOptions.lr,
+    loss: str | None = TrainOptions.loss,
     optimizer: str = TrainOptions.optimizer,
     iterations: int = TrainOptions.iterations,
     batch: int = TrainOptions.batch,
@@ -47,7 +48,7 @@ def train(
     watch: "Watch | None" = None,
     progress: Progress | None = None,
 ) -> "list[TrainingRun]":
-    """Train every activation with every initializer at every learning rate, under a softmax cross-entropy readout.
+    """Train every activation with every initializer at every learning rate, with a linear readout.
 
     `load_dataset` says what `data` takes; its inputs are the network's. `watch` is called at every iteration with a
     Look at the run, `progress` with (iterations done, iterations in all) over all runs.
@@ -65,6 +66,8 @@ def train(
         AUTO_RATES,
         Recipe,
         checked_recipe,
+        facts_of,
+        loss_for,
         over_rows,
         run_training,
         training_need,
@@ -73,7 +76,10 @@ def train(
     options = options_from(TrainOptions, locals())
     acts, inits = resolve_acts(act), resolve_inits(init)
     loaded = load_dataset(data, scale=scale, seed=seed)
-    recipe = checked_recipe(Recipe(optimizer, iterations, batch, clip_norm, clip_value), len(loaded.train_inputs))
+    loss_name = loss_for(loss, loaded.task)
+    wanted = Recipe(optimizer, iterations, batch, clip_norm, clip_value, loss_name)
+    recipe = checked_recipe(wanted, len(loaded.train_inputs))
+    facts_of(loaded, loaded.name, loss_name)  # data with nothing to learn are refused before anything runs
     grids = list(dict.fromkeys(_rates(one, AUTO_RATES[recipe.optimizer]) for one in listed("lr", lr)))
     rows = over_rows(loaded)
     layers = options_from(LayerOptions, vars(options))

@@ -1,7 +1,6 @@
 """Training runs in documents."""
 
 from collections.abc import Sequence
-from math import log
 from typing import Any
 
 from actdiag.documents.plain import SCHEMA, as_plain, checked, member, read, read_all, reading, versions
@@ -9,7 +8,7 @@ from actdiag.documents.reports import layer_to_dict
 from actdiag.documents.rows import training_names
 from actdiag.documents.stacks import stack_from_dict, stack_to_dict
 from actdiag.documents.verdicts import read_verdict
-from actdiag.experiments.train import DataFacts, Recipe, Snapshot, TrainingRun, Tried
+from actdiag.experiments.train import Advantage, DataFacts, Recipe, Snapshot, TrainingRun, Tried
 from actdiag.measure.statistics import ChangePerLayer, LayerStats
 from actdiag.model.site import Site
 
@@ -21,7 +20,7 @@ def training_to_dict(runs: Sequence[TrainingRun]) -> dict[str, Any]:
         "schema": SCHEMA,
         "command": "train",
         "versions": versions(),
-        "data": as_plain(data) | {"guess_loss": log(data.classes)},
+        "data": as_plain(data) | {"guess_loss": data.level},
         "runs": [_run(run) for run in runs],
     }
 
@@ -50,6 +49,8 @@ def _run(run: TrainingRun) -> dict[str, Any]:
         "final_accuracy": run.final_accuracy,
         "test_loss": run.test_loss,
         "test_accuracy": run.test_accuracy,
+        "chance": run.data.level,
+        "advantage": as_plain(run.advantage),
         "outcome": run.outcome,
         "diverged_at": run.diverged_at,
         "tried": [{"lr": tried.learning_rate, "final_loss": tried.loss} for tried in run.tried],
@@ -88,6 +89,7 @@ def _training_run(plain: Any, data: DataFacts, where: str) -> TrainingRun:
         first_update=tuple(member(at("before"), "first_update", f"{where}.before")),
         verdict=read_verdict(at("verdict"), f"{where}.verdict"),
         tried=tuple(tried),
+        advantage=read(Advantage, plain["advantage"], f"{where}.advantage") if plain.get("advantage") else None,
     )
 
 

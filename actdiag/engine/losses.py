@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-from actdiag.arrays import Array, Counts, Numbers, digest
+from actdiag.arrays import Array, Counts, Doubles, Numbers, digest
 from actdiag.datasets.inputs import checked_labels
 from actdiag.datasets.random_inputs import random_labels, random_rows
 from actdiag.engine.parameters import fit_scale
@@ -121,16 +122,20 @@ def loss_and_gradient(stack: Stack, loss: Loss, top: Array, workers: Workers) ->
     return sum(workers.map(one_block, stack.row_blocks())), d_top
 
 
-def mse(y: Array, labels: Counts, batch: int) -> tuple[float, Array]:
-    """Return the sum over the rows of the mean squared error to one-hot targets, over `batch`, and its gradient.
+def mse(y: Array, labels: Counts | Doubles, batch: int) -> tuple[float, Array]:
+    """Return the sum over the rows of the mean squared error, over `batch`, and its gradient.
 
     Args:
-        y: What the readout says, shape (rows, classes).
-        labels: The class of each row, shape (rows,).
+        y: What the readout says, shape (rows, classes); of regression shape (rows, 1).
+        labels: The class of each row, shape (rows,), whose one-hot row is the target; of regression the target itself,
+            a float.
         batch: The rows that the mean is over, of which these may be a part.
     """
     error = y.copy()
-    error[np.arange(len(y)), labels] -= 1
+    if labels.dtype.kind == "f":
+        error -= labels.reshape(-1, 1)
+    else:
+        error[np.arange(len(y)), labels] -= 1
     entries = batch * y.shape[1]
     value = float(np.einsum("ij,ij->", error, error, dtype=np.float64)) / entries
     error *= 2 / entries
@@ -156,7 +161,7 @@ def cross_entropy(y: Array, labels: Counts, batch: int) -> tuple[float, Array]:
     return value, d_y
 
 
-LABELLED: Mapping[str, Callable[[Array, Counts, int], tuple[float, Array]]] = MappingProxyType(
+LABELLED: Mapping[str, Callable[[Array, Any, int], tuple[float, Array]]] = MappingProxyType(
     {"mse": mse, "cross-entropy": cross_entropy}
 )
 """The losses of labels, by name."""

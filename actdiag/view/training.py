@@ -6,13 +6,13 @@ from math import ceil
 import numpy as np
 
 from actdiag.experiments.train import TrainingRun
-from actdiag.numerals import brief, whole_percent
+from actdiag.numerals import MISSING, brief, percent, whole_percent
 from actdiag.view import words
 
-_EXPECTED = {"healthy": ("learned",), "untrainable": ("did not learn", "diverged")}
-"""The outcomes that a verdict leads one to expect; `at-risk` excludes none."""
+_EXPECTED = {"healthy": ("learned", "memorized"), "untrainable": ("did not learn", "diverged")}
+"""The outcomes that a verdict, which is on the training loss, leads one to expect; `at-risk` excludes none."""
 
-_MOST_REASONS = 2
+_MOST_REASONS, _MOST_CLASSES = 2, 8
 
 
 def names(runs: Sequence[TrainingRun]) -> list[str]:
@@ -42,9 +42,42 @@ def heading(runs: Sequence[TrainingRun]) -> tuple[str, str, str]:
 
 
 def data(run: TrainingRun) -> str:
-    """Return what a run was trained on: `digits: 1438 rows of 64 in 10 classes, 359 to test on`."""
-    name, train_rows, test_rows, features, classes = run.data
-    return f"{name}: {train_rows} rows of {features} in {classes} classes, {test_rows} to test on"
+    """Return what a run was trained on: `digits: 1438 rows of 64 in 10 classes, 359 to test on`.
+
+    After it stands what needs no input: the chance level of the loss, and the accuracy of the commonest class.
+    """
+    of = run.data
+    kind = "for regression" if is_regression(run) else f"in {of.classes} classes"
+    parts = [f"{of.name}: {of.train_rows} rows of {of.features} {kind}, {of.test_rows} to test on"]
+    if of.missing:
+        parts.append(f"no row to train on in {_classes(of.missing)}")
+    parts.append(f"chance level {brief(of.level)}")
+    if of.commonest is not None:
+        parts[-1] += f", commonest class {of.commonest}: {percent(of.commonest_test_fraction)} of the test rows"
+    return "; ".join(parts)
+
+
+def is_regression(run: TrainingRun) -> bool:
+    """Return whether a run is of regression."""
+    return run.data.task == "regression"
+
+
+def score(run: TrainingRun) -> str:
+    """Return what the scores of a run are called."""
+    return "R^2" if is_regression(run) else "accuracy"
+
+
+def score_text(run: TrainingRun, value: float | None) -> str:
+    """Return a score in words: a percentage, or R^2 with two digits."""
+    if is_regression(run):
+        return MISSING if value is None else f"{value:.2f}"
+    return percent(value)
+
+
+def _classes(missing: Sequence[int]) -> str:
+    shown = [str(one) for one in missing[:_MOST_CLASSES]]
+    more = f" and {len(missing) - _MOST_CLASSES} more" if len(missing) > _MOST_CLASSES else ""
+    return f"class{'es' if len(missing) > 1 else ''} {', '.join(shown)}{more}"
 
 
 def recipe(runs: Sequence[TrainingRun]) -> str:
@@ -96,6 +129,7 @@ def surprises(runs: Sequence[TrainingRun]) -> list[str]:
             "slow": f"it learned slowly: loss {brief(run.final_loss)}",
             "did not learn": f"it did not learn: loss {brief(run.final_loss)}",
             "diverged": f"it {outcome(run)}",
+            "memorized": f"it memorized the training rows: loss {brief(run.final_loss)}",
         }[run.outcome]
         lines.append(f"{name}: {judged}, yet {came}{_why(run)}")
     return lines
@@ -108,6 +142,13 @@ def _why(run: TrainingRun) -> str:
         used, low, high = (brief(rate) for rate in (run.learning_rate, *rates))
         return f"; the verdict is for a learning rate of {low} to {high}, not {used}"
     return ""
+
+
+def memorized(runs: Sequence[TrainingRun]) -> str:
+    """Return what is said of runs that memorized, where there are some."""
+    found = [name for run, name in zip(runs, names(runs), strict=True) if run.outcome == "memorized"]
+    what = "the mean of the targets" if is_regression(runs[0]) else "the commonest class"
+    return f"memorized: test rows are not predicted better than by {what}" if found else ""
 
 
 def means(values: Sequence[float | None], iterations: int, cells: int) -> list[float | None]:

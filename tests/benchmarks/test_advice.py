@@ -117,7 +117,7 @@ def test_the_recommended_rate_is_trained_once(monkeypatch):
     outcomes = Outcome(1.0, None, 3), Outcome(0.3, 0.2, 250)
     tried = []
     monkeypatch.setattr(advice, "outcomes_of", lambda *given: outcomes)
-    monkeypatch.setattr(advice, "outcome_of", lambda stack, case, rate, chance: (tried.append(rate), True))
+    monkeypatch.setattr(advice, "outcome_of", lambda stack, case, rate, chance: tried.append(rate))
     one = Advised(SICK, "propagate", Judged("untrainable", 0.0, None), PRINTED, {"init": "he"})
     for rate, expected in ((0.3, outcomes[1]), (None, None)):
         assert trained(one._replace(after=Judged("healthy", 0.9, rate))).recommended == expected

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from benchmarks import cases, gain_labels
+from benchmarks import cases, fitting, gain_labels
 from benchmarks.cases import ACTS, FOLDER, INITS
 
 CARD = (FOLDER / "README.md").read_text(encoding="utf-8")
@@ -30,7 +30,7 @@ def kind(value):
 
 def test_files_and_lines():
     growing = {"advice.jsonl", gain_labels.PATH.name, *(cases.path_of(name).name for name in cases.GROUPS)}
-    growing |= {f"rates_{name}.jsonl" for name in cases.HELD_OUT}
+    growing |= {f"rates_{name}.jsonl" for name in (*cases.HELD_OUT, *fitting.GROUPS)}
     assert {path.name: len(rows(path.name)) for path in FOLDER.glob("*.jsonl") if path.name not in growing} == LINES
     for name, how in (("cases_GROUP", "grow"), ("rates_GROUP", "grow"), ("advice", "grows"), ("gains", "grows")):
         assert f"\n| `{name}.jsonl` | {how} |" in CARD

@@ -7,7 +7,7 @@ from actdiag.diagnosis.calibration import fitted
 from actdiag.diagnosis.calibration.features import Features
 from benchmarks import cases, rates
 from benchmarks.cases import Case, Labelled, digest, label, read
-from benchmarks.fitting import FITTED, GROUPS, Fit, Row, crossed, fit, fit_odds, fit_rate, module, row_of, suits
+from benchmarks.fitting import FITTED, GROUPS, Fit, Row, crossed, fit, fit_odds, fit_rate, labels, module, row_of, suits
 from benchmarks.observed import observe, observed
 from benchmarks.scores import area_under_curve, balanced_accuracy, brier, scored
 from benchmarks.verdicts import clear_of, recommended, verdict_row
@@ -161,8 +161,9 @@ def test_networks_are_judged_by_fits_without_them():
 
 
 def test_the_fit_names_the_labels_that_it_was_made_from():
-    assert fitted.LABELS_SHA256 == digest(*GROUPS)
-    assert digest(*GROUPS) != digest(GROUPS[0])
+    assert fitted.LABELS_SHA256 == digest(*labels())
+    assert [*map(cases.path_of, GROUPS)] == labels()[: len(GROUPS)]
+    assert digest(*labels()) != digest(labels()[0])
 
 
 def test_the_source_of_the_fit_is_what_fitting_writes():
@@ -178,12 +179,12 @@ def test_the_source_of_the_fit_is_what_fitting_writes():
     assert module(fits) == FITTED.read_text()
 
 
-def test_digests_see_every_byte_of_the_labels_but_not_their_line_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr(cases, "FOLDER", tmp_path)
+def test_digests_see_every_byte_of_the_labels_but_not_their_line_ends(tmp_path):
     found = set()
     for content in (b"1\n2\n", b"1\n3\n", b"1\n2"):
-        cases.path_of("a").write_bytes(content)
-        found.add(digest("a"))
-        cases.path_of("a").write_bytes(content.replace(b"\n", b"\r\n"))
-        found.add(digest("a"))
+        path = tmp_path / "a"
+        path.write_bytes(content)
+        found.add(digest(path))
+        path.write_bytes(content.replace(b"\n", b"\r\n"))
+        found.add(digest(path))
     assert len(found) == 3

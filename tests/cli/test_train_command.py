@@ -110,7 +110,7 @@ def test_nothing_is_cut_at_any_width(name, width):
 
 
 def test_columns_go_in_the_order_of_what_they_tell():
-    order = ["update", "dead", "down", "up", "train", "test"]
+    order = ["update", "dead", "backward", "forward", "train", "test"]
     seen = [heads_at(training_runs.book(), width) for width in range(140, 44, -1)]
     for wide, narrow in pairwise(seen):
         gone = [head for head in order if head in wide and head not in narrow]
@@ -125,7 +125,7 @@ def test_what_all_runs_share_stands_in_the_heading():
     first, setting, data = shown(training_view(training_runs.book(), width=120), 120).splitlines()[:3]
     assert first == "relu, 3 initializers"
     assert setting == "4 layers of 10, float32, seed 0, sgd at 0.1, 400 iterations of 128 rows"
-    assert data == "synthetic: 8000 rows of 10 in 10 classes, 2000 to test on"
+    assert data == "synthetic: 8000 rows of 10 in 10 classes, 2000 to test on; chance level 2.3"
     assert "act" not in heads_at(training_runs.book(), 120)
     assert {"act", "init", "lr"} <= set(heads_at(training_runs.several(), 120))
     assert words_of.heading([training_runs.run()])[0] == "relu, he (std 0.316 to 0.447)"
@@ -251,14 +251,15 @@ def test_json_of_runs():
     assert (document["schema"], document["command"]) == ("actdiag/2", "train")
     assert document["data"] == {
         "name": "synthetic", "train_rows": 8000, "test_rows": 2000, "features": 10, "classes": 10,
-        "guess_loss": pytest.approx(log(10)),
+        "task": "classification", "chance": None, "commonest": None, "commonest_fraction": None,
+        "commonest_test_fraction": None, "missing": [], "guess_loss": pytest.approx(log(10)),
     }  # fmt: skip
     assert len(document["runs"]) == 5
     first, second, *_, last = document["runs"]
     assert list(first) == [
         "act", "init", "lr", "stack", "optimizer", "iterations", "batch", "clip_norm", "clip_value", "loss_name",
-        "loss", "accuracy", "final_loss", "final_accuracy", "test_loss", "test_accuracy", "outcome", "diverged_at",
-        "tried", "verdict", "before", "after",
+        "loss", "accuracy", "final_loss", "final_accuracy", "test_loss", "test_accuracy", "chance", "advantage",
+        "outcome", "diverged_at", "tried", "verdict", "before", "after",
     ]  # fmt: skip
     assert (second["act"], second["init"], second["lr"]) == ("relu", "he", 0.1)
     assert second["loss"] == list(runs[1].loss)

@@ -212,9 +212,9 @@ def test_healthy_stacks_have_no_warnings(act, init, gain, width, depth):
 
 
 def test_deep_he_relu_is_seldom_warned_of():
-    """At 50 layers the expected cosine is .988; a network in ten lies over .999, and nothing else is found."""
+    """Of 30 layers; 50 are at the limit of being at risk, and 60 are over it."""
     found = [
-        [finding.rule for finding in propagate(depth=50, batch=100, seed=seed, theory=False).findings if finding.counts]
+        [finding.rule for finding in propagate(depth=30, batch=100, seed=seed, theory=False).findings if finding.counts]
         for seed in range(10)
     ]
     assert set().union(*found) <= {"aligned_inputs", "shifted_mean", "combined_risk"}

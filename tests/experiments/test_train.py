@@ -15,7 +15,7 @@ from actdiag.experiments.train import AUTO_RATES, Recipe, checked_recipe
 from actdiag.experiments.train.loop import batches, steps
 from actdiag.experiments.train.network import draw_network, evaluate, forward, gradients, slopes_of
 from actdiag.experiments.train.optimizers import MOMENTUM, clip
-from actdiag.experiments.train.outcome import outcome_of
+from actdiag.experiments.train.outcome import Advantage, outcome_of
 from actdiag.experiments.train.snapshot import relative_changes, snapshot
 
 CLASSES, FEATURES, ROWS, BATCH = 5, 12, 200, 30
@@ -167,8 +167,11 @@ def test_loss_and_accuracy_are_those_of_the_logits():
     chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     loss = -np.log(chances[np.arange(len(logits)), data.test_labels]).mean()
     right = (logits.argmax(axis=1) == data.test_labels).mean()
+    gains = (logits.argmax(axis=1) == data.test_labels).astype(float) - (data.test_labels == 1)
     for at_once in (7, 50, 2000):
-        assert evaluate(network, data.test_inputs, data.test_labels, at_once) == pytest.approx((loss, right), rel=1e-12)
+        found = evaluate(network, data.test_inputs, data.test_labels, "cross-entropy", 1.0, at_once)
+        assert found[:2] == pytest.approx((loss, right), rel=1e-12)
+        assert found.advantage == pytest.approx((gains.mean(), gains.std(ddof=1) / len(gains) ** 0.5), rel=1e-12)
 
 
 # Optimizers and clipping, by hand
@@ -362,7 +365,10 @@ def test_losses_near_the_end_of_float64_have_a_mean():
     ],
 )  # fmt: skip
 def test_outcomes(loss, classes, outcome):
-    assert outcome_of(loss, classes) == outcome
+    assert outcome_of(loss, log(classes)) == outcome
+    for clear, test in ((True, "learned"), (False, "memorized")):
+        advantage = Advantage(0.2, 0.1 if clear else 0.2)
+        assert outcome_of(loss, log(classes), advantage) == (test if outcome == "learned" else outcome)
 
 
 # Learning rates
@@ -443,7 +449,7 @@ def test_prelu_learns_its_slopes_and_statistics_follow():
     assert len(set(learned)) == 3
     inputs = data.train_inputs.astype("float32")
     with Workers(1) as workers:
-        taken = snapshot(network, inputs, data.train_labels, workers)
+        taken = snapshot(network, inputs, data.train_labels, "cross-entropy", workers)
     a = inputs
     for layer, slope, stats in zip(network.layers, learned, taken.layers, strict=True):
         z = a @ layer.weights + layer.biases
@@ -526,7 +532,7 @@ def test_statistics_are_of_the_first_thousand_rows_and_say_where_they_come_from(
     (run,) = train("relu", "he", data=data, lr=0.1, iterations=1, batch=BATCH, **SMALL)
     assert run.stack.batch == 1000
     assert run.stack.input == "blobs"
-    assert run.data == ("blobs", 1500, 375, FEATURES, CLASSES)
+    assert run.data[:5] == ("blobs", 1500, 375, FEATURES, CLASSES)
     np.testing.assert_array_equal(run.stack.inputs(), data.train_inputs[:1000])
 
 

@@ -177,7 +177,7 @@ def test_labels_tell_the_end_and_the_heading_the_rest():
     assert "sgd at 0.1, 400 iterations of 128 rows" in heading
     assert "synthetic: 8000 rows of 10 in 10 classes" in heading
     assert "lr*: best of 1, 0.1, 0.01" in training_figure(training_runs.several())._suptitle.get_text()
-    assert any("ln 10 = 2.30" in text.get_text() for text in upper.texts)
+    assert any("chance level: 2.30" in text.get_text() for text in upper.texts)
     assert any("10%" in text.get_text() for text in lower.texts)
 
 

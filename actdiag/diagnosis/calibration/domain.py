@@ -65,13 +65,15 @@ def _outside(measurements: Measurements) -> Iterator[str]:
         "depth": (f"depth {measurements.depth} is", [measurements.depth]),
         "width": ("width {} is", [min(widths), max(widths)]),
         "features": (_counted(features, "feature"), [features]),
-        "classes": (_counted(measurements.classes, "class", "classes"), [measurements.classes]),
+        "classes": (_counted(measurements.classes, "class", "classes"), [max(measurements.classes, 2)]),
     }
     for name, (subject, numbers) in said.items():
         low, high = fitted.RANGES[name]
         beyond = [number for number in numbers if not low <= number <= high]
         if beyond:
             yield f"{subject.format(beyond[-1])} outside {low} to {high}"
+    if measurements.classes == 1:
+        yield "regression was not among what was trained"
     iterations, fewest = measurements.plan.iterations, fitted.RANGES["iterations"][0]
     if iterations < fewest:
         yield f"{_counted(iterations, 'iteration')} fewer than {fewest}"

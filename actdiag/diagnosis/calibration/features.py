@@ -44,7 +44,8 @@ class Features(NamedTuple):
             enough, ln.
         excess: How far the curvature is over what any learning rate tolerates, ln.
         roughness: How much more than linearly outputs follow changes of the inputs, ln.
-        loudness: How far the std of the outputs is over 1, ln.
+        loudness: How far the std of the outputs is over 1, ln; under mse how far their mean square is over the variance
+            of one-hot targets, which the loss must fall by.
         narrowness: How far the narrowest layer is from wide for so many classes, ln.
         layers: How far the number of layers is over few, ln.
         shortness: How far the iterations are from the most that were trained, ln.
@@ -72,7 +73,7 @@ def features(found: Signals, task: Task) -> Features:
         slowness=slowness,
         excess=excess,
         roughness=found.roughness or 0.0,
-        loudness=found.output or 0.0,
+        loudness=_loudness(found.output or 0.0, task),
         narrowness=log(_WIDE * task.classes / task.width),
         layers=log(task.depth / _FEW),
         shortness=log(fitted.RANGES["iterations"][1] / task.iterations),
@@ -87,6 +88,13 @@ def tolerated(task: Task) -> float:
     cross-entropy, 2/classes of the mean squared error.
     """
     return float(task.classes if task.mse else 2 * task.classes)
+
+
+def _loudness(output: float, task: Task) -> float:
+    """Return loudness, unclipped, from ln of the std of the outputs."""
+    if not task.mse:
+        return output
+    return 2 * output - log((task.classes - 1) / task.classes**2) if task.classes > 1 else 2 * output
 
 
 def _pace(found: Signals, task: Task) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Short training runs of a stack: what a diagnosis at initialization promises, put to the test."""
 
-from actdiag.experiments.train.loop import Recipe, checked_recipe, training_need
-from actdiag.experiments.train.outcome import Outcome
+from actdiag.experiments.train.loop import Recipe, checked_recipe, loss_for, training_need
+from actdiag.experiments.train.outcome import Advantage, Outcome
 from actdiag.experiments.train.run import (
     AUTO_RATES,
     DataFacts,
@@ -9,6 +9,7 @@ from actdiag.experiments.train.run import (
     TrainingRun,
     Tried,
     Watch,
+    facts_of,
     over_rows,
     run_training,
 )
@@ -16,6 +17,7 @@ from actdiag.experiments.train.snapshot import Snapshot
 
 __all__ = [
     "AUTO_RATES",
+    "Advantage",
     "DataFacts",
     "Look",
     "Outcome",
@@ -25,6 +27,8 @@ __all__ = [
     "Tried",
     "Watch",
     "checked_recipe",
+    "facts_of",
+    "loss_for",
     "over_rows",
     "run_training",
     "training_need",

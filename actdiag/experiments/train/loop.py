@@ -8,10 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from actdiag.arrays import Array, Counts
+from actdiag.engine.losses import LABELLED
 from actdiag.engine.memory import Need
 from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.experiments.train.network import Network, gradients, slopes_of
 from actdiag.experiments.train.optimizers import OPTIMIZERS, clip, optimizer
+from actdiag.experiments.train.outcome import Labels
 from actdiag.model.stack import Stack
 from actdiag.options import TrainOptions
 from actdiag.streams import Stream, stream
@@ -36,7 +38,7 @@ class Recipe(NamedTuple):
         batch: Rows a batch.
         clip_norm: What the norm of all gradients together is brought down to; None to leave it.
         clip_value: What every entry of a gradient is brought down to; None to leave it.
-        loss_name: `cross-entropy`, or `mse` to one-hot targets.
+        loss_name: `cross-entropy`, or `mse` to the targets, one-hot where labels are classes.
     """
 
     optimizer: str = TrainOptions.optimizer
@@ -45,6 +47,20 @@ class Recipe(NamedTuple):
     clip_norm: float | None = TrainOptions.clip_norm
     clip_value: float | None = TrainOptions.clip_value
     loss_name: str = "cross-entropy"
+
+
+def loss_for(loss: str | None, task: str) -> str:
+    """Return the loss that a task is trained under: the one given, else its usual one.
+
+    Raises:
+        InvalidField: It is none for the task.
+    """
+    if loss is None:
+        return "mse" if task == "regression" else "cross-entropy"
+    name = check_choice("loss", loss, tuple(LABELLED))
+    if task == "regression" and name != "mse":
+        raise InvalidField(field="loss", problem=f"must be mse for regression, got {loss!r}")
+    return name
 
 
 def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
@@ -92,7 +108,7 @@ class Step(NamedTuple):
 def steps(
     network: Network,
     inputs: Array,
-    labels: Counts,
+    labels: Labels,
     recipe: Recipe,
     learning_rate: float,
     watch: Callable[[int, list[Array], list[Array]], None] | None = None,
@@ -102,7 +118,7 @@ def steps(
     Args:
         network: The network; its stack's seed also sets the order of the rows.
         inputs: All rows, shape (rows, features), in the stack's dtype.
-        labels: Their classes, shape (rows,).
+        labels: Their classes or targets, shape (rows,).
         recipe: How to train.
         learning_rate: The learning rate.
         watch: Called before every update with (iteration, gradients, parameters), which it must not change.

@@ -1,15 +1,18 @@
 """A stack and its readout as something that learns: parameters held in memory, gradients by backpropagation."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from actdiag.activations import Activation
-from actdiag.arrays import Array, Counts
-from actdiag.engine.losses import LABELLED, Loss, cross_entropy, readout
+from actdiag.arrays import Array, Doubles
+from actdiag.engine.losses import LABELLED, Loss, readout
 from actdiag.engine.parameters import draw_biases, draw_weights, fit_scale, sample_weights
 from actdiag.engine.workers import Workers
+from actdiag.experiments.train.outcome import Advantage, Labels, advantage_of, is_regression
 from actdiag.model.stack import Stack
 from actdiag.ops.dense import Dense
 from actdiag.ops.entry import Parameters
@@ -68,7 +71,7 @@ def draw_network(stack: Stack, classes: int, workers: Workers) -> Network:
 
     Args:
         stack: The stack; its inputs are those that weights are fitted to, where the initializer does so.
-        classes: The classes of the readout, at least 2.
+        classes: The outputs of the readout.
         workers: Where the blocks of that fit run.
     """
     network = Network(stack, [], Layer())
@@ -88,7 +91,7 @@ def draw_network(stack: Stack, classes: int, workers: Workers) -> Network:
         if passed is not None:
             _run(network, passed, number, act)
     last = np.empty((0, stack.widths[-1]), dtype=stack.dtype) if passed is None else passed.values[stack.depth]
-    weights, own = readout(stack, Loss("cross-entropy", classes), last, workers)
+    weights, own = readout(stack, Loss("mse", classes), last, workers)
     network.readout = Layer(weights, np.zeros(classes, dtype=stack.dtype) if own is None else own)
     return network
 
@@ -186,18 +189,18 @@ def backward(network: Network, passed: Pass, d_logits: Array) -> Iterator[tuple[
 def gradients(
     network: Network,
     inputs: Array,
-    labels: Counts,
+    labels: Labels,
     rng: np.random.Generator | None = None,
     loss: str = "cross-entropy",
 ) -> tuple[float, float, list[Array]]:
-    """Return the mean loss of a batch, its accuracy, and the gradients in the order of `parameters`.
+    """Return the mean loss of a batch, its accuracy (NaN of regression), and the gradients in order of `parameters`.
 
     Args:
         network: The network.
         inputs: The batch, shape (batch, features).
-        labels: Their classes, shape (batch,).
+        labels: Their classes or targets, shape (batch,).
         rng: Where an activation that draws its slopes takes them from.
-        loss: `cross-entropy`, or `mse` to one-hot targets.
+        loss: `cross-entropy`, or `mse` to targets, one-hot where labels are classes.
     """
     passed = forward(network, inputs, rng)
     value, d_logits = LABELLED[loss](passed.logits, labels, len(inputs))
@@ -206,15 +209,50 @@ def gradients(
     return value, _accuracy(passed.logits, labels), ordered
 
 
-def evaluate(network: Network, inputs: Array, labels: Counts, rows_at_once: int = 2000) -> tuple[float, float]:
-    """Return the mean cross-entropy and the accuracy over rows, without drawing slopes."""
-    loss = right = 0.0
+class Evaluation(NamedTuple):
+    """What a network says of rows, without drawing slopes.
+
+    Attributes:
+        loss: The mean loss.
+        score: The accuracy; of regression R^2, the share of the variance of these targets that is explained.
+        advantage: Over predicting `base` for every row.
+    """
+
+    loss: float
+    score: float
+    advantage: Advantage
+
+
+def evaluate(
+    network: Network, inputs: Array, labels: Labels, loss: str, base: float, rows_at_once: int = 2000
+) -> Evaluation:
+    """Return how well a network predicts rows.
+
+    Args:
+        network: The network.
+        inputs: The rows, shape (rows, features).
+        labels: Their classes or targets, shape (rows,).
+        loss: `cross-entropy` or `mse`.
+        base: What is predicted without any input: a class or a target.
+        rows_at_once: Rows in a forward pass.
+    """
+    total, gains, errors = 0.0, [], []
+    regression = is_regression(labels)
     for start in range(0, len(inputs), rows_at_once):
         rows = slice(start, start + rows_at_once)
         logits = forward(network, inputs[rows].astype(network.stack.dtype, copy=False)).logits
-        loss += cross_entropy(logits, labels[rows], len(inputs))[0]
-        right += _accuracy(logits, labels[rows]) * len(logits)
-    return loss, right / len(inputs)
+        wanted = labels[rows]
+        total += LABELLED[loss](logits, wanted, len(inputs))[0]
+        if regression:
+            errors.append(np.square(logits[:, 0].astype(np.float64) - wanted))
+            gains.append(np.square(base - wanted) - errors[-1])
+        else:
+            errors.append(1.0 - _right(logits, wanted))
+            gains.append((wanted != base) - errors[-1])
+    wrong = float(np.mean(np.concatenate(errors)))
+    variance = float(np.var(labels)) if regression else 1.0
+    score = 1 - wrong / variance if variance else math.nan
+    return Evaluation(total, score, advantage_of(np.concatenate(gains)))
 
 
 def slopes_of(seed: int, iteration: int) -> np.random.Generator:
@@ -222,6 +260,12 @@ def slopes_of(seed: int, iteration: int) -> np.random.Generator:
     return stream(seed, Stream.SLOPES, iteration)
 
 
-def _accuracy(logits: Array, labels: Counts) -> float:
+def _accuracy(logits: Array, labels: Labels) -> float:
+    return math.nan if is_regression(labels) else float(np.mean(_right(logits, labels)))
+
+
+def _right(logits: Array, labels: Labels) -> Doubles:
+    """Return 1 for rows whose class is the largest output and 0 for others, shape (rows,)."""
     finite = np.isfinite(logits).all(axis=1)
-    return float(np.mean((logits.argmax(axis=1) == labels) & finite))
+    right: Doubles = ((logits.argmax(axis=1) == labels) & finite).astype(np.float64)
+    return right

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import inf, isfinite, sqrt
+from math import inf, isfinite, log, sqrt
 from typing import NamedTuple
+
+import numpy as np
 
 from actdiag.arrays import Array
 from actdiag.datasets.catalogue import Dataset
 from actdiag.diagnosis import Verdict, diagnose
 from actdiag.engine.workers import Workers
+from actdiag.errors import InvalidField
 from actdiag.experiments.train.loop import Recipe, Step, steps, training_need
 from actdiag.experiments.train.network import Network, draw_network, evaluate
-from actdiag.experiments.train.outcome import Outcome, outcome_of
+from actdiag.experiments.train.outcome import Advantage, Outcome, best_guess, chance_of, outcome_of
 from actdiag.experiments.train.snapshot import Snapshot, relative_changes, snapshot
 from actdiag.measure.directions import directions, mean_cosine, squares_of
 from actdiag.measure.features import feature_evenness
@@ -39,13 +42,64 @@ class Tried(NamedTuple):
 
 
 class DataFacts(NamedTuple):
-    """The data that a stack was trained on: their name, and the numbers of rows, features and classes."""
+    """The data that a stack was trained on.
+
+    Attributes:
+        name: Their name.
+        train_rows: Rows to train on.
+        test_rows: Rows to test on.
+        features: Features of a row.
+        classes: The number of classes; 1 of regression.
+        task: `classification` or `regression`.
+        chance: The loss of the best prediction that needs no input: the entropy of the training labels under
+            cross-entropy, the variance of the targets under mse. None of a document that does not say.
+        commonest: The commonest class of the training rows; None of regression.
+        commonest_fraction: The share of the training rows that it has.
+        commonest_test_fraction: The share of the test rows that it has: the accuracy of always predicting it.
+        missing: The classes that no training row has.
+    """
 
     name: str
     train_rows: int
     test_rows: int
     features: int
     classes: int
+    task: str = "classification"
+    chance: float | None = None
+    commonest: int | None = None
+    commonest_fraction: float | None = None
+    commonest_test_fraction: float | None = None
+    missing: tuple[int, ...] = ()
+
+    @property
+    def level(self) -> float:
+        """The chance level; of a document that does not say, that of classes that are equally frequent."""
+        return log(self.classes) if self.chance is None else self.chance
+
+
+def facts_of(data: Dataset, name: str, loss: str) -> DataFacts:
+    """Return what is said of data that a stack is trained on under a loss.
+
+    Raises:
+        InvalidField: All labels, or all targets, are the same: there is nothing to learn.
+    """
+    rows, features = data.train_inputs.shape
+    chance = chance_of(data.train_labels, data.classes, loss)
+    if not chance:
+        what = "targets that differ" if data.task == "regression" else "labels of at least 2 classes"
+        problem = f"must have {what} in its rows to train on, got {data.train_labels[0]:g} in all of {name}"
+        raise InvalidField(field="data", problem=problem)
+    facts = DataFacts(name, rows, len(data.test_inputs), features, data.classes, data.task, chance)
+    if data.task == "regression":
+        return facts
+    counts = np.bincount(data.train_labels, minlength=data.classes)
+    most = int(counts.argmax())
+    return facts._replace(
+        commonest=most,
+        commonest_fraction=float(counts[most] / rows),
+        commonest_test_fraction=float(np.mean(data.test_labels == most)),
+        missing=tuple(np.flatnonzero(counts == 0).tolist()),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +111,11 @@ class TrainingRun:
         data: The data that it was trained on.
         recipe: How it was trained.
         learning_rate: The learning rate.
-        loss: The cross-entropy of every iteration's batch, before its update; None where it is not finite.
-        accuracy: Its accuracy.
+        loss: The loss of every iteration's batch, before its update; None where it is not finite.
+        accuracy: Its accuracy; of regression R^2, against the variance of all training targets, None where not finite.
         test_loss: Of the test rows, after the last update; None where it is not finite.
-        test_accuracy: Likewise.
+        test_accuracy: Likewise; of regression R^2, against the variance of the test targets.
+        advantage: How much better test rows are predicted than without any input; None of a document that does not say.
         before: Statistics at initialization.
         after: Statistics after the last update.
         first_update: The norm of the first update of each layer's weights over the norm of the weights; None where
@@ -74,14 +129,15 @@ class TrainingRun:
     recipe: Recipe
     learning_rate: float
     loss: tuple[float | None, ...]
-    accuracy: tuple[float, ...]
+    accuracy: tuple[float | None, ...]
     test_loss: float | None
-    test_accuracy: float
+    test_accuracy: float | None
     before: Snapshot
     after: Snapshot
     first_update: tuple[float | None, ...]
     verdict: Verdict
     tried: tuple[Tried, ...] = ()
+    advantage: Advantage | None = None
 
     @property
     def diverged_at(self) -> int | None:
@@ -94,14 +150,19 @@ class TrainingRun:
         return None if self.diverged_at else _last([loss for loss in self.loss if loss is not None])
 
     @property
-    def final_accuracy(self) -> float:
-        """The mean accuracy of the last 25 batches."""
-        return _last(self.accuracy)
+    def final_accuracy(self) -> float | None:
+        """The mean accuracy of the last 25 batches; None where the last is not known."""
+        known = [one for one in self.accuracy if one is not None]
+        return _last(known) if self.accuracy[-1] is not None else None
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome by the losses: `learned`, `slow`, `did not learn` or `diverged`."""
-        return outcome_of(self.final_loss, self.data.classes)
+        """What became of it: `learned`, `slow`, `did not learn`, `diverged` or `memorized`.
+
+        It learned where the training loss is well under the chance level and test rows are predicted better than
+        without any input, by more than their number leaves to chance; it memorized where the first alone holds.
+        """
+        return outcome_of(self.final_loss, self.data.level, self.advantage)
 
 
 class Look(NamedTuple):
@@ -162,11 +223,12 @@ def over_rows(data: Dataset) -> Array:
 def _one(
     stack: Stack, data: Dataset, recipe: Recipe, learning_rate: float, workers: Workers, watch: Watch | None
 ) -> TrainingRun:
+    facts = facts_of(data, stack.input, recipe.loss_name)
     network = draw_network(stack, data.classes, workers)
     inputs, labels = stack.inputs(), data.train_labels[: stack.batch]
 
     def look() -> Snapshot:
-        return snapshot(network, inputs, labels, workers)
+        return snapshot(network, inputs, labels, recipe.loss_name, workers)
 
     before = look()
     weights = [layer.weights for layer in network.layers if layer.weights is not None]
@@ -174,26 +236,29 @@ def _one(
     taken: list[Step] = []
     first_update: tuple[float | None, ...] = ()
     for step in steps(network, _in_dtype(data, stack), data.train_labels, recipe, learning_rate):
+        if data.task == "regression":
+            step = step._replace(accuracy=1 - step.loss / facts.level)
         taken.append(step)
         if len(taken) == 2:
             first_update = _by_layer(network, relative_changes(drawn, weights))
         if watch is not None:
             watch(Look(stack, learning_rate, step, recipe.iterations, weights, look))
-    test_loss, test_accuracy = evaluate(network, data.test_inputs, data.test_labels)
-    rows, features = data.train_inputs.shape
+    base = best_guess(data.train_labels)
+    tested = evaluate(network, data.test_inputs, data.test_labels, recipe.loss_name, base)
     return TrainingRun(
         stack,
-        DataFacts(stack.input, rows, len(data.test_inputs), features, data.classes),
+        facts,
         recipe,
         learning_rate,
         tuple(step.loss if isfinite(step.loss) else None for step in taken),
-        tuple(step.accuracy for step in taken),
-        test_loss if isfinite(test_loss) else None,
-        test_accuracy,
+        tuple(step.accuracy if isfinite(step.accuracy) else None for step in taken),
+        tested.loss if isfinite(tested.loss) else None,
+        tested.score if isfinite(tested.score) else None,
         before,
         look(),
         first_update or _by_layer(network, relative_changes(drawn, weights)),
-        _verdict(stack, before, data, TrainingPlan(recipe.optimizer, recipe.iterations), learning_rate),
+        _verdict(stack, before, data, recipe, learning_rate),
+        advantage=tested.advantage,
     )
 
 
@@ -203,7 +268,7 @@ def _by_layer(network: Network, changes: Sequence[float | None]) -> tuple[float 
     return tuple(None if layer.weights is None else next(known) for layer in network.layers)
 
 
-def _verdict(stack: Stack, before: Snapshot, data: Dataset, plan: TrainingPlan, learning_rate: float) -> Verdict:
+def _verdict(stack: Stack, before: Snapshot, data: Dataset, recipe: Recipe, learning_rate: float) -> Verdict:
     inputs = stack.inputs()
     found = [directions(inputs)]
     return diagnose(
@@ -214,9 +279,9 @@ def _verdict(stack: Stack, before: Snapshot, data: Dataset, plan: TrainingPlan, 
                 mean_cosine(found), sqrt(squares_of(found).mean() / stack.input_width), feature_evenness(inputs)
             ),
             before.change_per_layer,
-            loss=LossValue("cross-entropy", data.classes, before.loss),
+            loss=LossValue(recipe.loss_name, data.classes, before.loss),
             classes=data.classes,
-            plan=plan,
+            plan=TrainingPlan(recipe.optimizer, recipe.iterations),
             learning_rate=learning_rate,
             recipe=stack,
         )

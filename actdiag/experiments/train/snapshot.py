@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 
-from actdiag.arrays import Array, Counts
+from actdiag.arrays import Array
 from actdiag.engine.backward import BackwardLayer
-from actdiag.engine.losses import cross_entropy
+from actdiag.engine.losses import LABELLED
 from actdiag.engine.workers import Workers
 from actdiag.experiments.train.network import Network, backward, forward
 from actdiag.experiments.train.optimizers import norm_of
+from actdiag.experiments.train.outcome import Labels
 from actdiag.measure.change import change_per_layer
 from actdiag.measure.forward import Axis, ForwardMeasure
 from actdiag.measure.gradients import BackwardMeasure
@@ -24,7 +25,7 @@ class Snapshot:
     Attributes:
         layers: Statistics of the activations and of the gradients of the cross-entropy, layer 1 first.
         change_per_layer: The factor from layer to layer.
-        loss: The cross-entropy of the rows that were measured; None where it is not finite.
+        loss: The loss of the rows that were measured; None where it is not finite.
     """
 
     layers: tuple[LayerStats, ...]
@@ -32,11 +33,11 @@ class Snapshot:
     loss: float | None
 
 
-def snapshot(network: Network, inputs: Array, labels: Counts, workers: Workers) -> Snapshot:
-    """Return the statistics of a network over rows, shape (rows, features), in the stack's dtype."""
+def snapshot(network: Network, inputs: Array, labels: Labels, loss_name: str, workers: Workers) -> Snapshot:
+    """Return the statistics of a network over rows, shape (rows, features), in the stack's dtype, under a loss."""
     sites = _sites(network, len(inputs))
     passed = forward(network, inputs)
-    loss, d_logits = cross_entropy(passed.logits, labels, len(inputs))
+    loss, d_logits = LABELLED[loss_name](passed.logits, labels, len(inputs))
     activations, gradients = ForwardMeasure(sites, Axis()), BackwardMeasure(sites)
     layers = [
         activations.summarize(number, [activations.visit(number, z, passed.values[number])])

@@ -1,7 +1,7 @@
 """Training runs: loss and accuracy against iteration, every run in one picture, its name where its curve ends."""
 
 from collections.abc import Callable, Iterator, Sequence
-from math import ceil, log, log10
+from math import ceil, log10
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
@@ -35,6 +35,9 @@ _SMOOTHED_SHARE = 0.025
 _LOG_FROM, _LEAST_SHARE = 10.0, 1e-5
 """The axis is logarithmic where the highest smoothed loss is so many times the lowest; and the share of a guess where
 it ends, for losses that reach zero."""
+
+_LEAST_R2 = -0.5
+"""Where the axis of R^2 ends: what is worse has no place in the picture."""
 
 _MOST_GUESSES = 10.0
 """The axis ends at so many times the loss of a guess: what explodes leaves the picture at the top."""
@@ -86,15 +89,22 @@ def _page(
     page.head(lines)
     upper = page.panel(_LEFT, top, _PANEL, heights[0])
     lower = page.panel(_LEFT, top + heights[0] + _BETWEEN, _PANEL, heights[1])
-    classes = first.data.classes
-    height = _loss_axis(upper, all_losses, log(classes))
+    of = first.data
+    height = _loss_axis(upper, all_losses, of.level)
+    upper.set_ylabel(f"loss of the batch ({first.recipe.loss_name})")
     _draw(upper, [loss for loss, _ in shown], height, heights[0])
-    _guess(upper, log(classes), f"chance level: ln {classes} = {numerals.number(log(classes))}")
-    lower.set_ylim(0, 1.02)
-    lower.set_ylabel("accuracy of the batch")
-    lower.yaxis.set_major_formatter(PercentFormatter(1.0))
-    _draw(lower, [accuracy for _, accuracy in shown], lambda accuracy: accuracy / 1.02, heights[1])
-    _guess(lower, 1 / classes, f"chance level: {numerals.percent(1 / classes)}", below=True)
+    _guess(upper, of.level, f"chance level: {numerals.number(of.level)}")
+    low = _LEAST_R2 if words_of.is_regression(first) else 0.0
+    lower.set_ylim(low, 1.02)
+    lower.set_ylabel(f"{words_of.score(first)} of the batch")
+    _draw(lower, [score for _, score in shown], lambda score: (score - low) / (1.02 - low), heights[1])
+    if words_of.is_regression(first):
+        _guess(lower, 0.0, "mean of the targets: 0", below=True)
+    else:
+        lower.yaxis.set_major_formatter(PercentFormatter(1.0))
+        share = 1 / of.classes if of.commonest_fraction is None else of.commonest_fraction
+        name = "chance level" if of.commonest is None else f"commonest class {of.commonest}"
+        _guess(lower, share, f"{name}: {numerals.percent(share)}", below=True)
     for axes in (upper, lower):
         axes.set_xlim((0, first.recipe.iterations) if first.recipe.iterations > 1 else (0.5, 1.5))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -109,10 +119,12 @@ def _curves(runs: Sequence[TrainingRun]) -> tuple[list[_Curve], list[_Curve]]:
     for run, style, name in zip(runs, _styles(runs), words_of.names(runs), strict=True):
         known = [loss for loss in run.loss if loss is not None]
         end = numerals.number(run.final_loss) if run.diverged_at is None else words_of.outcome(run)
+        scores = [score for score in run.accuracy if score is not None]
         losses.append(_curve(run, known, style, f"{name}  {end}"))
-        test = "" if run.test_loss is None else f", test {numerals.percent(run.test_accuracy)}"
-        told = f"{name}  {numerals.percent(run.final_accuracy)}{test}" if run.diverged_at is None else f"{name}  {end}"
-        accuracies.append(_curve(run, run.accuracy[: len(known)], style, told))
+        test = "" if run.test_loss is None else f", test {words_of.score_text(run, run.test_accuracy)}"
+        trained = words_of.score_text(run, run.final_accuracy)
+        told = f"{name}  {trained}{test}" if run.diverged_at is None else f"{name}  {end}"
+        accuracies.append(_curve(run, scores[: len(known)], style, told))
     return losses, accuracies
 
 
@@ -169,7 +181,6 @@ def _loss_axis(axes: Axes, curves: Sequence[_Curve], guess: float) -> Callable[[
     values = [value for curve in curves for value in curve.smooth]
     top = 1.12 * min(max([guess, *values]), _MOST_GUESSES * guess)
     least = max(min([guess, *values]), _LEAST_SHARE * guess)
-    axes.set_ylabel("loss of the batch (cross-entropy)")
     if top / least < _LOG_FROM:
         axes.set_ylim(0, top)
         return lambda loss: loss / top

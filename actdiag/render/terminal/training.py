@@ -1,7 +1,6 @@
 """The view of training runs: a headline, a table with a row per run, and where verdict and outcome part."""
 
 from collections.abc import Callable, Collection, Sequence
-from math import log
 from typing import NamedTuple
 
 from rich.console import Group, RenderableType
@@ -16,7 +15,13 @@ from actdiag.render.terminal.marks import FLAG_STYLE, STYLES, levels, table
 from actdiag.view import training as words_of
 from actdiag.view.words import unknown
 
-OUTCOME_STYLES = {"learned": "green", "slow": "yellow", "did not learn": "red", "diverged": "red bold"}
+OUTCOME_STYLES = {
+    "learned": "green",
+    "slow": "yellow",
+    "memorized": "yellow",
+    "did not learn": "red",
+    "diverged": "red bold",
+}
 
 _LEAST_CURVE, _MOST_CURVE = 10, 24
 _CURVE, _SHORT_CURVE, _CURVE_RANK = "loss curve", "curve", 3
@@ -55,8 +60,9 @@ def training_view(runs: Sequence[TrainingRun], *, width: int, ascii_only: bool =
         view.add_row(*row)
     heads = {column.head for column in columns}
     training = trains_it(runs[0].verdict.optimizer, runs[0].verdict.iterations)
-    legend = _legend(heads, axis, log(runs[0].data.classes), training)
+    legend = _legend(heads, axis, runs[0], training)
     under = [legend, unknown([run.verdict for run in runs]), words_of.tried(runs), words_of.fitted_gains(runs)]
+    under.insert(1, words_of.memorized(runs))
     parts: list[RenderableType] = [Text(what, "bold"), Text(f"{setting}\n{data}"), Text(), view]
     parts += [Text(line, "dim") for line in under if line]
     surprises = Table.grid(padding=(0, 1, 0, 0))
@@ -94,7 +100,7 @@ def _fitting(runs: Sequence[TrainingRun], width: int, ascii_only: bool) -> tuple
     if room < least:
         return columns, None
     curves = [words_of.means(run.loss, run.recipe.iterations, min(room, most)) for run in runs]
-    top = _top(curves, log(runs[0].data.classes))
+    top = _top(curves, runs[0].data.level)
     drawn = [_drawn(run, curve, top, ascii_only) for run, curve in zip(runs, curves, strict=True)]
     place = sum(column.rank == 0 for column in columns) - 1  # after the names; the outcome is the last
     columns.insert(place, _Column(_CURVE if room >= len(_CURVE) else _SHORT_CURVE, drawn, _CURVE_RANK))
@@ -113,7 +119,7 @@ def _columns(runs: Sequence[TrainingRun], ascii_only: bool) -> list[_Column]:
     varied += [("lr", rates)] if len(set(rates)) > 1 or any(run.tried for run in runs) else []
     told = [_Column(head, [Text(cell) for cell in cells], 0) for head, cells in varied or [("init", inits)]]
     losses = [Text(paired(run.loss[0], run.final_loss, numerals.number, ascii_only)) for run in runs]
-    test = [numerals.percent(run.test_accuracy if run.test_loss is not None else None) for run in runs]
+    test = [words_of.score_text(run, run.test_accuracy if run.test_loss is not None else None) for run in runs]
     severities = [run.verdict.severity for run in runs]
     verdicts = [
         Text.assemble((severity, STYLES[severity]), f" {numerals.whole_percent(run.verdict.probability)}")
@@ -122,10 +128,10 @@ def _columns(runs: Sequence[TrainingRun], ascii_only: bool) -> list[_Column]:
     return [
         *told,
         _Column("loss", losses, 1, right=True),
-        _Column("train", [Text(numerals.percent(run.final_accuracy)) for run in runs], 5, right=True),
+        _Column("train", [Text(words_of.score_text(run, run.final_accuracy)) for run in runs], 5, right=True),
         _Column("test", [Text(cell) for cell in test], 4, right=True),
-        _Column("up", pairs(lambda taken: taken.change_per_layer.forward, numerals.short_factor), 6, right=True),
-        _Column("down", pairs(lambda taken: taken.change_per_layer.backward, numerals.short_factor), 7, right=True),
+        _Column("forward", pairs(lambda taken: taken.change_per_layer.forward, numerals.short_factor), 6, right=True),
+        _Column("backward", pairs(lambda taken: taken.change_per_layer.backward, numerals.short_factor), 7, right=True),
         _Column("dead", pairs(lambda taken: worst_dead(taken.layers), numerals.percent), 8, right=True),
         _Column("update", [Text(numerals.ratio(largest(run.first_update))) for run in runs], 9, right=True),
         _Column("verdict", verdicts, 2),
@@ -146,15 +152,16 @@ def _drawn(run: TrainingRun, curve: Sequence[float | None], top: float, ascii_on
     return Text(drawn if run.diverged_at is None else drawn[: len(curve) - 1] + cross)
 
 
-def _legend(heads: Collection[str], axis: float | None, guess: float, training: str) -> str:
-    """Return what the columns of these heads hold."""
+def _legend(heads: Collection[str], axis: float | None, run: TrainingRun, training: str) -> str:
+    """Return what the columns of these heads hold, `run` being one of theirs."""
+    guess, score = run.data.level, words_of.score(run)
     meanings = (
         (axis is not None, f"curve: the loss from 0 to {numerals.brief(axis)}"),
         ("loss" in heads, f"loss: first and last (chance level {numerals.brief(guess)})"),
-        ("train" in heads, "train, test: accuracy"),
-        ("test" in heads and "train" not in heads, "test: accuracy"),
-        ("up" in heads and "down" not in heads, "up: change per layer of rms(a), before and after"),
-        ("down" in heads, "up, down: change per layer of rms(a) and rms(dL/dz), before and after"),
+        ("train" in heads, f"train, test: {score}"),
+        ("test" in heads and "train" not in heads, f"test: {score}"),
+        ("forward" in heads and "backward" not in heads, "forward: change per layer of rms(a), before and after"),
+        ("backward" in heads, "forward, backward: change per layer of rms(a) and rms(dL/dz), before and after"),
         ("dead" in heads, "dead: units of the worst layer"),
         ("update" in heads, "update: |dW|/|W| of the first one, of the layer that it moves most"),
         ("verdict" in heads, f"verdict: at initialization, with the probability {training}"),
