@@ -27,6 +27,13 @@ DEFAULT_ROWS = 1000
 DEFAULT_BUDGET = 2**30
 _INITIALIZERS = ("std=0.01", "xavier", "he")
 
+_TASKS = "auto|classification|regression"
+_TASK = (
+    "What labels are; auto takes text, booleans and one-hot rows for classes, and whole numbers with at most 20 values "
+    "or at least 10 rows a value."
+)
+_RAW_TARGETS = "Leave the targets of regression as they are, and not at mean 0 and std 1."
+
 
 def option(
     default: Value,
@@ -96,16 +103,29 @@ class InputOptions(LayerOptions):
 
     input: "str | Path | Numbers" = option(
         "normal",
-        "N(0, 1), U(-sqrt 3, sqrt 3), the training rows of digits or synthetic, a .npy file, or a .npz file with a key "
-        "after a colon.",
+        "N(0, 1), U(-sqrt 3, sqrt 3), the training rows of digits or synthetic, a table (.csv, .tsv, .parquet), a .npy "
+        "file, or a .npz file, with a key after a colon where it has several arrays.",
         metavar="normal|uniform|NAME|FILE",
-        library="Or an array of shape (rows, ...), flattened to (rows, features).",
+        library="Or an array or tensor of shape (rows, ...), flattened to (rows, features), or a data frame.",
     )
     input_width: int | None = option(
         None, "Number of input features.", shown="those of the file, else the width of layer 1"
     )
     batch: int | None = option(None, "Number of inputs.", shown=f"{DEFAULT_ROWS}, or all rows of a file with fewer")
-    standardize: bool = option(False, "Scale every feature of given inputs to mean 0 and std 1.")
+    scale: str = option(
+        "none",
+        "Scale of given inputs: feature brings every feature to mean 0 and std 1, global all entries together, unit "
+        "magnitudes to at most 1; auto is none for what is near mean 0 and std 1, else global for images, feature for "
+        "tables.",
+        metavar="auto|feature|global|unit|none",
+    )
+    standardize: bool = option(False, "The same as scale feature.")
+    label_column: str | int | None = option(
+        None,
+        "Column of labels of a table, by name or by number from 1.",
+        metavar="NAME|N",
+        shown="the one called label, labels, target, class or y",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,14 +208,19 @@ class LossOptions:
         "Loss of the backward pass; random is a random direction at the last layer, with no readout.",
         metavar="random|mse|cross-entropy",
     )
-    classes: int = option(10, "Number of classes that the readout of mse and cross-entropy has.")
+    classes: int | None = option(
+        None, "Number of classes that the readout of mse and cross-entropy has.", shown="those of the labels, or 10"
+    )
     labels: "str | Path | Numbers | None" = option(
         None,
-        "Labels from 0 to classes-1, one per input: those of digits or synthetic, a .npy file or .npz:KEY.",
+        "Labels, one per input: those of digits or synthetic, a table, a .npy file or .npz:KEY.",
         metavar="NAME|FILE",
         shown="random",
-        library="Or an array.",
+        library="Or an array, tensor, series or data frame.",
+        section="Data",
     )
+    task: str = option("auto", _TASK, metavar=_TASKS, section="Data")
+    raw_targets: bool = option(False, _RAW_TARGETS, section="Data")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
@@ -256,17 +281,29 @@ class TrainOptions(LayerOptions):
     )
     data: "str | Path | Dataset" = option(
         "synthetic",
-        "Training data: a name, a .npz file with x_train and y_train, a folder of IDX files, or X.npy,Y.npy.",
+        "Training data: a name, a table (.csv, .tsv, .parquet), a .npz file with x_train and y_train, X and y, or data "
+        "and target, a folder of IDX files, or X.npy,Y.npy.",
         metavar="NAME|FILE",
-        library="Or a Dataset.",
+        library="Or a pair (X, y) of arrays or tensors, a data frame, a mapping, such as a Bunch, or a Dataset.",
         section="Data",
     )
     scale: str = option(
-        "standard",
-        "Scale of the inputs: mean 0 and std 1 over all entries, magnitudes of at most 1, or as they are.",
-        metavar="standard|unit|raw",
+        "auto",
+        "Scale of the inputs, by the training rows: feature brings every feature to mean 0 and std 1, global all "
+        "entries together, unit magnitudes to at most 1; auto is none for what is near mean 0 and std 1, else global "
+        "for images, feature for tables.",
+        metavar="auto|feature|global|unit|none",
         section="Data",
     )
+    label_column: str | int | None = option(
+        None,
+        "Column of labels of a table, by name or by number from 1.",
+        metavar="NAME|N",
+        shown="the one called label, labels, target, class or y",
+        section="Data",
+    )
+    task: str = option("auto", _TASK, metavar=_TASKS, section="Data")
+    raw_targets: bool = option(False, _RAW_TARGETS, section="Data")
     lr: float | str | Sequence[float | str] = option(
         0.01, "Learning rates; auto tries a small grid and keeps the best.", several=True
     )

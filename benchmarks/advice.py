@@ -170,10 +170,10 @@ def _rounded(probability: float | None) -> float | None:
 def trained(advised: Advised) -> Advised:
     """Return it with what training came to after its change."""
     case, change = advised.case, advised.change or {}
-    if change.get("standardize"):
+    if change.get("scale") == "feature":
         case = case._replace(data=case.data + STANDARDIZED)
     stack = actdiag.make_stack(**options_of(advised.case, change))
-    chance = chance_of(data_of(case.data).train_labels, case.loss)
+    chance = chance_of(data_of(case.data), case.loss)
     outcomes = outcomes_of(stack, case, chance)
     rate = advised.after.rate if advised.after else None
     known = {outcome.rate: outcome for outcome in outcomes}

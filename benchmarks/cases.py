@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from actdiag import gain, make_stack
-from actdiag.arrays import Array, Counts
 from actdiag.datasets.catalogue import Dataset, load_dataset
-from actdiag.datasets.inputs import standardized
+from actdiag.datasets.scaling import find_scaling, scaled
 from actdiag.engine.workers import Workers
+from actdiag.experiments.train import outcome
 from actdiag.experiments.train.loop import Recipe, last_mean, steps
 from actdiag.experiments.train.network import draw_network, forward
 from actdiag.model.stack import Stack
@@ -82,8 +82,6 @@ MEASURED_ROWS = 500
 
 STANDARDIZED = "+standardized"
 """Ends the name of data whose features are standardized one by one."""
-
-_FEATURES_AT_ONCE = 64
 
 _TEACHERS, _TEACHER_ENTRIES, _TEACHER_ROWS = 40, 12_500_000, 12_500
 
@@ -328,23 +326,15 @@ def data_of(name: str) -> Dataset:
     """Return the data of a case; MNIST must have been loaded."""
     plain = name.removesuffix(STANDARDIZED)
     if plain != name:
-        return replace(data_of(plain), train_inputs=_standardized(data_of(plain).train_inputs))
+        inputs = data_of(plain).train_inputs
+        return replace(data_of(plain), train_inputs=scaled(inputs, find_scaling("feature", inputs), name))
     if name == "mnist":
         return _MNIST[0]
     spec, _, seed = name.partition("/")
-    return load_dataset(spec, seed=int(seed or 0))
+    return load_dataset(spec, scale="global", seed=int(seed or 0))
 
 
 _MNIST: list[Dataset] = []
-
-
-def _standardized(inputs: Array) -> Array:
-    """Return inputs, shape (rows, features), with every feature at mean 0 and std 1, some of them at a time."""
-    result = np.empty_like(inputs)
-    for at in range(0, inputs.shape[1], _FEATURES_AT_ONCE):
-        features = slice(at, at + _FEATURES_AT_ONCE)
-        result[:, features] = standardized(inputs[:, features])
-    return result
 
 
 def load_mnist(path: str) -> None:
@@ -354,13 +344,9 @@ def load_mnist(path: str) -> None:
     _MNIST[:] = [replace(mnist, train_inputs=inputs.astype(np.float32))]
 
 
-def chance_of(labels: Counts, loss: str) -> float:
-    """Return the loss of guessing by the frequencies of the labels, shape (rows,)."""
-    shares = np.bincount(labels) / len(labels)
-    if loss == "mse":
-        return float((shares * (1 - shares)).sum() / len(shares))
-    there = shares[shares > 0]
-    return float(-(there * np.log(there)).sum())
+def chance_of(data: Dataset, loss: str) -> float:
+    """Return the loss of guessing by the frequencies of the labels to train on."""
+    return outcome.chance_of(data.train_labels, 1 + int(data.train_labels.max()), loss)
 
 
 def outcome_of(stack: Stack, case: Case, rate: float, chance: float) -> Outcome:
@@ -423,7 +409,7 @@ def is_learnable(data: str, loss: str, optimizer: str, iterations: int, batch: i
         case = Case(
             act, init or "lecun", factor or 1.0, None, 3, 128, 0, data, loss, optimizer, iterations, batch
         )  # fmt: skip
-        chance = chance_of(data_of(data).train_labels, loss)
+        chance = chance_of(data_of(data), loss)
         outcomes = outcomes_of(case.stack(data_of(data)), case, chance)
         if Labelled(case, chance, outcomes).trains:
             return True
@@ -433,7 +419,7 @@ def is_learnable(data: str, loss: str, optimizer: str, iterations: int, batch: i
 def label(case: Case) -> Labelled:
     """Train a case at its learning rates, where its data count."""
     data = data_of(case.data)
-    chance = chance_of(data.train_labels, case.loss)
+    chance = chance_of(data, case.loss)
     if not is_learnable(case.data, case.loss, case.optimizer, case.iterations, case.batch):
         return Labelled(case, chance, ())
     return Labelled(case, chance, outcomes_of(case.stack(data), case, chance))

@@ -46,7 +46,7 @@ COMMANDS = (
     "propagate --act hardshrink --init he --depth 20 --bias-mean 0.1 --bias-std 0.2",
     "propagate --act relu --init he --depth 50 --repeats 5 --width 40",
     "propagate --act gelu_tanh --init keras_dense --input uniform --bins 12 --range -1 3",
-    "propagate --act relu --init he --input x.npy --standardize",
+    "propagate --act relu --init he --input x.npy --scale feature",
     "propagate --act tanh --init xavier --input xy.npz:x --batch 70 --width 50",
     "propagate --act relu --init he --no-theory --threads 2 --batch 2000 --width 700 --depth 4",
     "propagate --act relu --init std=1e30 --depth 3",

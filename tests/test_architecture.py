@@ -79,16 +79,20 @@ ORDER = {
     """,
     "datasets": """
         random_inputs
+        scaling
+        labels
         files
+        tables
         inputs
         parts
         entry
-        scaling
         digits
         synthetic
+        objects
         idx
         numpy_files
         catalogue
+        sources
     """,
     "ops": """
         entry
@@ -224,11 +228,11 @@ ORDER = {
         verify
     """,
     "experiments/train": """
+        outcome
         optimizers
         network
         loop
         snapshot
-        outcome
         run
     """,
     "documents": """

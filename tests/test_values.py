@@ -156,9 +156,12 @@ DATA = {
 }
 
 
+OTHERS = {"task", "class_names", "notes", "target_mean", "target_std"}
+
+
 def test_every_field_of_a_data_set_is_compared():
     base = Dataset(**DATA)
-    assert {*DATA, "task"} == {field.name for field in fields(base) if field.init}
+    assert {*DATA, *OTHERS} == {field.name for field in fields(base) if field.init}
     targets = {"train_labels": LABELS.astype(float), "test_labels": LABELS[:9].astype(float), "classes": 1}
     assert base != Dataset(**DATA | targets | {"task": "regression"})
     assert base == Dataset(**DATA | {"train_inputs": ROWS.copy()})

@@ -36,10 +36,14 @@ def compare(
     input: str | Path | Numbers = CompareOptions.input,
     input_width: int | None = CompareOptions.input_width,
     batch: int | None = CompareOptions.batch,
+    scale: str = CompareOptions.scale,
     standardize: bool = CompareOptions.standardize,
+    label_column: str | int | None = CompareOptions.label_column,
     loss: str = BackwardOptions.loss,
-    classes: int = BackwardOptions.classes,
+    classes: int | None = BackwardOptions.classes,
     labels: str | Path | Numbers | None = BackwardOptions.labels,
+    task: str = BackwardOptions.task,
+    raw_targets: bool = BackwardOptions.raw_targets,
     memory: int | str = BackwardOptions.memory,
     optimizer: str = RunOptions.optimizer,
     iterations: int = RunOptions.iterations,
@@ -68,7 +72,8 @@ def compare(
     for field, names in (("act", act), ("init", init)):
         if isinstance(names, str) or not isinstance(names, Sequence):
             raise InvalidField(field, f"must be a list of at least one, got {names!r}")
-    run = runner(options_from(RunOptions, given), options_from(BackwardOptions, given), "compare")
+    backward = options_from(BackwardOptions, given)
+    run = runner(options_from(RunOptions, given), backward, "compare", label_column=label_column)
     stacks = _stacks(options_from(CompareOptions, given))
     for stack in stacks:  # one that cannot run is refused before the first has run
         kept = plan_backward(stack, parse_size("memory", memory))[1]

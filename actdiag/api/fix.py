@@ -37,10 +37,14 @@ def fix(
     input: str | Path | Numbers = StackOptions.input,
     input_width: int | None = StackOptions.input_width,
     batch: int | None = StackOptions.batch,
+    scale: str = StackOptions.scale,
     standardize: bool = StackOptions.standardize,
+    label_column: str | int | None = StackOptions.label_column,
     loss: str = BackwardOptions.loss,
-    classes: int = BackwardOptions.classes,
+    classes: int | None = BackwardOptions.classes,
     labels: str | Path | Numbers | None = BackwardOptions.labels,
+    task: str = BackwardOptions.task,
+    raw_targets: bool = BackwardOptions.raw_targets,
     memory: int | str = BackwardOptions.memory,
     optimizer: str = RunOptions.optimizer,
     iterations: int = RunOptions.iterations,
@@ -74,7 +78,8 @@ def fix(
     from actdiag.experiments.fix import find_fix
 
     given = locals()
-    run = runner(options_from(RunOptions, given), options_from(BackwardOptions, given) if backward else None)
+    loss_of = options_from(BackwardOptions, given) if backward else None
+    run = runner(options_from(RunOptions, given), loss_of, label_column=label_column)
     if report is None:
         report = run(build_stack(options_from(StackOptions, given)), progress)
     if report.verdict.severity == "healthy":

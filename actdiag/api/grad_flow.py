@@ -34,10 +34,14 @@ def grad_flow(
     input: str | Path | Numbers = StackOptions.input,
     input_width: int | None = StackOptions.input_width,
     batch: int | None = StackOptions.batch,
+    scale: str = StackOptions.scale,
     standardize: bool = StackOptions.standardize,
+    label_column: str | int | None = StackOptions.label_column,
     loss: str = BackwardOptions.loss,
-    classes: int = BackwardOptions.classes,
+    classes: int | None = BackwardOptions.classes,
     labels: str | Path | Numbers | None = BackwardOptions.labels,
+    task: str = BackwardOptions.task,
+    raw_targets: bool = BackwardOptions.raw_targets,
     memory: int | str = BackwardOptions.memory,
     optimizer: str = RunOptions.optimizer,
     iterations: int = RunOptions.iterations,
@@ -65,6 +69,6 @@ def grad_flow(
         ('untrainable', True)
     """
     given = locals()
-    run = runner(options_from(RunOptions, given), options_from(BackwardOptions, given))
+    run = runner(options_from(RunOptions, given), options_from(BackwardOptions, given), label_column=label_column)
     report = run(build_stack(options_from(StackOptions, given)), progress)
     return with_advice(report, lambda stack: run(stack, None, theory=False)) if report.repeats is None else report

@@ -34,10 +34,14 @@ def judge(
     input: str | Path | Numbers = StackOptions.input,
     input_width: int | None = StackOptions.input_width,
     batch: int | None = StackOptions.batch,
+    scale: str = StackOptions.scale,
     standardize: bool = StackOptions.standardize,
+    label_column: str | int | None = StackOptions.label_column,
     loss: str = JudgeOptions.loss,
-    classes: int = JudgeOptions.classes,
+    classes: int | None = JudgeOptions.classes,
     labels: str | Path | Numbers | None = JudgeOptions.labels,
+    task: str = JudgeOptions.task,
+    raw_targets: bool = JudgeOptions.raw_targets,
     threads: int | None = JudgeOptions.threads,
     judges: Sequence[str] | None = JudgeOptions.judges,
 ) -> "tuple[Judgement, ...]":
@@ -56,5 +60,8 @@ def judge(
     from actdiag import external
 
     given = locals()
-    stack, chosen = build_stack(options_from(StackOptions, given)), make_loss(loss, classes, labels)
+    stack, chosen = (
+        build_stack(options_from(StackOptions, given)),
+        make_loss(loss, classes, labels, task, raw_targets, label_column),
+    )
     return external.judge(stack, chosen, external.JUDGES if judges is None else judges, threads=threads)

@@ -5,14 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from actdiag import activations
 from actdiag.activations import Activation
 from actdiag.api.signatures import takes
 from actdiag.arrays import Numbers
-from actdiag.datasets.inputs import flatten_input, load_input, standardized
 from actdiag.datasets.random_inputs import RANDOM_INPUTS
+from actdiag.datasets.scaling import checked_scale
 from actdiag.errors import InvalidField, check_integer
 from actdiag.initializers import Initializer
 from actdiag.model.stack import MOST_LAYERS, Stack
@@ -39,7 +37,9 @@ def make_stack(
     input: str | Path | Numbers = StackOptions.input,
     input_width: int | None = StackOptions.input_width,
     batch: int | None = StackOptions.batch,
+    scale: str = StackOptions.scale,
     standardize: bool = StackOptions.standardize,
+    label_column: str | int | None = StackOptions.label_column,
 ) -> Stack:
     """Return the Stack that names and options describe, with its input read.
 
@@ -61,7 +61,7 @@ def build_stack(options: StackOptions) -> Stack:
     batch, input_width = options.batch, options.input_width
     if batch is not None:
         check_integer("batch", batch, 1, 10**18)
-    data, label = _read_input(options.input, batch, bool(options.standardize))
+    data, label = _read_input(options)
     if data is not None:
         features = data.shape[1]
         if input_width not in (None, features):
@@ -166,18 +166,6 @@ def listed(field: str, values: object) -> list[Any]:
     return found
 
 
-def as_array(field: str, values: object) -> Numbers:
-    """Return values as an array.
-
-    Raises:
-        InvalidField: They are no array.
-    """
-    try:
-        return np.asarray(values)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InvalidField(field, f"must be an array of numbers, got {type(values).__name__}: {error}") from None
-
-
 def _several(field: str, values: object, resolve: Callable[[Any], Any]) -> list[Any]:
     chosen: dict[str, Any] = {}
     for entry in map(resolve, listed(field, values)):
@@ -186,20 +174,18 @@ def _several(field: str, values: object, resolve: Callable[[Any], Any]) -> list[
     return list(chosen.values())
 
 
-def _read_input(source: str | Path | Numbers, batch: int | None, standardize: bool) -> tuple[Numbers | None, str]:
+def _read_input(options: StackOptions) -> tuple[Numbers | None, str]:
+    scale = checked_scale("scale", options.scale)
+    if options.standardize:
+        if scale not in ("none", "feature"):
+            raise InvalidField(field="standardize", problem=f"must be left out beside scale {scale}")
+        scale = "feature"
+    source = options.input
     if isinstance(source, str) and source.lower() in RANDOM_INPUTS:
-        if standardize:
-            raise InvalidField(
-                field="standardize", problem=f"must come with an input file or array, got input {source}"
-            )
+        if scale != "none":
+            field = "standardize" if options.standardize else "scale"
+            raise InvalidField(field, f"must come with an input file or array, got input {source}")
         return None, source
-    from actdiag.datasets.catalogue import is_named, load_named  # random inputs do without
+    from actdiag.datasets.sources import read_input  # random inputs do without
 
-    if isinstance(source, str) and is_named(source):
-        rows = load_named("input", source).train_inputs
-        data, label = flatten_input(rows, batch, source, DEFAULT_ROWS), source
-    elif isinstance(source, str | Path):
-        data, label = load_input(source, batch, DEFAULT_ROWS), str(source)
-    else:
-        data, label = flatten_input(as_array("input", source), batch, "the array", DEFAULT_ROWS), "array"
-    return (standardized(data), f"{label}, standardized") if standardize else (data, label)
+    return read_input(source, options.label_column, options.batch, DEFAULT_ROWS, scale)

@@ -38,6 +38,9 @@ def train(
     seed: int = TrainOptions.seed,
     data: "str | Path | Dataset" = TrainOptions.data,
     scale: str = TrainOptions.scale,
+    label_column: str | int | None = TrainOptions.label_column,
+    task: str = TrainOptions.task,
+    raw_targets: bool = TrainOptions.raw_targets,
     lr: float | str | Sequence[float | str] = TrainOptions.lr,
     loss: str | None = TrainOptions.loss,
     optimizer: str = TrainOptions.optimizer,
@@ -75,7 +78,7 @@ def train(
 
     options = options_from(TrainOptions, locals())
     acts, inits = resolve_acts(act), resolve_inits(init)
-    loaded = load_dataset(data, scale=scale, seed=seed)
+    loaded = load_dataset(data, scale=scale, seed=seed, label_column=label_column, task=task, raw_targets=raw_targets)
     loss_name = loss_for(loss, loaded.task)
     wanted = Recipe(optimizer, iterations, batch, clip_norm, clip_value, loss_name)
     recipe = checked_recipe(wanted, len(loaded.train_inputs))
@@ -84,9 +87,7 @@ def train(
     rows = over_rows(loaded)
     layers = options_from(LayerOptions, vars(options))
     first = build_stack(StackOptions(**vars(layers), act=acts[0], init=inits[0], input=rows, batch=len(rows)))
-    scale = scale.lower()
-    name = loaded.name if scale == TrainOptions.scale or loaded is data else f"{loaded.name}, {scale}"
-    stacks = with_entries(replace(first, input=name), acts, inits, options)
+    stacks = with_entries(replace(first, input=loaded.name), acts, inits, options)
     for stack in stacks:
         training_need(stack, recipe, loaded.classes).check(threads=1)
     total, begun = len(stacks) * sum(map(len, grids)) * recipe.iterations, 0

@@ -24,4 +24,4 @@ def _read() -> Raw:
         problem = f"must be data that are there, got 'digits': scikit-learn {reason}: {install}"
         raise InvalidField(field="data", problem=problem) from None
     images, labels = load_digits(return_X_y=True)
-    return Raw(Part(images, labels, ("the images of digits", "the labels of digits")))
+    return Raw(Part(images, labels, ("the images of digits", "the labels of digits")), classes=10, images=True)

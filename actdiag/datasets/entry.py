@@ -3,26 +3,22 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
-from actdiag.arrays import Array, Counts, digest
-from actdiag.datasets.parts import MOST_CLASSES, Part, Raw, check_features, checked, checked_regression
+from actdiag.arrays import Array, Counts, Doubles, digest
+from actdiag.datasets.labels import MOST_CLASSES, TASKS, Task
+from actdiag.datasets.parts import Part, Raw, check_features, checked, checked_regression
 from actdiag.errors import InvalidField, check_choice
 from actdiag.registry import Registry
-
-Task = Literal["classification", "regression"]
-
-TASKS: tuple[str, ...] = get_args(Task)
-"""What a network can be trained to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Labelled rows to train on and to test on.
 
-    Two are equal where their names, classes, tasks and rows are; rows are compared by digest and are not to be changed.
+    Two are equal where all that they hold is; rows are compared by digest and are not to be changed.
 
     Attributes:
         name: How the user named it, for headings.
@@ -32,6 +28,10 @@ class Dataset:
         test_labels: As `train_labels`.
         classes: The number of classes, above every label; of regression the number of outputs, which is 1.
         task: `classification` or `regression`.
+        class_names: How class k was called in the data, in the order of the classes; empty where it was called k.
+        notes: What was made of the data as they were read, in phrases.
+        target_mean: What targets were standardized by: their mean; 0 where they were not.
+        target_std: Their std; 1 where they were not.
 
     Raises:
         InvalidField: A field holds something else.
@@ -39,11 +39,15 @@ class Dataset:
 
     name: str
     train_inputs: Array = field(repr=False)
-    train_labels: Counts = field(repr=False)
+    train_labels: Counts | Doubles = field(repr=False)
     test_inputs: Array = field(repr=False)
-    test_labels: Counts = field(repr=False)
+    test_labels: Counts | Doubles = field(repr=False)
     classes: int
     task: Task = "classification"
+    class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), repr=False)
+    target_mean: float = field(default=0.0, repr=False)
+    target_std: float = field(default=1.0, repr=False)
     _digest: str | None = field(default=None, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -74,12 +78,16 @@ class Dataset:
         """Whether another data set holds the same."""
         if not isinstance(other, Dataset):
             return NotImplemented
-        same = (self.name, self.classes, self.task) == (other.name, other.classes, other.task)
-        return same and (self is other or self.digest == other.digest)
+        return self._facts() == other._facts() and (self is other or self.digest == other.digest)
 
     def __hash__(self) -> int:
         """The hash of all that is compared."""
-        return hash((self.name, self.classes, self.task, self.digest))
+        return hash((self._facts(), self.digest))
+
+    def _facts(self) -> tuple[object, ...]:
+        """Return all that is compared beside the rows."""
+        targets = self.target_mean, self.target_std
+        return self.name, self.classes, self.task, self.class_names, self.notes, targets
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

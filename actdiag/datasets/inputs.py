@@ -1,21 +1,9 @@
-"""Inputs and labels that are given: arrays and files of one array, checked and brought to rows."""
-
-from pathlib import Path
+"""Inputs and labels that are given: checked, and brought to rows."""
 
 import numpy as np
 
-from actdiag.arrays import Array, ArrayRecord, Counts, Numbers, check_memory
-from actdiag.datasets.files import load_array
+from actdiag.arrays import Array, ArrayRecord, Counts, Doubles, Numbers, check_memory
 from actdiag.errors import InvalidField
-
-_NAMED_OR_FILE = "digits, synthetic, a .npy file or a .npz file with a key after a colon"
-
-
-def load_input(spec: str | Path, rows: int | None, most: int | None = None) -> Numbers:
-    """Read the first `rows` rows (all up to `most` where None) of FILE.npy or FILE.npz:KEY as (rows, features)."""
-    return flatten_input(
-        load_array("input", str(spec), f"must be normal, uniform, {_NAMED_OR_FILE}"), rows, str(spec), most
-    )
 
 
 def flatten_input(array: Numbers, rows: int | None, label: str, most: int | None = None) -> Numbers:
@@ -67,20 +55,19 @@ def check_finite(field: str, rows: Numbers, label: str) -> None:
         raise InvalidField(field, f"must hold finite numbers, got NaN or inf in row {row} (from 0) of {label}")
 
 
-def standardized(data: Numbers) -> Array:
-    """Return `data` with every feature shifted and scaled to mean 0 and std 1; a constant feature becomes 0."""
-    numbers = data.astype(np.float64)
-    largest = np.abs(numbers).max(axis=0)
-    numbers /= np.where(largest > 0, largest, 1.0)  # near 1, where no square leaves float64
-    numbers -= numbers.mean(axis=0)
-    std = numbers.std(axis=0)
-    constant = std <= 1e-12  # what rounding leaves of a constant feature, whose largest entry is now 1
-    return np.where(constant, 0.0, numbers / np.where(constant, 1.0, std))
+def checked_targets(targets: Numbers, batch: int) -> Doubles:
+    """Return the first `batch` targets of regression in float64, shape (batch,).
 
-
-def load_labels(spec: str | Path) -> Numbers:
-    """Read labels from FILE.npy or FILE.npz:KEY as they stand there; `checked_labels` judges them."""
-    return load_array("labels", str(spec), f"must be {_NAMED_OR_FILE}")
+    Raises:
+        InvalidField: They are not one finite number a row, or fewer than `batch`.
+    """
+    if targets.ndim == 0 or targets.size != len(targets):
+        raise InvalidField(field="labels", problem=f"must be one number a row, got shape {targets.shape}")
+    if len(targets) < batch:
+        raise InvalidField(field="labels", problem=f"must cover the {batch} rows of the input, got {len(targets)}")
+    used = targets.reshape(-1)[:batch].astype(np.float64)
+    check_finite("labels", used.reshape(-1, 1), "the labels")
+    return used
 
 
 def checked_labels(labels: Numbers, batch: int, classes: int) -> Counts:

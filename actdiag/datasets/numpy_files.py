@@ -6,33 +6,38 @@ from pathlib import Path
 import numpy as np
 
 from actdiag.datasets.files import entry, load_array, reading
+from actdiag.datasets.objects import PAIRS, TEST
 from actdiag.datasets.parts import Part, Raw
 from actdiag.errors import InvalidField
 
-_TRAIN, _TEST = ("x_train", "y_train"), ("x_test", "y_test")
-
 
 def read_npz(path: str) -> Raw:
-    """Return x_train and y_train of a .npz file and, where it has them, x_test and y_test. Nothing is unpickled.
+    """Return the data of a .npz file: x_train and y_train, X and y, or data and target, in any case.
+
+    With x_test and y_test it has rows to test on. Nothing is unpickled.
 
     Raises:
         InvalidField: The file is missing or unreadable, or lacks one of them.
     """
-    accepted = "must be a .npz file with x_train and y_train"
+    pairs = ", ".join(" and ".join(pair) for pair in PAIRS)
+    accepted = f"must be a .npz file with {pairs}"
     with reading("data", path, accepted), Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        keys = list(archive.keys())
-        if not set(_TRAIN) <= set(keys):
-            raise InvalidField(field="data", problem=f"{accepted}, got {path!r} with {', '.join(keys) or 'no array'}")
-        tested = [key for key in _TEST if key in keys]
+        keys = {key.lower(): key for key in archive.keys()}
+        train = next(((keys[x], keys[y]) for x, y in PAIRS if x in keys and y in keys), None)
+        if train is None:
+            got = f"{path!r} with {', '.join(archive.keys()) or 'no array'}"
+            raise InvalidField(field="data", problem=f"{accepted}, got {got}")
+        tested = [keys[key] for key in TEST if key in keys]
         if len(tested) == 1:
-            problem = f"must have both of {' and '.join(_TEST)} or neither, got {path!r} with {tested[0]} alone"
+            problem = f"must have both of {' and '.join(TEST)} or neither, got {path!r} with {tested[0]} alone"
             raise InvalidField(field="data", problem=problem)
-        arrays = {key: entry("data", path, archive, key) for key in (*_TRAIN, *tested)}
+        arrays = {key: entry("data", path, archive, key) for key in (*train, *tested)}
         for key, array in arrays.items():
             if not isinstance(array, np.ndarray):  # an entry of another format comes as bytes
                 raise InvalidField(field="data", problem=f"{accepted}, got {path!r}: its {key} is no array")
     parts = [
-        Part(arrays[x], arrays[y], (f"{x} of {path}", f"{y} of {path}")) for x, y in (_TRAIN, _TEST) if x in arrays
+        Part(arrays[x], arrays[y], (f"{x} of {path}", f"{y} of {path}"))
+        for x, y in (train, *([tuple(tested)] if tested else []))
     ]
     return Raw(parts[0], parts[1] if tested else None)
 

@@ -6,10 +6,9 @@ import numpy as np
 
 from actdiag.arrays import Counts, Numbers, check_memory
 from actdiag.datasets.inputs import check_finite, check_rows
+from actdiag.datasets.labels import MOST_CLASSES
 from actdiag.errors import InvalidField
 from actdiag.streams import Stream, stream
-
-MOST_CLASSES = 10_000
 
 _HELD_OUT = 5
 """One row of so many is held out for testing where a source has no test rows."""
@@ -22,7 +21,7 @@ class Part(NamedTuple):
 
     Attributes:
         inputs: Real numbers, shape (rows, ...).
-        labels: Whole numbers from 0, shape (rows,) or (rows, 1).
+        labels: Labels as they stand in the data, shape (rows,), (rows, 1) or (rows, classes).
         names: What inputs and labels are called where they are refused: `x_train of mnist.npz`.
     """
 
@@ -37,12 +36,15 @@ class Raw(NamedTuple):
     Attributes:
         train: What to train on.
         test: What to test on; None to hold out a fifth of `train`.
-        classes: The number of classes; None for one more than the largest label.
+        classes: The number of classes, where labels are known to run from 0 to one under it.
+        images: Whether the features are of one kind, as pixels are; those of inputs with more than two axes, or of
+            bytes, are.
     """
 
     train: Part
     test: Part | None = None
     classes: int | None = None
+    images: bool = False
 
 
 _FLOATS_AT_ONCE = 4
@@ -55,29 +57,34 @@ def data_bytes(count: int) -> int:
 
 
 def split(raw: Raw) -> tuple[Part, Part]:
-    """Return what to train on and what to test on, both as `checked` returns them.
+    """Return what to train on and what to test on, inputs of shape (rows, features), labels as they stand in the data.
 
     Where a source has no test rows, a fifth of its rows, rounded down, is held out. The rows are shuffled before, by
-    a seed that is always the same: every run is tested on the same rows.
+    a seed that is always the same: every run is tested on the same rows. Where they are too few to hold any out, the
+    two parts are the same.
 
     Raises:
-        InvalidField: `checked` refuses a part, the parts differ in features, or there are too few rows to hold one out.
+        InvalidField: The inputs are not real, finite and at least one; there is not one label for every row; or the
+            parts differ in features.
     """
-    train = checked(raw.train)
+    train = _with_rows(raw.train)
     if raw.test is not None:
-        test = checked(raw.test)
+        test = _with_rows(raw.test)
         check_features(train, test)
         return train, test
     rows = len(train.inputs)
     if rows < _HELD_OUT:
-        problem = f"must have at least {_HELD_OUT} rows, of which a fifth is held out, got {rows} in {train.names[0]}"
-        raise InvalidField(field="data", problem=problem)
+        return train, train
     order = stream(_SPLIT_SEED, Stream.SPLIT).permutation(rows)
     held_out, kept = order[: rows // _HELD_OUT], order[rows // _HELD_OUT :]
     return (
         Part(train.inputs[kept], train.labels[kept], train.names),
         Part(train.inputs[held_out], train.labels[held_out], train.names),
     )
+
+
+def _with_rows(part: Part) -> Part:
+    return part._replace(inputs=_checked_inputs(part))
 
 
 def checked(part: Part) -> Part:
@@ -109,7 +116,10 @@ def _checked_inputs(part: Part) -> Numbers:
     inputs_name, labels_name = part.names
     check_rows("data", part.inputs, inputs_name)
     check_memory("data", data_bytes(part.inputs.size), "its rows need", inputs_name)
-    if part.labels.ndim and len(part.labels) != len(part.inputs):
+    if part.labels.ndim == 0 or part.labels.ndim > 2:
+        got = f"got shape {part.labels.shape} in {labels_name}"
+        raise InvalidField(field="data", problem=f"must have one label a row, {got}")
+    if len(part.labels) != len(part.inputs):
         got = f"{len(part.inputs)} rows in {inputs_name} and {len(part.labels)} labels in {labels_name}"
         raise InvalidField(field="data", problem=f"must have one label a row, got {got}")
     inputs = part.inputs.reshape(len(part.inputs), -1)

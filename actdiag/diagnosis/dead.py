@@ -269,7 +269,7 @@ SILENT_INPUTS = replace(
         "other such input, and nothing below learns from it. Narrow layers, biases that are too negative and inputs "
         "that are not centred cause this. Beyond the limit of born_dead, that rule reports it."
     ),
-    remedy="Biases of mean zero, inputs of mean zero (--standardize), or wider layers.",
+    remedy="Biases of mean zero, inputs of mean zero (--scale feature), or wider layers.",
     source="Lu et al. 2019, arXiv:1903.06733; the limit is a rule of thumb",
     mark="silent",
 )

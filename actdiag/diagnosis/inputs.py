@@ -143,7 +143,7 @@ INPUT_SCALE = Rule(
         "Initializers preserve the scale of the inputs. Pixels from 0 to 255 start the loss in the hundreds and "
         "saturate what can saturate; tiny inputs drown in biases and give tiny gradients."
     ),
-    remedy="Inputs of mean 0 and std 1 (--standardize).",
+    remedy="Inputs of mean 0 and std 1 (--scale feature).",
     source="LeCun et al. 1998, Efficient BackProp; the limits are a rule of thumb",
 )
 
@@ -159,6 +159,6 @@ UNEVEN_FEATURES = Rule(
         "learned late or never, and the steep directions of the few limit the learning rate. Tables with columns in "
         "different units come like that; images do not."
     ),
-    remedy="Every feature at mean 0 and std 1 (--standardize).",
+    remedy="Every feature at mean 0 and std 1 (--scale feature).",
     source="LeCun et al. 1998, Efficient BackProp; the limit is a rule of thumb",
 )

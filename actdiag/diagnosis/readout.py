@@ -51,6 +51,6 @@ LARGE_OUTPUT = replace(
         "for every input, mostly the wrong one. The loss starts at their scale, and so does the gradient: all but "
         "tiny learning rates diverge."
     ),
-    remedy="Smaller weights, or inputs of rms 1 (--standardize).",
+    remedy="Smaller weights, or inputs of rms 1 (--scale feature).",
     source="the limit is wide on purpose: the cost of a steep loss is part of the fit behind the verdict",
 )

@@ -50,7 +50,7 @@ SATURATION = Rule(
         "gives nearly the same output whatever the input. Few activations have plateaus that count; `actdiag "
         "activations` lists them."
     ),
-    remedy="Smaller weights, such as --init lecun or a smaller --gain; inputs of rms 1 (--standardize).",
+    remedy="Smaller weights, such as --init lecun or a smaller --gain; inputs of rms 1 (--scale feature).",
     source="Glorot & Bengio 2010; LeCun et al. 1998, Efficient BackProp; the limit is a rule of thumb",
     mark="saturated",
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from actdiag.arrays import Array, Counts, Doubles, Numbers, digest
-from actdiag.datasets.inputs import checked_labels
+from actdiag.datasets.inputs import checked_labels, checked_targets
 from actdiag.datasets.random_inputs import random_labels, random_rows
 from actdiag.engine.parameters import fit_scale
 from actdiag.engine.workers import Workers
@@ -18,7 +18,7 @@ from actdiag.options import LossOptions
 from actdiag.streams import Stream, stream
 
 LOSSES = ("random", "mse", "cross-entropy")
-DEFAULT_CLASSES = LossOptions.classes
+DEFAULT_CLASSES = 10
 MOST_CLASSES = 1_000_000
 
 
@@ -30,7 +30,8 @@ class Loss:
         name: `random`, the mean over the batch of <g_i, a_i> with g ~ N(0, I) and no readout: the pure signal;
             `mse`, the mean over batch and classes of (readout - one-hot)^2; `cross-entropy`, the mean over the batch.
         classes: How many classes the readout of `mse` and `cross-entropy` has.
-        labels: A class for each input, shape (rows,) with rows >= batch; None to draw them from the seed.
+        labels: A class for each input, shape (rows,) with rows >= batch, or a target in float; None to draw classes
+            from the seed.
     """
 
     name: str = LossOptions.loss
@@ -78,8 +79,8 @@ def readout(stack: Stack, loss: Loss, top: Array, workers: Workers) -> tuple[Arr
     return weights, None if sample_bias is None else sample_bias(rng, fan_in, loss.classes, stack.dtype)
 
 
-def labels_of(stack: Stack, loss: Loss) -> Counts | None:
-    """Return the label of each input, shape (batch,); None where the loss needs none.
+def labels_of(stack: Stack, loss: Loss) -> Counts | Doubles | None:
+    """Return the class or the target of each input, shape (batch,); None where the loss needs none.
 
     Raises:
         InvalidField: The labels given are not labels, or do not cover the batch.
@@ -88,6 +89,8 @@ def labels_of(stack: Stack, loss: Loss) -> Counts | None:
         return None
     if loss.labels is None:
         return random_labels(stack.seed, stack.batch, loss.classes)
+    if loss.labels.dtype.kind == "f":
+        return checked_targets(loss.labels, stack.batch)
     return checked_labels(loss.labels, stack.batch, loss.classes)
 
 

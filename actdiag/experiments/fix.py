@@ -124,8 +124,8 @@ def command_of(options: Mapping[str, Value]) -> str:
     """Return options as they are given on the command line, and which are not to be given.
 
     Example:
-        >>> command_of({"init": "he", "bias_std": None, "standardize": True})
-        '--init he --standardize without --bias-std'
+        >>> command_of({"init": "he", "bias_std": None, "scale": "feature"})
+        '--init he --scale feature without --bias-std'
     """
     spelled = {name: f"--{name.replace('_', '-')}" for name in options}
     given = [

@@ -47,13 +47,18 @@ def data(run: TrainingRun) -> str:
     After it stands what needs no input: the chance level of the loss, and the accuracy of the commonest class.
     """
     of = run.data
-    kind = "for regression" if is_regression(run) else f"in {of.classes} classes"
+    kind = "for regression" if is_regression(run) else f"in {of.classes} class{'es' if of.classes > 1 else ''}"
     parts = [f"{of.name}: {of.train_rows} rows of {of.features} {kind}, {of.test_rows} to test on"]
+    parts += of.notes
+    if run.recipe.batch >= of.train_rows:
+        parts.append("every batch is all rows")
     if of.missing:
-        parts.append(f"no row to train on in {_classes(of.missing)}")
+        parts.append(f"no row to train on in {_classes([of.called(one) for one in of.missing])}")
     parts.append(f"chance level {brief(of.level)}")
     if of.commonest is not None:
-        parts[-1] += f", commonest class {of.commonest}: {percent(of.commonest_test_fraction)} of the test rows"
+        parts[-1] += (
+            f", commonest class {of.called(of.commonest)}: {percent(of.commonest_test_fraction)} of the test rows"
+        )
     return "; ".join(parts)
 
 
@@ -74,8 +79,8 @@ def score_text(run: TrainingRun, value: float | None) -> str:
     return percent(value)
 
 
-def _classes(missing: Sequence[int]) -> str:
-    shown = [str(one) for one in missing[:_MOST_CLASSES]]
+def _classes(missing: Sequence[str]) -> str:
+    shown = missing[:_MOST_CLASSES]
     more = f" and {len(missing) - _MOST_CLASSES} more" if len(missing) > _MOST_CLASSES else ""
     return f"class{'es' if len(missing) > 1 else ''} {', '.join(shown)}{more}"
 

@@ -48,9 +48,9 @@ def test_a_change_takes_the_place_of_options():
     case = SICK._replace(gain=2.0, bias_std=0.3)
     own = options_of(case)
     assert (own["gain"], own["bias_std"], own["depth"], len(own["input"])) == (2.0, 0.3, 12, 480)  # all rows there are
-    new = options_of(case, {"init": "xavier", "gain": None, "bias_std": None, "standardize": True})
+    new = options_of(case, {"init": "xavier", "gain": None, "bias_std": None, "scale": "feature"})
     assert set(own) - set(new) == {"gain", "bias_std"}
-    assert (new["init"], new["standardize"]) == ("xavier", True)
+    assert (new["init"], new["scale"]) == ("xavier", "feature")
     assert "bias_std" not in options_of(SICK)
 
 
@@ -96,21 +96,11 @@ def test_after_standardizing_it_is_trained_on_standardized_features(monkeypatch)
     assert changed.train_labels is plain.train_labels
     on = []
     monkeypatch.setattr(advice, "outcomes_of", lambda stack, case, chance: on.append((stack.input, case.data)) or ())
-    for change in ({"standardize": True}, {"init": "he"}):
+    for change in ({"scale": "feature"}, {"init": "he"}):
         trained(Advised(SICK, "propagate", Judged("untrainable", 0.0, None), PRINTED, change))
     (input_name, data), (_, own) = on
-    assert "standardized" in input_name
+    assert "scaled per feature" in input_name
     assert (data, own) == (SMALL + cases.STANDARDIZED, SMALL)
-
-
-def test_features_are_standardized_some_at_a_time():
-    inputs = np.random.default_rng(0).normal(3, 2, (40, 150)).astype(np.float32)
-    inputs[:, 70] = 5
-    found = cases._standardized(inputs)
-    assert found.dtype == np.float32
-    assert not found[:, 70].any()
-    others = np.delete(found, 70, axis=1)
-    assert np.allclose(others.std(axis=0), 1, atol=1e-5)
 
 
 def test_the_recommended_rate_is_trained_once(monkeypatch):

@@ -3,11 +3,10 @@
 import math
 from itertools import islice
 
-import numpy as np
 import pytest
 
 from benchmarks import cases
-from benchmarks.cases import GROUPS, Case, Group, Labelled, Outcome, chance_of, draws, is_complete, label, read
+from benchmarks.cases import GROUPS, Case, Group, Labelled, Outcome, draws, is_complete, label, read
 
 SMALL = "synthetic:rows=600:features=8:classes=3/0"
 
@@ -77,23 +76,6 @@ def test_groups_keep_to_what_they_are_named_for(name, drawn):
     assert all(map(KEPT[name], drawn[name]))
     if name != "fit":
         assert not all(map(KEPT[name], drawn["fit"]))
-
-
-@pytest.mark.parametrize("labels", [[0, 1, 2, 3], [0] * 7 + [1] * 2 + [2], [0, 0, 3, 3]])
-def test_chance_is_the_least_loss_of_saying_the_same_of_all_inputs(labels):
-    labels = np.array(labels)
-    shares = np.bincount(labels) / len(labels)
-    with np.errstate(divide="ignore"):
-        said = np.log(shares)
-    assert chance_of(labels, "cross-entropy") == pytest.approx(-said[labels].mean())
-    one_hot = np.eye(len(shares))[labels]
-    assert chance_of(labels, "mse") == pytest.approx(np.square(one_hot - one_hot.mean(axis=0)).mean())
-
-
-def test_four_even_classes():
-    even = np.arange(400) % 4
-    assert chance_of(even, "cross-entropy") == pytest.approx(math.log(4))
-    assert chance_of(even, "mse") == pytest.approx(3 / 16)
 
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "mse"])

@@ -252,7 +252,8 @@ def test_json_of_runs():
     assert document["data"] == {
         "name": "synthetic", "train_rows": 8000, "test_rows": 2000, "features": 10, "classes": 10,
         "task": "classification", "chance": None, "commonest": None, "commonest_fraction": None,
-        "commonest_test_fraction": None, "missing": [], "guess_loss": pytest.approx(log(10)),
+        "commonest_test_fraction": None, "missing": [], "class_names": [], "notes": [],
+        "guess_loss": pytest.approx(log(10)),
     }  # fmt: skip
     assert len(document["runs"]) == 5
     first, second, *_, last = document["runs"]
@@ -368,7 +369,7 @@ def test_options_reach_the_run(capsys, files):
     (one,) = json.loads(succeed(capsys, "train", *given.split(), "--json", "-"))["runs"]
     stack = one["stack"]
     assert (stack["widths"], stack["bias_mean"], stack["bias_std"], stack["gain"]) == ([7, 5], 0.1, 0.2, 0.5)
-    assert (stack["dtype"], stack["input"], stack["batch"]) == ("float64", "tiny.npz, unit", 60)
+    assert (stack["dtype"], stack["input"], stack["batch"]) == ("float64", "tiny.npz", 60)
     assert (one["clip_norm"], one["clip_value"], one["optimizer"], one["batch"]) == (2.0, 0.3, "adam", 20)
     assert len(one["loss"]) == one["iterations"] == 4
 
@@ -379,7 +380,7 @@ def test_defaults_are_the_books(capsys):
 
     defaults = {parameter.name: parameter.default for parameter in group.commands["train"].params}
     taken = {
-        "act": ("relu",), "init": ("std=0.01,xavier,he",), "data": "synthetic", "scale": "standard", "lr": ("0.01",),
+        "act": ("relu",), "init": ("std=0.01,xavier,he",), "data": "synthetic", "scale": "auto", "lr": ("0.01",),
         "optimizer": "sgd", "iterations": 2000, "batch": 128, "dtype": "float32", "seed": 0, "gain": 1.0,
     }  # fmt: skip
     assert {name: defaults[name] for name in taken} == taken
@@ -435,13 +436,12 @@ def test_json_is_valid_where_training_overflows(capsys, files):
         ("--optimizer adm", "--optimizer must be one of sgd, momentum, adam, got 'adm'; did you mean adam?"),
         ("--data missing.npz", "'missing.npz', which does not exist"),
         ("--data digts", "did you mean digits?"),
-        ("--data tiny.npz --batch 61", "--batch must be at most 60, the rows to train on, got 61"),
         ("--batch 0", "--batch must be at least 1, got 0"),
         ("--iterations 0", "--iterations must be at least 1, got 0"),
         ("--iterations some", "--iterations must be a whole number, got 'some'"),
         ("--clip-norm -1", "--clip-norm must be above 0"),
         ("--clip-value x", "--clip-value must be a number, got 'x'"),
-        ("--scale big", "--scale must be one of standard, unit, raw, got 'big'"),
+        ("--scale big", "--scale must be one of auto, feature, global, unit, none, got 'big'"),
         ("--act geluu", "did you mean gelu"),
         ("--init he,zz", "--init must name an initializer, got 'zz'"),
         ("--depth 0", "--depth must be at least 1, got 0"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from actdiag import activations
 from actdiag.activations import Activation
-from actdiag.datasets.inputs import standardized
+from actdiag.datasets.scaling import find_scaling, scaled
 from actdiag.diagnosis.findings import Value
 from actdiag.errors import InvalidField
 from actdiag.initializers import Initializer
@@ -78,7 +78,7 @@ def _told_apart(stack: Stack) -> tuple[object, ...]:
 
 def _changes(measurements: Measurements, stack: Stack) -> Iterator[Change]:
     own_biases = any(stack.bias_spread(1))
-    yield from _standardize(stack)
+    yield from _scaled(stack)
     customary = CUSTOMARY.get(stack.act.name.partition(":")[0], AUTO)
     yield from _replaced(stack, stack.act, customary)
     yield from _gains(measurements, stack)
@@ -100,8 +100,8 @@ def _changes(measurements: Measurements, stack: Stack) -> Iterator[Change]:
     yield from _shallower(stack)
 
 
-def _standardize(stack: Stack) -> Iterator[Change]:
-    """Yield the stack over standardized inputs, where they are given and not standardized yet."""
+def _scaled(stack: Stack) -> Iterator[Change]:
+    """Yield the stack over inputs that are scaled per feature, where they are given and not near that already."""
     if not isinstance(stack.data, np.ndarray) or len(stack.data) < 2:
         return
     with np.errstate(all="ignore"):  # the squares of large inputs leave float64
@@ -109,8 +109,9 @@ def _standardize(stack: Stack) -> Iterator[Change]:
         off = np.maximum(np.abs(means) / _OFF_CENTRE, np.abs(stds - 1) / _OFF_SCALE)[stds > 0]
     if not off.size or off.max() <= 1:
         return
-    data = standardized(stack.data).astype(stack.dtype)
-    yield Change("inputs", {"standardize": True}, replace(stack, data=data, input=f"{stack.input}, standardized"))
+    scaling = find_scaling("feature", stack.data)
+    data = scaled(stack.data, scaling, stack.input, "input", stack.dtype)
+    yield Change("inputs", {"scale": "feature"}, replace(stack, data=data, input=f"{stack.input}, {scaling.note}"))
 
 
 def _gains(measurements: Measurements, stack: Stack, bias_std: float | None = None) -> Iterator[Change]:

@@ -64,7 +64,7 @@ def loss_for(loss: str | None, task: str) -> str:
 
 
 def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
-    """Return a recipe whose every field is accepted, for training data of so many rows.
+    """Return a recipe whose every field is accepted, for training data of so many rows: no batch has more than all.
 
     Raises:
         InvalidField: A field is not.
@@ -74,9 +74,7 @@ def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
         if getattr(recipe, field) is not None:
             check_real(field, getattr(recipe, field), 0.0, _LARGEST, open_below=True)
     iterations = check_integer("iterations", recipe.iterations, 1, MOST_ITERATIONS)
-    batch = check_integer("batch", recipe.batch, 1, MOST_BATCH)
-    if batch > rows:
-        raise InvalidField(field="batch", problem=f"must be at most {rows}, the rows to train on, got {batch}")
+    batch = min(check_integer("batch", recipe.batch, 1, MOST_BATCH), rows)
     return recipe._replace(optimizer=optimizer, iterations=iterations, batch=batch)
 
 

@@ -57,6 +57,8 @@ class DataFacts(NamedTuple):
         commonest_fraction: The share of the training rows that it has.
         commonest_test_fraction: The share of the test rows that it has: the accuracy of always predicting it.
         missing: The classes that no training row has.
+        class_names: How class k was called in the data; empty where it was called k.
+        notes: What was made of the data as they were read, in phrases.
     """
 
     name: str
@@ -70,6 +72,12 @@ class DataFacts(NamedTuple):
     commonest_fraction: float | None = None
     commonest_test_fraction: float | None = None
     missing: tuple[int, ...] = ()
+    class_names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def called(self, label: int) -> str:
+        """Return what a class was called in the data."""
+        return self.class_names[label] if self.class_names else str(label)
 
     @property
     def level(self) -> float:
@@ -89,7 +97,17 @@ def facts_of(data: Dataset, name: str, loss: str) -> DataFacts:
         what = "targets that differ" if data.task == "regression" else "labels of at least 2 classes"
         problem = f"must have {what} in its rows to train on, got {data.train_labels[0]:g} in all of {name}"
         raise InvalidField(field="data", problem=problem)
-    facts = DataFacts(name, rows, len(data.test_inputs), features, data.classes, data.task, chance)
+    facts = DataFacts(
+        name,
+        rows,
+        len(data.test_inputs),
+        features,
+        data.classes,
+        data.task,
+        chance,
+        class_names=data.class_names,
+        notes=data.notes,
+    )
     if data.task == "regression":
         return facts
     counts = np.bincount(data.train_labels, minlength=data.classes)

@@ -103,7 +103,7 @@ def _page(
     else:
         lower.yaxis.set_major_formatter(PercentFormatter(1.0))
         share = 1 / of.classes if of.commonest_fraction is None else of.commonest_fraction
-        name = "chance level" if of.commonest is None else f"commonest class {of.commonest}"
+        name = "chance level" if of.commonest is None else f"commonest class {of.called(of.commonest)}"
         _guess(lower, share, f"{name}: {numerals.percent(share)}", below=True)
     for axes in (upper, lower):
         axes.set_xlim((0, first.recipe.iterations) if first.recipe.iterations > 1 else (0.5, 1.5))
