@@ -268,7 +268,7 @@ class CompareOptions(InputOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions(LayerOptions):
+class TrainOptions(RuleOptions, LayerOptions):
     """What `train` trains, on which data and how."""
 
     section: ClassVar[str] = "Run"
@@ -310,9 +310,27 @@ class TrainOptions(LayerOptions):
     loss: str | None = option(
         None, "Loss.", metavar="cross-entropy|mse", shown="cross-entropy for classes, mse for regression"
     )
-    optimizer: str = option("sgd", "Optimizer.", metavar="sgd|momentum|adam")
+    optimizer: str = option("sgd", "Optimizer.", metavar="sgd|momentum|adam|adamw")
     iterations: int = option(2000, "Number of training iterations.")
+    epochs: float | None = option(None, "Number of epochs; replaces iterations.")
+    schedule: str = option(
+        "constant",
+        "How the learning rate changes: cosine falls to 0 at the last iteration, step multiplies it by FACTOR every "
+        "EVERY iterations.",
+        metavar="constant|cosine|step:EVERY:FACTOR",
+    )
+    warmup: int = option(0, "Number of iterations over which the learning rate rises linearly.")
+    weight_decay: float | None = option(
+        None, "Weight decay, decoupled under adamw and an L2 penalty else.", shown="0.01 for adamw, else 0"
+    )
+    stop_at: float | None = option(None, "Accuracy, or R^2, on the test rows at which training stops.")
     batch: int = option(128, "Batch size.")
+    checkpoint: str | Path | None = option(
+        None,
+        "Keep finished runs in this file, and go on with those that it has from the same options.",
+        metavar="FILE",
+        section="Output",
+    )
     clip_norm: float | None = option(None, "Limit on the norm of all gradients together.")
     clip_value: float | None = option(None, "Limit on the magnitude of each entry of a gradient.")
 

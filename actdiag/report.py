@@ -132,22 +132,22 @@ class Report:
         Raises:
             InvalidField: It is no such document, or in a layout that this version does not know.
         """
-        report: Report = _below("from_dict")(document)
+        report: Report = below("from_dict")(document)
         return report
 
     @classmethod
     def from_json(cls, text: str) -> "Report":
         """Return the report that `to_json` made a text of, likewise."""
-        return cls.from_dict(_below("from_json")(text))
+        return cls.from_dict(below("from_json")(text))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists, numbers and None, with the keys of the JSON."""
-        document: dict[str, Any] = _below("to_dict")(self)
+        document: dict[str, Any] = below("to_dict")(self)
         return document
 
     def to_json(self) -> str:
         """Return the report as JSON text: always valid, and the same for the same run."""
-        text: str = _below("to_json")(self.to_dict())
+        text: str = below("to_json")(self.to_dict())
         return text
 
     def rows(self) -> list[dict[str, Any]]:
@@ -156,17 +156,17 @@ class Report:
         With theory, `predicted_<name>` and `predicted_<name>_sd` follow, and `flagged` as names with spaces between;
         with repeats, `sd_<name>`.
         """
-        rows: list[dict[str, Any]] = _below("rows")(self)
+        rows: list[dict[str, Any]] = below("rows")(self)
         return rows
 
     def figure(self) -> "Figure":
         """Return the run as a matplotlib Figure."""
-        figure: Figure = _below("figure")(self)
+        figure: Figure = below("figure")(self)
         return figure
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         """Show the run as a table in a rich console."""
-        yield _below("display")(self, width=options.max_width, ascii_only=options.ascii_only)
+        yield below("display")(self, width=options.max_width, ascii_only=options.ascii_only)
 
 
 BELOW = {
@@ -177,11 +177,16 @@ BELOW = {
     "rows": "actdiag.documents.rows:report_rows",
     "figure": "actdiag.render.figures:report_figure",
     "display": "actdiag.render.terminal.summary:report_view",
+    "training_to_dict": "actdiag.documents.training:training_to_dict",
+    "training_rows": "actdiag.documents.rows:training_rows",
+    "training_figures": "actdiag.render.figures:training_figures",
+    "training_display": "actdiag.render.terminal.training:training_view",
 }
-"""What a Report does by functions of modules below this one, which are imported when they are called."""
+"""What reports and training runs do by functions of modules below, which are imported when they are called."""
 
 
-def _below(name: str) -> Callable[..., Any]:
+def below(name: str) -> Callable[..., Any]:
+    """Return the function of a module below that has this name in `BELOW`."""
     module, _, function = BELOW[name].partition(":")
     found: Callable[..., Any] = getattr(import_module(module), function)
     return found

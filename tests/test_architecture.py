@@ -229,7 +229,9 @@ ORDER = {
     """,
     "experiments/train": """
         outcome
+        facts
         optimizers
+        schedule
         network
         loop
         snapshot
@@ -291,6 +293,7 @@ ORDER = {
         propagate
         grad_flow
         compare
+        checkpoint
         train
         gain
         fix

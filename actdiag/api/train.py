@@ -1,14 +1,15 @@
 """train: short training runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actdiag.activations import Activation
 from actdiag.api.signatures import takes
 from actdiag.api.stack import build_stack, listed, resolve_acts, resolve_inits, with_entries
-from actdiag.errors import InvalidField, check_real
+from actdiag.diagnosis import rules_from
+from actdiag.errors import InvalidField, check_integer, check_real
 from actdiag.experiments.run import Progress
 from actdiag.initializers import Initializer
 from actdiag.ops.entry import Op
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from actdiag.datasets.catalogue import Dataset
     from actdiag.experiments.train import Look, TrainingRun, Watch
 
-MOST_RATE = 1e30
+MOST_RATE, MOST_EPOCHS, MOST_BATCH = 1e30, 1e6, 1_000_000
 
 
 @takes(TrainOptions, not_taken=StackOptions)
@@ -45,16 +46,25 @@ def train(
     loss: str | None = TrainOptions.loss,
     optimizer: str = TrainOptions.optimizer,
     iterations: int = TrainOptions.iterations,
+    epochs: float | None = TrainOptions.epochs,
+    schedule: str = TrainOptions.schedule,
+    warmup: int = TrainOptions.warmup,
+    weight_decay: float | None = TrainOptions.weight_decay,
+    stop_at: float | None = TrainOptions.stop_at,
     batch: int = TrainOptions.batch,
     clip_norm: float | None = TrainOptions.clip_norm,
     clip_value: float | None = TrainOptions.clip_value,
+    checkpoint: str | Path | None = TrainOptions.checkpoint,
+    rules: str | Path | Mapping[str, Any] | None = TrainOptions.rules,
     watch: "Watch | None" = None,
+    each: "Callable[[TrainingRun], None] | None" = None,
     progress: Progress | None = None,
 ) -> "list[TrainingRun]":
     """Train every activation with every initializer at every learning rate, with a linear readout.
 
     `load_dataset` says what `data` takes; its inputs are the network's. `watch` is called at every iteration with a
-    Look at the run, `progress` with (iterations done, iterations in all) over all runs.
+    Look at the run, `each` with every run as it is finished, `progress` with (iterations done, iterations in all) over
+    all runs.
 
     Raises:
         InvalidField: A ValueError that names the field, what it accepts and what it got.
@@ -64,6 +74,7 @@ def train(
         >>> [run.final_loss > 1.5 for run in runs]
         [True, False]
     """
+    from actdiag.api.checkpoint import finished, keep, specification
     from actdiag.datasets.catalogue import load_dataset
     from actdiag.experiments.train import (
         AUTO_RATES,
@@ -77,20 +88,32 @@ def train(
     )
 
     options = options_from(TrainOptions, locals())
-    acts, inits = resolve_acts(act), resolve_inits(init)
+    acts, inits, applied = resolve_acts(act), resolve_inits(init), rules_from(rules)
     loaded = load_dataset(data, scale=scale, seed=seed, label_column=label_column, task=task, raw_targets=raw_targets)
     loss_name = loss_for(loss, loaded.task)
-    wanted = Recipe(optimizer, iterations, batch, clip_norm, clip_value, loss_name)
-    recipe = checked_recipe(wanted, len(loaded.train_inputs))
+    rows = len(loaded.train_inputs)
+    if epochs is not None:
+        iterations = _iterations(epochs, rows, batch)
+    wanted = Recipe(
+        optimizer, iterations, batch, clip_norm, clip_value, loss_name, weight_decay, schedule, warmup, stop_at
+    )
+    recipe = checked_recipe(wanted, rows)
     facts_of(loaded, loaded.name, loss_name)  # data with nothing to learn are refused before anything runs
     grids = list(dict.fromkeys(_rates(one, AUTO_RATES[recipe.optimizer]) for one in listed("lr", lr)))
-    rows = over_rows(loaded)
+    measured = over_rows(loaded)
     layers = options_from(LayerOptions, vars(options))
-    first = build_stack(StackOptions(**vars(layers), act=acts[0], init=inits[0], input=rows, batch=len(rows)))
+    first = build_stack(StackOptions(**vars(layers), act=acts[0], init=inits[0], input=measured, batch=len(measured)))
     stacks = with_entries(replace(first, input=loaded.name), acts, inits, options)
     for stack in stacks:
         training_need(stack, recipe, loaded.classes).check(threads=1)
-    total, begun = len(stacks) * sum(map(len, grids)) * recipe.iterations, 0
+    total = len(stacks) * sum(map(len, grids)) * recipe.iterations
+    jobs = [(stack, grid) for stack in stacks for grid in grids]
+    said = specification(options, loaded)
+    runs = [] if checkpoint is None else finished(checkpoint, said)
+    begun = sum(len(grid) for _, grid in jobs[: len(runs)])
+    if each is not None:
+        for run in runs:
+            each(run)
 
     def look(seen: "Look") -> None:
         nonlocal begun
@@ -100,7 +123,20 @@ def train(
         if progress is not None:  # a run that diverged leaves out the iterations that it had left
             progress((begun - 1) * recipe.iterations + seen.step.iteration, total)
 
-    return [run_training(stack, loaded, recipe, grid, look) for stack in stacks for grid in grids]
+    for stack, grid in jobs[len(runs) :]:
+        runs.append(run_training(stack, loaded, recipe, grid, look, applied))
+        if checkpoint is not None:
+            keep(checkpoint, said, runs)
+        if each is not None:
+            each(runs[-1])
+    return runs
+
+
+def _iterations(epochs: float, rows: int, batch: int) -> int:
+    """Return the iterations of so many epochs, in each of which every row comes at most once."""
+    check_real("epochs", epochs, 0.0, MOST_EPOCHS, open_below=True)
+    a_batch = min(check_integer("batch", batch, 1, MOST_BATCH), rows)
+    return max(round(epochs * (rows // a_batch)), 1)
 
 
 def _rates(rate: object, grid: Sequence[float]) -> tuple[float, ...]:

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,9 @@ from actdiag.cli import screen
 from actdiag.diagnosis import Rules, Verdict, rule_name, rules_from
 from actdiag.errors import InvalidField, did_you_mean
 from actdiag.report import Report
+
+if TYPE_CHECKING:
+    from actdiag.experiments.train import TrainingRun
 
 EXIT_TRIPPED = 3
 
@@ -48,7 +51,7 @@ class Gate:
                 raise InvalidField(field="fail_on", problem=problem)
 
     @contextlib.contextmanager
-    def after(self, reports: Sequence[Report]) -> Iterator[None]:
+    def after(self, reports: "Sequence[Report | TrainingRun]") -> Iterator[None]:
         """Check reports after the block that writes the answer, also if the reader closes the pipe early."""
         try:
             yield
@@ -57,7 +60,7 @@ class Gate:
             raise
         self.check(reports)
 
-    def check(self, reports: Sequence[Report]) -> None:
+    def check(self, reports: "Sequence[Report | TrainingRun]") -> None:
         """Print the findings that make the command fail to standard error, a line each; exit with 3 if any do."""
         lines = [
             f"{report.stack.act.name}, {report.stack.init.name}: {said}"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from actdiag.experiments.train import TrainingRun
+    from actdiag.model.stack import Stack
     from actdiag.view.summary import Detail
 
 
@@ -92,8 +93,16 @@ def answer_all(reports: Sequence[Report], outputs: Outputs) -> None:
     outputs.write(figures, document, rows, show)
 
 
-def answer_training(runs: "Sequence[TrainingRun]", outputs: Outputs) -> None:
-    """Give the answer of training runs: their files, and their table unless standard output is taken."""
+def answer_training(
+    runs: "Sequence[TrainingRun]", outputs: Outputs, extras: "Sequence[tuple[Stack, Extra]]" = ()
+) -> None:
+    """Give the answer of training runs: their files, and their table unless standard output is taken.
+
+    Args:
+        runs: The runs.
+        outputs: Where the answer goes.
+        extras: What an option adds to each run, in their order.
+    """
     from actdiag.documents.plain import as_json
     from actdiag.documents.rows import training_rows
     from actdiag.documents.training import training_to_dict
@@ -107,5 +116,14 @@ def answer_training(runs: "Sequence[TrainingRun]", outputs: Outputs) -> None:
         from actdiag.render.terminal.training import training_view
 
         screen.show(lambda width, plain: training_view(runs, width=width, ascii_only=plain))
+        for stack, extra in extras:
+            screen.write(f"\n{stack.act.name}, {stack.init.name}\n")
+            screen.show(extra.view)
 
-    outputs.write(figures, lambda: as_json(training_to_dict(runs)), lambda: csv_text(training_rows(runs)), show)
+    def document() -> str:
+        found = training_to_dict(runs)
+        for run, (_, extra) in zip(found["runs"], extras, strict=False):
+            run[extra.key] = extra.document
+        return as_json(found)
+
+    outputs.write(figures, document, lambda: csv_text(training_rows(runs)), show)

@@ -95,6 +95,7 @@ _READERS = {
     "labels": _array_files,
     "data": _data_files,
     "rules": lambda text: [text],
+    "checkpoint": lambda text: [text],
     "act": _acts,
 }
 """What each option reads, by its name."""

@@ -1,20 +1,33 @@
 """actdiag train."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from actdiag.cli import options
 from actdiag.cli.base import Command
+from actdiag.cli.process import EXIT_INTERRUPTED
 from actdiag.options import TrainOptions
+
+if TYPE_CHECKING:
+    from actdiag.experiments.train import TrainingRun
+    from actdiag.external import Judgement
 
 
 @click.command(cls=Command, short_help="Train stacks and see whether they learn.")
 @options.options_of(TrainOptions)
+@options.fail_on_option
+@options.judge_option
 @options.watch_option
 @options.outputs_option("run and iteration")
 def train(
-    act: tuple[str, ...], init: tuple[str, ...], lr: tuple[tuple[Any, ...], ...], watch: bool, **given: Any
+    act: tuple[str, ...],
+    init: tuple[str, ...],
+    lr: tuple[tuple[Any, ...], ...],
+    judge: str | None,
+    watch: bool,
+    **given: Any,
 ) -> None:
     """Train every activation with every initializer at every learning rate.
 
@@ -28,20 +41,42 @@ def train(
     """
     from actdiag.api.stack import resolve_acts, resolve_inits
     from actdiag.api.train import train as of_library
-    from actdiag.cli import files, output, screen
+    from actdiag.cli import extras, files, gate, output, screen
     from actdiag.view.paging import run_pages
 
     acts, inits = resolve_acts(options.split_list(act)), resolve_inits(options.split_list(init))
     rates = list(dict.fromkeys(rate for some in lr for rate in some))
     pages = len(run_pages(range(len(acts) * len(inits) * len(rates))))
     outputs = files.taken_from(given, pages=pages, act=act)
+    fail_on, judges = gate.taken_from(given, outputs.quiet), extras.judges_from(judge)
     asked: dict[str, Any] = {"act": acts, "init": inits, "lr": rates, **given}
-    if watch:
-        from actdiag.cli.watching import watching
+    runs: list[TrainingRun] = []
+    stopped = False
+    try:
+        if watch:
+            from actdiag.cli.watching import watching
 
+            screen.end_progress()
+            with watching() as look:
+                of_library(**asked, watch=look, each=runs.append)
+        else:
+            of_library(**asked, progress=screen.progress("iterations"), each=runs.append)
+    except KeyboardInterrupt:
+        if not runs:
+            raise
+        stopped = True
         screen.end_progress()
-        with watching() as look:
-            runs = of_library(**asked, watch=look)
-    else:
-        runs = of_library(**asked, progress=screen.progress("iterations"))
-    output.answer_training(runs, outputs)
+        screen.tell(f"interrupted: {len(runs)} run{'s' if len(runs) > 1 else ''} finished")
+    added = [(run.stack, extras.judgements(_judged(run, judges))) for run in runs] if judges else []
+    with fail_on.after(runs):
+        output.answer_training(runs, outputs, added)
+    if stopped:
+        raise click.exceptions.Exit(EXIT_INTERRUPTED)
+
+
+def _judged(run: "TrainingRun", judges: tuple[str, ...]) -> "Sequence[Judgement]":
+    """Return what other tools say of a stack that was trained, by one step on the rows that its statistics are of."""
+    from actdiag.engine.losses import Loss
+    from actdiag.external import judge as judge_of
+
+    return judge_of(run.stack, Loss("cross-entropy", max(run.data.classes, 2)), judges)

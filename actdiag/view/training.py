@@ -92,6 +92,10 @@ def recipe(runs: Sequence[TrainingRun]) -> str:
     at = f" at {brief(*rates)}" if len(rates) == 1 and not any(run.tried for run in runs) else ""
     plural = "s" if used.iterations > 1 else ""
     parts = [f"{used.optimizer}{at}, {used.iterations} iteration{plural} of {used.batch} rows"]
+    parts += [f"{used.schedule} schedule"] if used.schedule != "constant" else []
+    parts += [f"{used.warmup} iterations of warmup"] if used.warmup else []
+    parts += [f"weight decay {brief(used.decay)}"] if used.decay else []
+    parts += [f"until {score(runs[0])} {brief(used.stop_at)} on the test rows"] if used.stop_at is not None else []
     parts += [f"gradients clipped to a norm of {brief(used.clip_norm)}"] if used.clip_norm is not None else []
     parts += [f"their entries to {brief(used.clip_value)}"] if used.clip_value is not None else []
     return ", ".join(parts)
@@ -116,8 +120,9 @@ def fitted_gains(runs: Sequence[TrainingRun]) -> str:
 
 
 def outcome(run: TrainingRun) -> str:
-    """Return what became of a run: `learned`, `diverged at 37`."""
-    return run.outcome if run.diverged_at is None else f"diverged at {run.diverged_at}"
+    """Return what became of a run: `learned`, `learned at 340` of one that stopped there, `diverged at 37`."""
+    at = run.diverged_at or run.stopped_at
+    return run.outcome if at is None else f"{run.outcome} at {at}"
 
 
 def surprises(runs: Sequence[TrainingRun]) -> list[str]:

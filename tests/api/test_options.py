@@ -71,7 +71,7 @@ QUOTED = {
 
 NOT_OPTIONS = {
     "fix": {"backward", "report"},
-    "train": {"watch"},
+    "train": {"watch", "each"},
     "gain": {"act"},
     "verify": {"act"},
     "explain": {"rule"},

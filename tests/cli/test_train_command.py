@@ -259,6 +259,7 @@ def test_json_of_runs():
     first, second, *_, last = document["runs"]
     assert list(first) == [
         "act", "init", "lr", "stack", "optimizer", "iterations", "batch", "clip_norm", "clip_value", "loss_name",
+        "weight_decay", "schedule", "warmup", "stop_at",
         "loss", "accuracy", "final_loss", "final_accuracy", "test_loss", "test_accuracy", "chance", "advantage",
         "outcome", "diverged_at", "tried", "verdict", "before", "after",
     ]  # fmt: skip
@@ -433,7 +434,10 @@ def test_json_is_valid_where_training_overflows(capsys, files):
         ("--lr 0.1,,0.2", "--lr must be numbers with commas between, or auto, got '0.1,,0.2'"),
         ("--lr 0", "--lr must be above 0 and at most 1e+30, got 0"),
         ("--lr nan", "--lr must be a finite number above 0"),
-        ("--optimizer adm", "--optimizer must be one of sgd, momentum, adam, got 'adm'; did you mean adam?"),
+        (
+            "--optimizer adm",
+            "--optimizer must be one of sgd, momentum, adam, adamw, got 'adm'; did you mean adam or adamw?",
+        ),
         ("--data missing.npz", "'missing.npz', which does not exist"),
         ("--data digts", "did you mean digits?"),
         ("--batch 0", "--batch must be at least 1, got 0"),

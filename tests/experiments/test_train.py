@@ -51,10 +51,34 @@ FORWARD = {
     "glu": lambda t, z, slope: t.nn.functional.glu(z, dim=1),
 }
 OPTIMIZERS = {
-    "sgd": lambda t, parameters, rate: t.optim.SGD(parameters, rate),
-    "momentum": lambda t, parameters, rate: t.optim.SGD(parameters, rate, momentum=0.9),
-    "adam": lambda t, parameters, rate: t.optim.Adam(parameters, rate),
+    "sgd": lambda t, parameters, **given: t.optim.SGD(parameters, **given),
+    "momentum": lambda t, parameters, **given: t.optim.SGD(parameters, momentum=0.9, **given),
+    "adam": lambda t, parameters, **given: t.optim.Adam(parameters, **given),
+    "adamw": lambda t, parameters, **given: t.optim.AdamW(parameters, **given),
 }
+
+
+def torch_schedule(torch, optimizer, recipe):
+    """Return PyTorch's schedule; its cosine reaches 0 one step later than it is told, so that it is told one less."""
+    schedules = torch.optim.lr_scheduler
+    left = recipe.iterations - recipe.warmup
+    name, *values = recipe.schedule.split(":")
+    after = {
+        "constant": lambda: schedules.ConstantLR(optimizer, factor=1.0),
+        "cosine": lambda: schedules.CosineAnnealingLR(optimizer, left - 1),
+        "step": lambda: schedules.StepLR(optimizer, int(values[0]), float(values[1])),
+    }[name]()
+    if not recipe.warmup:
+        return after
+    first = schedules.LambdaLR(optimizer, lambda step: min((step + 1) / recipe.warmup, 1.0))
+    return schedules.SequentialLR(optimizer, [first, after], [recipe.warmup])
+
+
+def torch_loss(torch, recipe, outputs, labels, classes):
+    if recipe.loss_name == "cross-entropy":
+        return torch.nn.functional.cross_entropy(outputs, torch.tensor(labels))
+    targets = torch.tensor(labels)[:, None] if classes == 1 else torch.eye(classes, dtype=outputs.dtype)[labels]
+    return torch.nn.functional.mse_loss(outputs, targets)
 
 
 def torch_losses(torch, network, data, recipe, rate):
@@ -63,14 +87,16 @@ def torch_losses(torch, network, data, recipe, rate):
     layers = [[torch.tensor(array, requires_grad=True) for array in layer.parameters()] for layer in network.layers]
     readout = [torch.tensor(array, requires_grad=True) for array in network.readout.parameters()]
     parameters = [array for layer in (*layers, readout) for array in layer]
-    optimizer = OPTIMIZERS[recipe.optimizer](torch, parameters, rate)
+    given = {} if recipe.weight_decay is None else {"weight_decay": recipe.weight_decay}
+    optimizer = OPTIMIZERS[recipe.optimizer](torch, parameters, lr=rate, **given)
+    schedule = torch_schedule(torch, optimizer, recipe)
     order, losses = batches(network.stack.seed, len(data.train_inputs), recipe.batch), []
     for _ in range(recipe.iterations):
         rows = next(order)
         a = torch.tensor(data.train_inputs[rows])
         for weights, biases, *slope in layers:
             a = FORWARD[act.name](torch, a @ weights + biases, slope[0] if slope else None)
-        loss = torch.nn.functional.cross_entropy(a @ readout[0] + readout[1], torch.tensor(data.train_labels[rows]))
+        loss = torch_loss(torch, recipe, a @ readout[0] + readout[1], data.train_labels[rows], data.classes)
         optimizer.zero_grad()
         loss.backward()
         if recipe.clip_norm is not None:
@@ -78,6 +104,7 @@ def torch_losses(torch, network, data, recipe, rate):
         if recipe.clip_value is not None:
             torch.nn.utils.clip_grad_value_(parameters, recipe.clip_value)
         optimizer.step()
+        schedule.step()
         losses.append(loss.item())
     return losses, [array.detach().numpy() for array in parameters]
 
@@ -90,6 +117,15 @@ CASES = [
     *((act, Recipe("sgd", 50, BATCH, clip_value=0.01), 0.1) for act in ("gelu", "prelu")),
     ("relu", Recipe("adam", 50, BATCH, clip_norm=0.3, clip_value=0.02), 0.01),
     ("relu", Recipe("momentum", 50, BATCH, clip_norm=0.3, clip_value=0.02), 0.01),
+    ("tanh", Recipe("adamw", 50, BATCH), 0.01),
+    ("tanh", Recipe("adamw", 50, BATCH, weight_decay=0.3), 0.01),
+    *(("tanh", Recipe(name, 50, BATCH, weight_decay=0.1), 0.02) for name in ("sgd", "momentum", "adam")),
+    ("tanh", Recipe("sgd", 50, BATCH, schedule="cosine"), 0.1),
+    ("tanh", Recipe("adam", 50, BATCH, schedule="cosine", warmup=7), 0.02),
+    ("tanh", Recipe("momentum", 50, BATCH, schedule="step:12:0.3", warmup=5), 0.05),
+    ("tanh", Recipe("adamw", 50, BATCH, schedule="step:20:0.5", clip_norm=0.3), 0.02),
+    ("tanh", Recipe("sgd", 50, BATCH, warmup=20), 0.1),
+    *(("tanh", Recipe(name, 50, BATCH, loss_name="mse"), rate) for name, rate in (("sgd", 0.5), ("adam", 0.01))),
 ]
 
 
@@ -563,7 +599,7 @@ def test_the_book_is_right():
         ({"lr": True}, "lr must be a finite number"),
         ({"lr": []}, "lr must be a list of at least one"),
         ({"lr": [0.1, None]}, "lr must be a finite number"),
-        ({"optimizer": "adm"}, "optimizer must be one of sgd, momentum, adam, got 'adm'; did you mean adam"),
+        ({"optimizer": "adm"}, "optimizer must be one of sgd, momentum, adam, adamw, got 'adm'; did you mean adam"),
         ({"iterations": 0}, "iterations must be at least 1, got 0"),
         ({"batch": 0}, "batch must be at least 1, got 0"),
         ({"clip_norm": 0}, "clip_norm must be above 0"),

@@ -1,15 +1,14 @@
 """Short training runs of a stack: what a diagnosis at initialization promises, put to the test."""
 
+from actdiag.experiments.train.facts import DataFacts, facts_of
 from actdiag.experiments.train.loop import Recipe, checked_recipe, loss_for, training_need
 from actdiag.experiments.train.outcome import Advantage, Outcome
 from actdiag.experiments.train.run import (
     AUTO_RATES,
-    DataFacts,
     Look,
     TrainingRun,
     Tried,
     Watch,
-    facts_of,
     over_rows,
     run_training,
 )

@@ -12,8 +12,9 @@ from actdiag.engine.losses import LABELLED
 from actdiag.engine.memory import Need
 from actdiag.errors import InvalidField, check_choice, check_integer, check_real
 from actdiag.experiments.train.network import Network, gradients, slopes_of
-from actdiag.experiments.train.optimizers import OPTIMIZERS, clip, optimizer
+from actdiag.experiments.train.optimizers import OPTIMIZERS, USUAL_DECAY, clip, optimizer
 from actdiag.experiments.train.outcome import Labels
+from actdiag.experiments.train.schedule import checked_schedule, factor_of
 from actdiag.model.stack import Stack
 from actdiag.options import TrainOptions
 from actdiag.streams import Stream, stream
@@ -22,7 +23,7 @@ MOST_ITERATIONS = 10_000_000
 MOST_BATCH = 1_000_000
 _LARGEST = 1e30
 
-_ARRAYS_A_WEIGHT, _AT_ONCE = {"sgd": 3, "momentum": 4, "adam": 5}, 4
+_ARRAYS_A_WEIGHT, _AT_ONCE = {"sgd": 3, "momentum": 4, "adam": 5, "adamw": 5}, 4
 """Copies of all weights: their own, as drawn, gradients, the optimizer's; and what the update of a layer takes."""
 
 _ARRAYS_A_ROW = 3
@@ -33,12 +34,16 @@ class Recipe(NamedTuple):
     """How a network is trained, but for its learning rate.
 
     Attributes:
-        optimizer: `sgd`, `momentum` (0.9) or `adam`.
+        optimizer: `sgd`, `momentum` (0.9), `adam` or `adamw`.
         iterations: Updates.
         batch: Rows a batch.
         clip_norm: What the norm of all gradients together is brought down to; None to leave it.
         clip_value: What every entry of a gradient is brought down to; None to leave it.
         loss_name: `cross-entropy`, or `mse` to the targets, one-hot where labels are classes.
+        weight_decay: Of AdamW decoupled, of the others the factor of an L2 penalty; None for the usual one.
+        schedule: `constant`, `cosine` or `step:EVERY:FACTOR`.
+        warmup: The iterations over which the learning rate rises.
+        stop_at: The score on the test rows at which training ends; None to go on to the last iteration.
     """
 
     optimizer: str = TrainOptions.optimizer
@@ -47,6 +52,15 @@ class Recipe(NamedTuple):
     clip_norm: float | None = TrainOptions.clip_norm
     clip_value: float | None = TrainOptions.clip_value
     loss_name: str = "cross-entropy"
+    weight_decay: float | None = TrainOptions.weight_decay
+    schedule: str = TrainOptions.schedule
+    warmup: int = TrainOptions.warmup
+    stop_at: float | None = TrainOptions.stop_at
+
+    @property
+    def decay(self) -> float:
+        """The weight decay in use."""
+        return USUAL_DECAY[self.optimizer] if self.weight_decay is None else self.weight_decay
 
 
 def loss_for(loss: str | None, task: str) -> str:
@@ -74,8 +88,16 @@ def checked_recipe(recipe: Recipe, rows: int) -> Recipe:
         if getattr(recipe, field) is not None:
             check_real(field, getattr(recipe, field), 0.0, _LARGEST, open_below=True)
     iterations = check_integer("iterations", recipe.iterations, 1, MOST_ITERATIONS)
+    if recipe.weight_decay is not None:
+        check_real("weight_decay", recipe.weight_decay, 0.0, _LARGEST)
+    if recipe.stop_at is not None:
+        check_real("stop_at", recipe.stop_at, 0.0, 1.0, open_below=True)
+    schedule = checked_schedule(recipe.schedule)
+    warmup = check_integer("warmup", recipe.warmup, 0, MOST_ITERATIONS)
+    if warmup >= iterations > 1 or warmup > iterations:
+        raise InvalidField(field="warmup", problem=f"must be less than the {iterations} iterations, got {warmup}")
     batch = min(check_integer("batch", recipe.batch, 1, MOST_BATCH), rows)
-    return recipe._replace(optimizer=optimizer, iterations=iterations, batch=batch)
+    return recipe._replace(optimizer=optimizer, iterations=iterations, batch=batch, schedule=schedule, warmup=warmup)
 
 
 def training_need(stack: Stack, recipe: Recipe, classes: int) -> Need:
@@ -122,7 +144,7 @@ def steps(
         watch: Called before every update with (iteration, gradients, parameters), which it must not change.
     """
     parameters = network.parameters()
-    update = optimizer(recipe.optimizer, parameters, learning_rate)
+    update = optimizer(recipe.optimizer, parameters, recipe.decay)
     draws_slopes = network.stack.act.slope_range is not None
     order = batches(network.stack.seed, len(inputs), recipe.batch)
     for iteration, rows in enumerate(islice(order, recipe.iterations), 1):
@@ -134,7 +156,8 @@ def steps(
         clip(found, recipe.clip_norm, recipe.clip_value)
         if watch is not None:
             watch(iteration, found, parameters)
-        update(found)
+        factor = factor_of(recipe.schedule, recipe.warmup, iteration, recipe.iterations)
+        update(found, learning_rate * factor)
 
 
 def batches(seed: int, rows: int, batch: int) -> Iterator[Counts]:

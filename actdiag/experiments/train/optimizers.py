@@ -1,4 +1,4 @@
-"""How parameters follow their gradients: plain SGD, momentum and Adam, and the clipping that goes before."""
+"""How parameters follow their gradients: plain SGD, momentum, Adam and AdamW, and the clipping that goes before."""
 
 from collections.abc import Callable, Sequence
 from math import sqrt
@@ -8,7 +8,7 @@ import numpy as np
 from actdiag.arrays import Array
 from actdiag.measure.squares import merge_squares, square_sum
 
-OPTIMIZERS = ("sgd", "momentum", "adam")
+OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 
 MOMENTUM = 0.9
 """Polyak's factor of `momentum`: v = 0.9 v + g, w -= lr v, as PyTorch has it."""
@@ -16,17 +16,39 @@ MOMENTUM = 0.9
 ADAM_BETAS, ADAM_EPSILON = (0.9, 0.999), 1e-8
 """The constants of Kingma & Ba 2014, arXiv:1412.6980."""
 
-Update = Callable[[Sequence[Array]], None]
-"""Takes the gradients, in the order of the parameters, and changes the parameters in place."""
+USUAL_DECAY = {"sgd": 0.0, "momentum": 0.0, "adam": 0.0, "adamw": 0.01}
+"""The weight decay of each optimizer where none is given, as PyTorch has it."""
+
+Update = Callable[[Sequence[Array], float], None]
+"""Takes the gradients, in the order of the parameters, and a learning rate, and changes the parameters in place."""
 
 
-def optimizer(name: str, parameters: Sequence[Array], learning_rate: float) -> Update:
-    """Return the update of `sgd`, `momentum` or `adam` over these parameters, with a state of its own."""
-    return {"sgd": _sgd, "momentum": _momentum, "adam": _adam}[name](parameters, learning_rate)
+def optimizer(name: str, parameters: Sequence[Array], weight_decay: float = 0.0) -> Update:
+    """Return the update of an optimizer over these parameters, with a state of its own.
+
+    Args:
+        name: `sgd`, `momentum`, `adam` or `adamw`.
+        parameters: What is trained.
+        weight_decay: Of AdamW what shrinks the parameters beside the step (Loshchilov & Hutter 2019, arXiv:1711.05101),
+            by the learning rate times it; of the others what times the parameters is added to the gradients.
+    """
+    plain = {"sgd": _sgd, "momentum": _momentum, "adam": _adam, "adamw": _adam}[name](parameters)
+    if not weight_decay:
+        return plain
+
+    def update(gradients: Sequence[Array], learning_rate: float) -> None:
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            if name == "adamw":
+                parameter *= 1 - learning_rate * weight_decay
+            else:
+                gradient += weight_decay * parameter
+        plain(gradients, learning_rate)
+
+    return update
 
 
-def _sgd(parameters: Sequence[Array], learning_rate: float) -> Update:
-    def update(gradients: Sequence[Array]) -> None:
+def _sgd(parameters: Sequence[Array]) -> Update:
+    def update(gradients: Sequence[Array], learning_rate: float) -> None:
         for parameter, gradient in zip(parameters, gradients, strict=True):
             gradient *= learning_rate
             parameter -= gradient
@@ -34,10 +56,10 @@ def _sgd(parameters: Sequence[Array], learning_rate: float) -> Update:
     return update
 
 
-def _momentum(parameters: Sequence[Array], learning_rate: float) -> Update:
+def _momentum(parameters: Sequence[Array]) -> Update:
     velocities = [np.zeros_like(parameter) for parameter in parameters]
 
-    def update(gradients: Sequence[Array]) -> None:
+    def update(gradients: Sequence[Array], learning_rate: float) -> None:
         for parameter, velocity, gradient in zip(parameters, velocities, gradients, strict=True):
             velocity *= MOMENTUM
             velocity += gradient
@@ -46,13 +68,13 @@ def _momentum(parameters: Sequence[Array], learning_rate: float) -> Update:
     return update
 
 
-def _adam(parameters: Sequence[Array], learning_rate: float) -> Update:
+def _adam(parameters: Sequence[Array]) -> Update:
     first = [np.zeros_like(parameter) for parameter in parameters]
     second = [np.zeros_like(parameter) for parameter in parameters]
     fast, slow = ADAM_BETAS
     steps = 0
 
-    def update(gradients: Sequence[Array]) -> None:
+    def update(gradients: Sequence[Array], learning_rate: float) -> None:
         nonlocal steps
         steps += 1
         step = learning_rate / (1 - fast**steps)

@@ -2,19 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import inf, isfinite, log, sqrt
-from typing import NamedTuple
-
-import numpy as np
+from math import inf, isfinite, sqrt
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from actdiag.arrays import Array
 from actdiag.datasets.catalogue import Dataset
-from actdiag.diagnosis import Verdict, diagnose
+from actdiag.diagnosis import RULES, Rules, Verdict, diagnose
 from actdiag.engine.workers import Workers
-from actdiag.errors import InvalidField
+from actdiag.experiments.train.facts import DataFacts, facts_of
 from actdiag.experiments.train.loop import Recipe, Step, steps, training_need
-from actdiag.experiments.train.network import Network, draw_network, evaluate
-from actdiag.experiments.train.outcome import Advantage, Outcome, best_guess, chance_of, outcome_of
+from actdiag.experiments.train.network import Evaluation, Network, draw_network, evaluate
+from actdiag.experiments.train.outcome import Advantage, Outcome, best_guess, outcome_of
 from actdiag.experiments.train.snapshot import Snapshot, relative_changes, snapshot
 from actdiag.measure.directions import directions, mean_cosine, squares_of
 from actdiag.measure.features import feature_evenness
@@ -22,13 +20,22 @@ from actdiag.measure.statistics import InputStats, LossValue
 from actdiag.measurements import Measurements, TrainingPlan
 from actdiag.model.stack import Stack
 from actdiag.options import DEFAULT_ROWS
+from actdiag.report import below
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import Console, ConsoleOptions, RenderResult
 
 AUTO_RATES = {
     "sgd": (1.0, 0.1, 0.01, 0.001),
     "momentum": (0.1, 0.01, 0.001, 0.0001),
     "adam": (0.01, 0.001, 0.0001, 0.00001),
+    "adamw": (0.01, 0.001, 0.0001, 0.00001),
 }
 """The learning rates that `auto` tries."""
+
+_LOOKS = (10, 100)
+"""Where training is to stop at a score on the test rows, it is looked at after so many iterations, least and most."""
 
 _OVER = 25
 """A run is judged by the mean of so many of its last losses."""
@@ -39,85 +46,6 @@ class Tried(NamedTuple):
 
     learning_rate: float
     loss: float | None
-
-
-class DataFacts(NamedTuple):
-    """The data that a stack was trained on.
-
-    Attributes:
-        name: Their name.
-        train_rows: Rows to train on.
-        test_rows: Rows to test on.
-        features: Features of a row.
-        classes: The number of classes; 1 of regression.
-        task: `classification` or `regression`.
-        chance: The loss of the best prediction that needs no input: the entropy of the training labels under
-            cross-entropy, the variance of the targets under mse. None of a document that does not say.
-        commonest: The commonest class of the training rows; None of regression.
-        commonest_fraction: The share of the training rows that it has.
-        commonest_test_fraction: The share of the test rows that it has: the accuracy of always predicting it.
-        missing: The classes that no training row has.
-        class_names: How class k was called in the data; empty where it was called k.
-        notes: What was made of the data as they were read, in phrases.
-    """
-
-    name: str
-    train_rows: int
-    test_rows: int
-    features: int
-    classes: int
-    task: str = "classification"
-    chance: float | None = None
-    commonest: int | None = None
-    commonest_fraction: float | None = None
-    commonest_test_fraction: float | None = None
-    missing: tuple[int, ...] = ()
-    class_names: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def called(self, label: int) -> str:
-        """Return what a class was called in the data."""
-        return self.class_names[label] if self.class_names else str(label)
-
-    @property
-    def level(self) -> float:
-        """The chance level; of a document that does not say, that of classes that are equally frequent."""
-        return log(self.classes) if self.chance is None else self.chance
-
-
-def facts_of(data: Dataset, name: str, loss: str) -> DataFacts:
-    """Return what is said of data that a stack is trained on under a loss.
-
-    Raises:
-        InvalidField: All labels, or all targets, are the same: there is nothing to learn.
-    """
-    rows, features = data.train_inputs.shape
-    chance = chance_of(data.train_labels, data.classes, loss)
-    if not chance:
-        what = "targets that differ" if data.task == "regression" else "labels of at least 2 classes"
-        problem = f"must have {what} in its rows to train on, got {data.train_labels[0]:g} in all of {name}"
-        raise InvalidField(field="data", problem=problem)
-    facts = DataFacts(
-        name,
-        rows,
-        len(data.test_inputs),
-        features,
-        data.classes,
-        data.task,
-        chance,
-        class_names=data.class_names,
-        notes=data.notes,
-    )
-    if data.task == "regression":
-        return facts
-    counts = np.bincount(data.train_labels, minlength=data.classes)
-    most = int(counts.argmax())
-    return facts._replace(
-        commonest=most,
-        commonest_fraction=float(counts[most] / rows),
-        commonest_test_fraction=float(np.mean(data.test_labels == most)),
-        missing=tuple(np.flatnonzero(counts == 0).tolist()),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +91,11 @@ class TrainingRun:
         return len(self.loss) if self.loss[-1] is None else None
 
     @property
+    def stopped_at(self) -> int | None:
+        """The iteration at which the score to stop at was reached; None where training went on to its end."""
+        return len(self.loss) if self.diverged_at is None and len(self.loss) < self.recipe.iterations else None
+
+    @property
     def final_loss(self) -> float | None:
         """The mean of the last 25 losses; None where the last is not finite."""
         return None if self.diverged_at else _last([loss for loss in self.loss if loss is not None])
@@ -181,6 +114,25 @@ class TrainingRun:
         without any input, by more than their number leaves to chance; it memorized where the first alone holds.
         """
         return outcome_of(self.final_loss, self.data.level, self.advantage)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the run as plain dicts, lists, numbers and None, with the keys of the JSON of a command of one run."""
+        document: dict[str, Any] = below("training_to_dict")([self])
+        return document
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a flat dict for each iteration, from 1: `act`, `init`, `lr`, `iteration`, `loss`, `accuracy`."""
+        rows: list[dict[str, Any]] = below("training_rows")([self])
+        return rows
+
+    def figure(self) -> "Figure":
+        """Return loss and accuracy against iteration as a matplotlib Figure."""
+        figure: Figure = next(below("training_figures")([self]))
+        return figure
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        """Show the run as a table in a rich console."""
+        yield below("training_display")([self], width=options.max_width, ascii_only=options.ascii_only)
 
 
 class Look(NamedTuple):
@@ -214,6 +166,7 @@ def run_training(
     recipe: Recipe,
     learning_rates: Sequence[float],
     watch: Watch | None = None,
+    rules: Rules = RULES,
 ) -> TrainingRun:
     """Train a stack at each of some learning rates and return the run of the least loss.
 
@@ -224,9 +177,10 @@ def run_training(
         recipe: How to train.
         learning_rates: At least one; the loss is the mean of the last 25 batches.
         watch: Called at every iteration.
+        rules: The rules of the verdict at initialization.
     """
     with training_need(stack, recipe, data.classes).met(threads=1), Workers(1) as workers:
-        runs = [_one(stack, data, recipe, rate, workers, watch) for rate in learning_rates]
+        runs = [_one(stack, data, recipe, rate, workers, watch, rules) for rate in learning_rates]
     best = min(runs, key=lambda run: inf if run.final_loss is None else run.final_loss)
     if len(runs) == 1:
         return best
@@ -239,7 +193,13 @@ def over_rows(data: Dataset) -> Array:
 
 
 def _one(
-    stack: Stack, data: Dataset, recipe: Recipe, learning_rate: float, workers: Workers, watch: Watch | None
+    stack: Stack,
+    data: Dataset,
+    recipe: Recipe,
+    learning_rate: float,
+    workers: Workers,
+    watch: Watch | None,
+    rules: Rules,
 ) -> TrainingRun:
     facts = facts_of(data, stack.input, recipe.loss_name)
     network = draw_network(stack, data.classes, workers)
@@ -247,6 +207,11 @@ def _one(
 
     def look() -> Snapshot:
         return snapshot(network, inputs, labels, recipe.loss_name, workers)
+
+    base, looks_every = best_guess(data.train_labels), _looks_every(facts.train_rows, recipe)
+
+    def test() -> Evaluation:
+        return evaluate(network, data.test_inputs, data.test_labels, recipe.loss_name, base)
 
     before = look()
     weights = [layer.weights for layer in network.layers if layer.weights is not None]
@@ -261,8 +226,9 @@ def _one(
             first_update = _by_layer(network, relative_changes(drawn, weights))
         if watch is not None:
             watch(Look(stack, learning_rate, step, recipe.iterations, weights, look))
-    base = best_guess(data.train_labels)
-    tested = evaluate(network, data.test_inputs, data.test_labels, recipe.loss_name, base)
+        if recipe.stop_at is not None and not len(taken) % looks_every and test().score >= recipe.stop_at:
+            break
+    tested = test()
     return TrainingRun(
         stack,
         facts,
@@ -275,9 +241,15 @@ def _one(
         before,
         look(),
         first_update or _by_layer(network, relative_changes(drawn, weights)),
-        _verdict(stack, before, data, recipe, learning_rate),
+        _verdict(stack, before, data, recipe, learning_rate, rules),
         advantage=tested.advantage,
     )
+
+
+def _looks_every(rows: int, recipe: Recipe) -> int:
+    """Return after how many iterations the test rows are looked at: an epoch, within limits."""
+    fewest, most = _LOOKS
+    return min(max(rows // recipe.batch, fewest), most)
 
 
 def _by_layer(network: Network, changes: Sequence[float | None]) -> tuple[float | None, ...]:
@@ -286,7 +258,9 @@ def _by_layer(network: Network, changes: Sequence[float | None]) -> tuple[float 
     return tuple(None if layer.weights is None else next(known) for layer in network.layers)
 
 
-def _verdict(stack: Stack, before: Snapshot, data: Dataset, recipe: Recipe, learning_rate: float) -> Verdict:
+def _verdict(
+    stack: Stack, before: Snapshot, data: Dataset, recipe: Recipe, learning_rate: float, rules: Rules
+) -> Verdict:
     inputs = stack.inputs()
     found = [directions(inputs)]
     return diagnose(
@@ -302,7 +276,8 @@ def _verdict(stack: Stack, before: Snapshot, data: Dataset, recipe: Recipe, lear
             plan=TrainingPlan(recipe.optimizer, recipe.iterations),
             learning_rate=learning_rate,
             recipe=stack,
-        )
+        ),
+        rules,
     )
 
 

@@ -1,0 +1,125 @@
+"""Training that is stopped: what is finished is shown, or kept in a file from which it goes on."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import actdiag
+import actdiag.experiments.train as trained
+from actdiag import InvalidField, TrainingRun, train
+from actdiag.cli.command import run
+
+SMALL = {"data": "synthetic:rows=300:features=6:classes=3", "depth": 2, "width": 8, "iterations": 20, "batch": 32}
+INITS = ["std=0.01", "xavier", "he"]
+COMMAND = [
+    *("train", "--data", "synthetic:rows=2000:features=16:classes=4", "--depth", "8", "--width", "64"),
+    *("--act", "tanh,relu", "--init", "xavier,he", "--lr", "0.1,0.01", "--iterations", "150"),
+]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def start(*arguments, **options):
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    code = "from actdiag.__main__ import main; main()"
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, text=True, **options)
+
+
+def test_finished_runs_are_not_trained_again():
+    whole = train("relu", INITS, **SMALL)
+    seen = []
+    assert train("relu", INITS, **SMALL, checkpoint="x.json", each=seen.append) == whole == seen
+    again = []
+    iterations = []
+    resumed = train("relu", INITS, **SMALL, checkpoint="x.json", watch=iterations.append, each=again.append)
+    assert iterations == []
+    assert [one.to_dict() for one in resumed] == [one.to_dict() for one in whole]
+    assert again == resumed
+
+
+def test_a_file_of_another_training_is_refused_with_the_difference():
+    train("relu", ["he"], **SMALL, checkpoint="x.json")
+    said = r"must be of the same training, got 'x.json': lr 0.01 there, 0.5 here; iterations 20 there, 10 here"
+    with pytest.raises(InvalidField, match=said):
+        train("relu", ["he"], **SMALL | {"iterations": 10, "lr": 0.5}, checkpoint="x.json")
+    with pytest.raises(InvalidField, match="init he there, xavier here"):
+        train("relu", ["xavier"], **SMALL, checkpoint="x.json")
+    labels = np.arange(60) % 2
+    data = actdiag.Dataset("mine", np.ones((60, 2)), labels, np.ones((5, 2)), labels[:5], 2)
+    with pytest.raises(InvalidField, match=r"data synthetic.* there, mine .* here"):
+        train("relu", ["he"], **SMALL | {"data": data}, checkpoint="x.json")
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"specification": 1, "training": 2}', "\x00"])
+def test_other_files_are_refused_and_kept(content):
+    Path("x.json").write_text(content)
+    with pytest.raises(InvalidField, match=r"^checkpoint must be "):
+        train("relu", ["he"], **SMALL, checkpoint="x.json")
+    assert Path("x.json").read_text() == content
+
+
+def test_a_file_that_cannot_be_written_is_told(capsys):
+    assert run([*COMMAND, "--checkpoint", "none/x.json", "--iterations", "2"]) == 2
+    assert "--checkpoint must be a file that can be written, got 'none/x.json'" in capsys.readouterr().err
+
+
+def test_no_output_takes_the_place_of_a_checkpoint(capsys):
+    assert run([*COMMAND, "--checkpoint", "x.json", "--json", "x.json"]) == 2
+    assert "x.json" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_killed_comparison_goes_on_to_the_same_document():
+    assert start(*COMMAND, "--json", "whole.json", "--quiet").wait() == 0
+    whole = json.loads(Path("whole.json").read_text())
+    for number, seconds in enumerate(np.random.default_rng(0).uniform(0.8, 3.0, 5)):
+        process = start(*COMMAND, "--checkpoint", f"{number}.json", "--json", "out.json", "--quiet")
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert start(*COMMAND, "--checkpoint", f"{number}.json", "--json", "out.json", "--quiet").wait() == 0
+        assert json.loads(Path("out.json").read_text()) == whole
+
+
+def test_an_interrupt_keeps_what_is_finished(monkeypatch, capsys):
+    real, asked = trained.run_training, []
+
+    def interrupted(*given):
+        asked.append(given)
+        if len(asked) > 2:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    monkeypatch.setattr(trained, "run_training", interrupted)
+    arguments = ["train", "--data", SMALL["data"], "--depth", "2", "--width", "8", "--iterations", "20"]
+    assert run([*arguments, "--init", "he,xavier,lecun", "--json", "x.json"]) == 130
+    captured = capsys.readouterr()
+    assert captured.err == "interrupted: 2 runs finished\n"
+    assert "xavier" in captured.out
+    assert len(json.loads(Path("x.json").read_text())["runs"]) == 2
+    asked[:] = [None] * 5
+    assert run([*arguments, "--init", "he"]) == 130
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_shows_and_writes_itself():
+    (one,) = train("relu", ["he"], **SMALL)
+    assert isinstance(one, TrainingRun)
+    assert one.to_dict()["runs"][0]["final_loss"] == one.final_loss
+    assert [row["loss"] for row in one.rows()] == list(one.loss)
+    assert len(one.figure().axes) == 2
+    console = Console(width=100, file=io.StringIO())
+    console.print(one)
+    assert "chance level" in console.file.getvalue()
