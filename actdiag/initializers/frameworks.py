@@ -76,18 +76,18 @@ def keras_variance_scaling(
 
 
 @register("random_normal")
-def keras_random_normal(std: float = 0.05) -> Initializer:
-    """Keras RandomNormal: N(0, std^2), whatever the fans."""
-    return replace(normal(std), source="Keras 3, keras.initializers.RandomNormal")
+def keras_random_normal(mean: float = 0.05, std: float | None = None) -> Initializer:
+    """Keras RandomNormal: N(mean, std^2), of one value alone N(0, value^2), whatever the fans."""
+    return replace(normal(mean, std), source="Keras 3, keras.initializers.RandomNormal")
 
 
 @register("random_uniform")
-def keras_random_uniform(limit: float = 0.05) -> Initializer:
-    """Keras RandomUniform: U(-limit, limit), whatever the fans."""
-    return replace(uniform(limit), source="Keras 3, keras.initializers.RandomUniform")
+def keras_random_uniform(limit: float = 0.05, high: float | None = None) -> Initializer:
+    """Keras RandomUniform: U(-limit, limit), or of two values U(limit, high), whatever the fans."""
+    return replace(uniform(limit, high), source="Keras 3, keras.initializers.RandomUniform")
 
 
-@register()
+@register("tf_truncated_normal")
 def keras_truncated_normal(std: float = 0.05) -> Initializer:
     """Keras TruncatedNormal: N(0, std^2) cut at two std and not widened, so 12 % short of it."""
     return cut_at_two_std(std, "Keras 3, keras.initializers.TruncatedNormal")

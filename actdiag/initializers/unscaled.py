@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from actdiag.arrays import Array
+from actdiag.errors import InvalidField, check_real
 from actdiag.initializers.draws import CUT, STD_OF_CUT_NORMAL, draw_cut_normal, draw_normal, draw_uniform
-from actdiag.initializers.entry import Initializer, check_scale, register
+from actdiag.initializers.entry import LARGEST_SCALE, Initializer, check_scale, register
 
 
-@register("normal")
+@register()
 def std(std: float) -> Initializer:
     """N(0, std^2), whatever the fans."""
     check_scale("std", std)
@@ -30,6 +31,28 @@ def std(std: float) -> Initializer:
     )
 
 
+_std = std
+
+
+@register()
+def normal(mean: float, std: float | None = None) -> Initializer:
+    """N(mean, std^2), whatever the fans; of one value alone N(0, value^2), which is std=value.
+
+    Theory takes weights of mean 0.
+    """
+    if std is None:
+        return _std(mean)
+    check_real("mean", mean, -LARGEST_SCALE, LARGEST_SCALE)
+    centred = _std(std)
+
+    def sample(rng: np.random.Generator, fan_in: int, fan_out: int, dtype: str) -> Array:
+        weights = centred.sample(rng, fan_in, fan_out, dtype)
+        weights += mean
+        return weights
+
+    return replace(centred, sample=sample, mean_field=mean == 0)
+
+
 @register()
 def gpt2() -> Initializer:
     """N(0, 0.02^2): the transformer's habit."""
@@ -37,11 +60,14 @@ def gpt2() -> Initializer:
 
 
 @register()
-def uniform(limit: float) -> Initializer:
-    """U(-limit, limit), whatever the fans.
+def uniform(limit: float, high: float | None = None) -> Initializer:
+    """U(-limit, limit), or of two values U(limit, high), whatever the fans.
 
-    jax.nn.initializers.uniform(scale) is another, U(0, scale), whose weights are all positive: jax_uniform.
+    jax.nn.initializers.uniform(scale) is another, U(0, scale), whose weights are all positive: jax_uniform. Theory
+    takes weights of mean 0.
     """
+    if high is not None:
+        return _between(limit, high)
     check_scale("limit", limit)
     return Initializer(
         name="uniform",
@@ -49,6 +75,30 @@ def uniform(limit: float) -> Initializer:
         variance=lambda fan_in, fan_out: limit**2 / 3,
         distribution="uniform",
         family="uniform",
+        source="folklore",
+    )
+
+
+def _between(low: float, high: float) -> Initializer:
+    """Return U(low, high)."""
+    check_real("limit", low, -LARGEST_SCALE, LARGEST_SCALE)
+    check_real("high", high, -LARGEST_SCALE, LARGEST_SCALE)
+    if low >= high:
+        raise InvalidField(field="init", problem=f"'uniform:{low:g}:{high:g}': the first must be less than the second")
+    middle, half = (low + high) / 2, (high - low) / 2
+
+    def sample(rng: np.random.Generator, fan_in: int, fan_out: int, dtype: str) -> Array:
+        weights = draw_uniform(rng, (fan_in, fan_out), half, dtype)
+        weights += middle
+        return weights
+
+    return Initializer(
+        name="uniform",
+        sample=sample,
+        variance=lambda fan_in, fan_out: half**2 / 3,
+        distribution="uniform",
+        family="uniform",
+        mean_field=middle == 0,
         source="folklore",
     )
 

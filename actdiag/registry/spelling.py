@@ -4,7 +4,8 @@ import inspect
 import re
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from actdiag.errors import InvalidField
 
@@ -58,8 +59,7 @@ def usage(name: str, parameters: Parameters) -> str:
     if list(parameters) == [name]:
         return f"{name}={name.upper()}"
     return name + "".join(
-        f":{key}" if one.default is one.empty else f"[:{key}={_written(one.default)}]"
-        for key, one in parameters.items()
+        f":{key}" if one.default is one.empty else f"[:{key}{_default(one.default)}]" for key, one in parameters.items()
     )
 
 
@@ -109,6 +109,10 @@ def arguments_of(field: str, spec: str, name: str, values: Sequence[str], parame
     return arguments
 
 
+def _default(value: object) -> str:
+    return "" if value is None else f"={_written(value)}"
+
+
 def _written(value: object) -> str:
     if isinstance(value, Real) and not isinstance(value, Integral):
         return repr(float(value)).removesuffix(".0")
@@ -116,6 +120,7 @@ def _written(value: object) -> str:
 
 
 def _converted(field: str, spec: str, key: str, value: str, annotation: type) -> Any:
+    annotation = next((one for one in get_args(annotation) if one is not NoneType), annotation)
     if annotation is str:
         return value
     try:
