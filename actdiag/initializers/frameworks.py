@@ -9,8 +9,7 @@ from actdiag.errors import check_choice
 from actdiag.initializers.draws import draw_uniform
 from actdiag.initializers.entry import Initializer, check_scale, register
 from actdiag.initializers.scaling import scaled
-from actdiag.initializers.unscaled import cut_at_two_std, uniform
-from actdiag.initializers.unscaled import std as normal
+from actdiag.initializers.unscaled import cut_at_two_std, normal, uniform
 
 _KERAS_DISTRIBUTIONS = {
     "truncated_normal": "truncated_normal",
