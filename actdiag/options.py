@@ -145,6 +145,18 @@ class StackOptions(InputOptions):
     init: "str | Initializer" = option(
         "he", "Initializer, NAME[:value]; auto scales lecun to the activation.", library="Or an Initializer."
     )
+    weights: "str | Path | Sequence[Any] | None" = option(
+        None,
+        "Weights that are given, in place of those of an initializer: a .npz or .safetensors file.",
+        metavar="FILE",
+        library="Or pairs (W, b) of arrays, layer 1 first; W has shape (fan_in, fan_out).",
+    )
+    weights_layout: str | None = option(
+        None,
+        "Shape of the matrices: (fan_in, fan_out) or (fan_out, fan_in).",
+        metavar="in-out|out-in",
+        shown="in-out for .npz, out-in for .safetensors",
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False, init=False)
@@ -325,6 +337,9 @@ class TrainOptions(RuleOptions, LayerOptions):
     )
     stop_at: float | None = option(None, "Accuracy, or R^2, on the test rows at which training stops.")
     batch: int = option(128, "Batch size.")
+    save: str | Path | None = option(
+        None, "Write the trained weights of the one run there is to a .npz file.", metavar="FILE.npz", section="Output"
+    )
     checkpoint: str | Path | None = option(
         None,
         "Keep finished runs in this file, and go on with those that it has from the same options.",

@@ -103,6 +103,7 @@ ORDER = {
     "model": """
         site
         blocks
+        weights
         fingerprint
         stack
     """,
@@ -288,6 +289,7 @@ ORDER = {
     "api": """
         own_entries
         signatures
+        weight_files
         stack
         running
         propagate

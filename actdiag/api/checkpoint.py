@@ -19,7 +19,7 @@ _LONGEST = 60
 
 def specification(options: TrainOptions, data: Dataset) -> dict[str, str]:
     """Return what the runs follow from: the options in words, and a digest of the data."""
-    left_out = ("checkpoint", "data")
+    left_out = ("checkpoint", "data", "save")
     said = {one.name: _said(getattr(options, one.name)) for one in fields(options) if one.name not in left_out}
     return said | {"data": f"{data.name} ({data.digest[:12]})"}
 

@@ -24,6 +24,8 @@ def fix(
     act: str | Activation = StackOptions.act,
     init: str | Initializer = StackOptions.init,
     *,
+    weights: str | Path | Sequence[Any] | None = StackOptions.weights,
+    weights_layout: str | None = StackOptions.weights_layout,
     backward: bool = False,
     depth: int | None = StackOptions.depth,
     width: int | None = StackOptions.width,

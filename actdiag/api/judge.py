@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from actdiag.activations import Activation
 from actdiag.api.running import make_loss
@@ -22,6 +22,8 @@ def judge(
     act: str | Activation = StackOptions.act,
     init: str | Initializer = StackOptions.init,
     *,
+    weights: str | Path | Sequence[Any] | None = StackOptions.weights,
+    weights_layout: str | None = StackOptions.weights_layout,
     depth: int | None = StackOptions.depth,
     width: int | None = StackOptions.width,
     widths: Sequence[int] | None = StackOptions.widths,

@@ -22,6 +22,8 @@ def propagate(
     act: str | Activation = StackOptions.act,
     init: str | Initializer = StackOptions.init,
     *,
+    weights: str | Path | Sequence[Any] | None = StackOptions.weights,
+    weights_layout: str | None = StackOptions.weights_layout,
     depth: int | None = StackOptions.depth,
     width: int | None = StackOptions.width,
     widths: Sequence[int] | None = StackOptions.widths,

@@ -14,6 +14,7 @@ from actdiag.datasets.scaling import checked_scale
 from actdiag.errors import InvalidField, check_integer
 from actdiag.initializers import Initializer
 from actdiag.model.stack import MOST_LAYERS, Stack
+from actdiag.model.weights import GIVEN, Weights
 from actdiag.ops.dense import MOST_UNITS, Dense
 from actdiag.ops.entry import Op
 from actdiag.options import DEFAULT_DEPTH, DEFAULT_ROWS, DEFAULT_WIDTH, LayerOptions, StackOptions, options_from
@@ -25,6 +26,8 @@ def make_stack(
     act: str | Activation = StackOptions.act,
     init: str | Initializer = StackOptions.init,
     *,
+    weights: str | Path | Sequence[Any] | None = StackOptions.weights,
+    weights_layout: str | None = StackOptions.weights_layout,
     depth: int | None = StackOptions.depth,
     width: int | None = StackOptions.width,
     widths: Sequence[int] | None = StackOptions.widths,
@@ -56,9 +59,15 @@ def build_stack(options: StackOptions) -> Stack:
     Raises:
         InvalidField: An option holds something that is not accepted.
     """
+    given = None if options.weights is None else _given(options)
     arch = None if options.arch is None else _ops(options)
+    if given is not None:
+        pieces = activations.resolve(options.act).pieces
+        options = replace(options, widths=[one.columns // pieces for one in given.spreads], depth=None, width=None)
     widths = layer_widths(options.depth, options.width, options.widths) if arch is None else [_first_width(arch)]
     batch, input_width = options.batch, options.input_width
+    if given is not None and input_width is None:
+        input_width = given.spreads[0].fan_in
     if batch is not None:
         check_integer("batch", batch, 1, 10**18)
     data, label = _read_input(options)
@@ -69,7 +78,7 @@ def build_stack(options: StackOptions) -> Stack:
                 field="input_width", problem=f"must be {features}, the features of {label}, got {input_width}"
             )
         batch, input_width = data.shape
-    act, init = activations.resolve(options.act), resolve_init(options.init)
+    act, init = activations.resolve(options.act), GIVEN if given is not None else resolve_init(options.init)
     stack = Stack(
         act=act,
         init=init,
@@ -81,8 +90,34 @@ def build_stack(options: StackOptions) -> Stack:
         seed=options.seed,
         data=data,
         arch=arch,
+        weights=given,
     )
-    return _scaled(stack, act, init, options)
+    return stack if given is not None else _scaled(stack, act, init, options)
+
+
+def _given(options: StackOptions) -> Weights:
+    """Return the weights that options give, or refuse what else they say of weights and layers.
+
+    A depth, a width or widths may stand beside them where they are those of the weights.
+    """
+    from actdiag.api.weight_files import read_weights  # weights that are drawn do without
+
+    for field, usual in (("init", "he"), ("gain", 1.0), ("bias_mean", None), ("bias_std", None), ("arch", None)):
+        value = getattr(options, field)
+        if value != usual:
+            raise InvalidField(field, f"must be left out where weights are given, got {value}")
+    pieces = activations.resolve(options.act).pieces
+    found = read_weights(options.weights, options.weights_layout, pieces)
+    widths = [one.columns // pieces for one in found.spreads]
+    asked: dict[str, tuple[Any, Any]] = {"depth": (options.depth, len(widths)), "width": (options.width, widths[0])}
+    asked["widths"] = (None if options.widths is None else list(options.widths), widths)
+    for field, (value, own) in asked.items():
+        if value is not None and (value != own or (field == "width" and len(set(widths)) > 1)):
+            raise InvalidField(field, f"must be left out where weights are given, or be {own}, got {value}")
+    if options.input_width not in (None, found.spreads[0].fan_in):
+        problem = f"must be {found.spreads[0].fan_in}, as {found.name} has it, got {options.input_width}"
+        raise InvalidField(field="input_width", problem=problem)
+    return found
 
 
 def _ops(options: StackOptions) -> tuple[Op, ...]:

@@ -54,6 +54,7 @@ def train(
     batch: int = TrainOptions.batch,
     clip_norm: float | None = TrainOptions.clip_norm,
     clip_value: float | None = TrainOptions.clip_value,
+    save: str | Path | None = TrainOptions.save,
     checkpoint: str | Path | None = TrainOptions.checkpoint,
     rules: str | Path | Mapping[str, Any] | None = TrainOptions.rules,
     watch: "Watch | None" = None,
@@ -75,6 +76,7 @@ def train(
         [True, False]
     """
     from actdiag.api.checkpoint import finished, keep, specification
+    from actdiag.api.weight_files import save_weights
     from actdiag.datasets.catalogue import load_dataset
     from actdiag.experiments.train import (
         AUTO_RATES,
@@ -108,6 +110,8 @@ def train(
         training_need(stack, recipe, loaded.classes).check(threads=1)
     total = len(stacks) * sum(map(len, grids)) * recipe.iterations
     jobs = [(stack, grid) for stack in stacks for grid in grids]
+    if save is not None:
+        _check_save(save, len(jobs), acts[0], arch, checkpoint)
     said = specification(options, loaded)
     runs = [] if checkpoint is None else finished(checkpoint, said)
     begun = sum(len(grid) for _, grid in jobs[: len(runs)])
@@ -124,12 +128,32 @@ def train(
             progress((begun - 1) * recipe.iterations + seen.step.iteration, total)
 
     for stack, grid in jobs[len(runs) :]:
-        runs.append(run_training(stack, loaded, recipe, grid, look, applied))
+        runs.append(run_training(stack, loaded, recipe, grid, look, applied, save is not None))
         if checkpoint is not None:
             keep(checkpoint, said, runs)
         if each is not None:
             each(runs[-1])
+    if save is not None and runs[0].weights is not None:
+        save_weights(save, runs[0].weights, runs[0].stack.act.name, runs[0].stack.widths)
     return runs
+
+
+def _check_save(path: str | Path, runs: int, act: Activation, arch: object, checkpoint: object) -> None:
+    """Refuse to save what a file does not hold: several runs, ops, learned slopes, and runs of a checkpoint."""
+    accepted = "must be a .npz file for the weights of one run"
+    if not str(path).lower().endswith(".npz"):
+        raise InvalidField(field="save", problem=f"{accepted}, got {str(path)!r}")
+    if runs > 1:
+        raise InvalidField(field="save", problem=f"{accepted}, got {runs} runs: name one --act, --init and --lr")
+    for what, is_there in (
+        ("arch", arch is not None),
+        ("checkpoint", checkpoint is not None),
+        (f"the learned slopes of {act.name}", act.slope is not None),
+    ):
+        if is_there:
+            raise InvalidField(field="save", problem=f"{accepted}, got {what}")
+    if not Path(path).parent.is_dir():
+        raise InvalidField(field="save", problem=f"{accepted}, got {str(path)!r}, whose folder does not exist")
 
 
 def _iterations(epochs: float, rows: int, batch: int) -> int:

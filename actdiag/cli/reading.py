@@ -96,6 +96,8 @@ _READERS = {
     "data": _data_files,
     "rules": lambda text: [text],
     "checkpoint": lambda text: [text],
+    "weights": lambda text: [text],
+    "save": lambda text: [text],
     "act": _acts,
 }
 """What each option reads, by its name."""

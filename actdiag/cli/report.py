@@ -27,8 +27,8 @@ def answer(verb: Callable[..., Report], given: dict[str, Any]) -> None:
     summary = given.pop("summary")
     shown = None
     if layers is not None:
-        shown = parse_layers(layers, len(layer_widths(given["depth"], given["width"], given["widths"])))
-    added = []
+        shown = parse_layers(layers, _depth(given))
+    added: list[output.Extra] = []
     progress = screen.progress()
     report = verb(**given, progress=progress)
     if judges:
@@ -49,3 +49,13 @@ def answer(verb: Callable[..., Report], given: dict[str, Any]) -> None:
         added.append(extras.fixed(click.get_current_context(), report, found))
     with fail_on.after([report]):
         output.answer(report, outputs, output.Shown(shown, theory, summary), added)
+
+
+def _depth(given: dict[str, Any]) -> int:
+    """Return the number of layers of the stack that options describe."""
+    if given["weights"] is None:
+        return len(layer_widths(given["depth"], given["width"], given["widths"]))
+    from actdiag.activations import resolve
+    from actdiag.api.weight_files import read_weights
+
+    return len(read_weights(given["weights"], given["weights_layout"], resolve(given["act"]).pieces).spreads)

@@ -16,6 +16,10 @@ from actdiag.datasets.tables import Table, is_table, read_table, table_of_frame
 _FILES = "digits, synthetic, a table (.csv, .tsv, .parquet), a .npy file or a .npz file with a key after a colon"
 
 
+_MOST_LABELS = 10_000_000
+"""The labels of a file that are looked at: it may be longer than memory."""
+
+
 def read_input(
     source: Any, label_column: str | int | None, batch: int | None, most: int, scale: str
 ) -> tuple[Numbers, str]:
@@ -63,7 +67,7 @@ def read_labels(source: Any, label_column: str | int | None) -> tuple[Numbers, s
     if isinstance(source, str | Path) and is_table(str(source)):
         return _labels(read_table("labels", str(source)), label_column), str(source)
     if isinstance(source, str | Path):
-        return load_array("labels", str(source), f"must be {_FILES}"), str(source)
+        return load_array("labels", str(source), f"must be {_FILES}")[:_MOST_LABELS], str(source)
     if is_frame(source):
         return _labels(table_of_frame(source, "the data frame"), label_column), "the data frame"
     return array_of("labels", source), "the labels"

@@ -8,7 +8,8 @@ from actdiag.diagnosis.calibration.trainability import rate_of
 from actdiag.measurements import Measurements
 
 Need = Literal["gradient", "recipe", "runs", "steps", "theory"]
-"""`gradient`: a backward pass. `recipe`: the stack, for how its weights and biases are drawn. `runs`: several runs.
+"""`gradient`: a backward pass. `recipe`: the stack, for how its weights and biases are drawn.
+Those that are given are not. `runs`: several runs.
 `steps`: what a training step takes, a loss on labels and a learning rate. `theory`: the predictions of theory."""
 
 MISSING: Mapping[Need, str] = MappingProxyType(
@@ -28,7 +29,7 @@ def available(measurements: Measurements) -> frozenset[Need]:
     labelled = measurements.loss is not None and measurements.loss.name != "random"
     provided: dict[Need, bool] = {
         "gradient": measurements.has_gradient,
-        "recipe": measurements.recipe is not None,
+        "recipe": measurements.recipe is not None and measurements.recipe.weights is None,
         "runs": measurements.runs is not None,
         "steps": labelled and rate_of(measurements) is not None,
         "theory": measurements.theory is not None,

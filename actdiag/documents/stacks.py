@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from math import sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 from actdiag.activations import Activation
 from actdiag.arrays import ArrayRecord
 from actdiag.documents.entries import own_activation, own_initializer, read_activation, read_initializer
-from actdiag.documents.plain import member
+from actdiag.documents.plain import as_plain, member, read
 from actdiag.errors import InvalidField
 from actdiag.model.stack import Stack
+from actdiag.model.weights import GIVEN, Spread, Weights
 from actdiag.ops.entry import OPS, Op
 
 
@@ -18,7 +19,8 @@ def stack_to_dict(stack: Stack) -> dict[str, Any]:
     """Return a stack as the JSON has it: its entries by name, its inputs by theirs."""
     gains = stack.layer_gains()
     own_biases = stack.bias_mean is None and stack.bias_std is None and stack.init.sample_bias is not None
-    own = {"act": own_activation(stack.act), "init": own_initializer(stack.init, _fans(stack))}
+    own_init = None if stack.weights is not None else own_initializer(stack.init, _fans(stack))
+    own = {"act": own_activation(stack.act), "init": own_init}
     return {
         "act": stack.act.name,
         "init": stack.init.name,
@@ -33,6 +35,7 @@ def stack_to_dict(stack: Stack) -> dict[str, Any]:
         "seed": stack.seed,
         "asked": {name: getattr(stack, name) for name in ("gain", "target_gain", "bias_mean", "bias_std")},
         "data": None if stack.data is None else {"digest": stack.data_digest, "shape": list(stack.data.shape)},
+        "weights": None if stack.weights is None else as_plain(_record(stack.weights)),
         "arch": None if stack.arch is None else [_op_to_dict(op) for op in stack.arch],
         "own": own if any(own.values()) else None,
     }
@@ -50,7 +53,8 @@ def stack_from_dict(plain: Any, where: str = "stack") -> Stack:
     own = (plain.get("own") if isinstance(plain, Mapping) else None) or {}
     data, arch = (plain.get(name) if isinstance(plain, Mapping) else None for name in ("data", "arch"))
     act = read_activation(member(plain, "act", where), own.get("act"))
-    init = read_initializer(member(plain, "init", where), own.get("init"))
+    weights = plain.get("weights") if isinstance(plain, Mapping) else None
+    init = GIVEN if weights else read_initializer(member(plain, "init", where), own.get("init"))
     bare = {name: member(plain, name, where) for name in ("input", "input_width", "batch", "dtype", "seed")}
     record = None if data is None else ArrayRecord(tuple(member(data, "shape", f"{where}.data")), data["digest"])
     stack = Stack(
@@ -58,6 +62,7 @@ def stack_from_dict(plain: Any, where: str = "stack") -> Stack:
         init=init,
         widths=tuple(member(plain, "widths", where)),
         data=record,
+        weights=None if weights is None else _read_record(weights, f"{where}.weights"),
         arch=None if arch is None else tuple(_read_op(op, f"{where}.arch") for op in arch),
         **bare,
         **_scale(plain, where),
@@ -83,6 +88,24 @@ def _with_target(stack: Stack, plain: Mapping[str, Any]) -> Stack:
     fan_in = stack.fan_in(layer)
     own = stack.init.std(fan_in, fan_in if stack.init.averages_fans else stack.columns(layer))
     return replace(stack, target_gain=plain["gain"][0] * sqrt(fan_in) * own)
+
+
+class _Record(NamedTuple):
+    """What a document has of given weights."""
+
+    name: str
+    digest: str
+    spreads: tuple[Spread, ...]
+    readout_std: float | None
+
+
+def _record(weights: Weights) -> _Record:
+    return _Record(weights.name, weights.digest, weights.spreads, weights.readout_std)
+
+
+def _read_record(plain: Any, where: str) -> Weights:
+    record = read(_Record, plain, where)
+    return Weights(record.name, record.spreads, record.digest, readout_std=record.readout_std)
 
 
 def _fans(stack: Stack) -> Iterator[tuple[int, int]]:

@@ -13,6 +13,7 @@ from actdiag.datasets.random_inputs import random_labels, random_rows
 from actdiag.engine.parameters import fit_scale
 from actdiag.engine.workers import Workers
 from actdiag.errors import InvalidField, check_choice, check_integer
+from actdiag.initializers.draws import draw_normal
 from actdiag.model.stack import Stack
 from actdiag.options import LossOptions
 from actdiag.streams import Stream, stream
@@ -69,9 +70,17 @@ class Loss:
 
 
 def readout(stack: Stack, loss: Loss, top: Array, workers: Workers) -> tuple[Array, Array | None]:
-    """Return weights (width, classes) and biases (classes,) of the linear readout, by the initializer without gain."""
+    """Return weights (width, classes) and biases (classes,) of the linear readout, by the initializer without gain.
+
+    Of given weights it is the one that is given for so many classes, else Lecun's.
+    """
     rng = stream(stack.seed, Stream.READOUT)
     fan_in = stack.widths[-1]
+    if stack.weights is not None:
+        given = stack.weights.readout
+        if given is not None and given[0].shape == (fan_in, loss.classes):
+            return given[0].astype(stack.dtype), given[1].astype(stack.dtype)
+        return draw_normal(rng, (fan_in, loss.classes), stack.dtype) / np.sqrt(fan_in, dtype=stack.dtype), None
     weights = stack.init.sample(rng, fan_in, loss.classes, stack.dtype)
     if stack.init.fits_batch:
         weights *= fit_scale(weights, None, top, stack.row_blocks(), workers)

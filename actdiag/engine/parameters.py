@@ -6,6 +6,7 @@ import numpy as np
 
 from actdiag.arrays import Array
 from actdiag.engine.workers import Workers
+from actdiag.errors import InvalidField
 from actdiag.initializers.draws import draw_normal
 from actdiag.model.stack import Stack
 from actdiag.streams import Stream, stream
@@ -13,6 +14,8 @@ from actdiag.streams import Stream, stream
 
 def sample_weights(stack: Stack, layer: int) -> Array:
     """Return what the initializer gives `layer`, shape (fan_in, columns): w before any scaling and before the gain."""
+    if stack.weights is not None:
+        return _in_dtype(stack, stack.weights.layer(layer)[0])
     rng = stream(stack.seed, Stream.WEIGHTS, stack.draw_number(layer))
     return stack.init.sample(rng, stack.fan_in(layer), stack.columns(layer), stack.dtype)
 
@@ -39,6 +42,8 @@ def scale_weights(stack: Stack, layer: int, weights: Array, scale: float) -> Non
 
 def draw_biases(stack: Stack, layer: int) -> Array | None:
     """Return b of `layer`, shape (columns,), or None where all biases are zero."""
+    if stack.weights is not None:
+        return _in_dtype(stack, stack.weights.layer(layer)[1])
     columns = stack.columns(layer)
     if stack.bias_mean is None and stack.bias_std is None:
         sample = stack.init.sample_bias
@@ -54,6 +59,21 @@ def draw_biases(stack: Stack, layer: int) -> Array | None:
     biases *= std
     biases += mean
     return biases
+
+
+def _in_dtype(stack: Stack, array: Array) -> Array:
+    """Return a copy of given parameters in the stack's dtype.
+
+    Raises:
+        InvalidField: One does not fit.
+    """
+    with np.errstate(over="ignore"):
+        own: Array = np.array(array, dtype=stack.dtype)
+    if not np.isfinite(own).all():
+        largest = float(np.abs(array).max())
+        problem = f"must hold numbers that {stack.dtype} can hold, got up to {largest:.3g}"
+        raise InvalidField(field="weights", problem=problem)
+    return own
 
 
 def fit_scale(weights: Array, biases: Array | None, inputs: Array, blocks: list[slice], workers: Workers) -> float:

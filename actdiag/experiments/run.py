@@ -181,7 +181,8 @@ class _Run:
         self._theory: TheoryComparison | NetworkComparison | None = None
         if settings.theory:
             random = loss is None or loss.name == "random"
-            self._theory = TheoryComparison(stack, random) if stack.arch is None else _of_network(stack, random)
+            plain = stack.arch is None and stack.weights is None
+            self._theory = TheoryComparison(stack, random) if plain else _of_network(stack, random)
         self._layers: list[LayerStats] = []
         self._input = InputStats()
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from actdiag.activations import Activation
 from actdiag.initializers import Initializer
+from actdiag.model.weights import Weights
 from actdiag.ops.entry import Op
 
 
@@ -20,6 +21,8 @@ def _told(value: object) -> object:
         return value.fingerprint()
     if isinstance(value, Op):
         return value.kind, [_told(getattr(value, one.name)) for one in fields(value)]  # type: ignore[arg-type]
+    if isinstance(value, Weights):
+        return value.digest
     if isinstance(value, tuple):
         return [_told(one) for one in value]
     return value + 0.0 if isinstance(value, float) else value  # a zero has two signs and one meaning

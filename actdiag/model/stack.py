@@ -13,6 +13,7 @@ from actdiag.formats import NumberFormat, arithmetic_format
 from actdiag.initializers import LARGEST_SCALE, Initializer
 from actdiag.model.blocks import Node, lay_out
 from actdiag.model.site import Site
+from actdiag.model.weights import Weights
 from actdiag.ops.activation import Activate
 from actdiag.ops.dense import MOST_UNITS, Dense
 from actdiag.ops.entry import Op
@@ -46,6 +47,7 @@ class Stack:
         seed: The random seed.
         data: The inputs, shape (batch, input_width), where they are not drawn; of a stack that was read, their record.
         arch: The ops in running order; None for equal layers. A layer is then a node that makes pre-activations.
+        weights: Weights and biases that are given; None to draw them. The initializer is then `GIVEN`.
     """
 
     act: Activation
@@ -62,6 +64,7 @@ class Stack:
     data: Array | ArrayRecord | None = field(default=None, compare=False, repr=False)
     target_gain: float | None = None
     arch: tuple[Op, ...] | None = None
+    weights: Weights | None = None
     _nodes: tuple[Node, ...] | None = field(default=None, init=False, repr=False, compare=False)
     _digest: str | None = field(default=None, init=False, compare=False, repr=False)
 
@@ -89,6 +92,8 @@ class Stack:
             checked["bias_mean"] = check_real("bias_mean", self.bias_mean, -LARGEST_SCALE, LARGEST_SCALE)
         if self.bias_std is not None:
             checked["bias_std"] = check_real("bias_std", self.bias_std, 0.0, LARGEST_SCALE)
+        if self.weights is not None:
+            self._check_weights(self.weights)
         largest = arithmetic_format(self.dtype).most
         for name, value in checked.items():  # numpy's numbers become Python's, which JSON knows
             object.__setattr__(self, name, value)
@@ -98,7 +103,8 @@ class Stack:
             problem = f"must have shape ({self.batch}, {self.input_width}), got {self.data.shape}"
             raise InvalidField(field="input", problem=problem)
         gain = self.gain if self.target_gain is None else self.target_gain
-        if any(self.weight_std(layer) > largest / 10 for layer in self.weight_layers[:2]):
+        drawn = self.weight_layers[:2] if self.weights is None else ()
+        if any(self.weight_std(layer) > largest / 10 for layer in drawn):
             problem = f"must keep the weights within {self.dtype} (std under {largest / 10:.1g}), got {gain:g}"
             raise InvalidField(field="gain", problem=problem)
 
@@ -134,7 +140,12 @@ class Stack:
         """
         from actdiag.model.fingerprint import fingerprint
 
-        return fingerprint({**self._compared(), "data": self.data_digest})
+        held = {**self._compared(), "data": self.data_digest}
+        if self.weights is None:
+            del held["weights"]
+        else:
+            held["init"] = self.init.name
+        return fingerprint(held)
 
     @property
     def format(self) -> NumberFormat:
@@ -184,7 +195,12 @@ class Stack:
         return self.widths[layer - 1] * self.act.pieces
 
     def weight_std(self, layer: int) -> float:
-        """The std of a weight of `layer`, gain included; of the recipe, before any scaling on the batch."""
+        """The std of a weight of `layer`, gain included; of the recipe, before any scaling on the batch.
+
+        Of given weights it is their rms.
+        """
+        if self.weights is not None:
+            return self.weights.spreads[layer - 1].weight_std
         return self.layer_gain(layer) * self.init.std(self.fan_in(layer), self.columns(layer))
 
     def layer_gain(self, layer: int) -> float:
@@ -203,9 +219,22 @@ class Stack:
 
     def bias_spread(self, layer: int) -> tuple[float, float]:
         """The mean and the std of a bias of `layer`."""
+        if self.weights is not None:
+            spread = self.weights.spreads[layer - 1]
+            return spread.bias_mean, spread.bias_std
         if self.bias_mean is None and self.bias_std is None:
             return 0.0, math.sqrt(self.init.bias_variance(self.fan_in(layer), self.columns(layer)))
         return self.bias_mean or 0.0, self.bias_std or 0.0
+
+    def _check_weights(self, weights: Weights) -> None:
+        """Refuse weights of other shapes than the layers have."""
+        if self.arch is not None:
+            raise InvalidField(field="weights", problem="must be left out where arch is given")
+        wanted = [(self.fan_in(layer), self.columns(layer)) for layer in range(1, len(self.widths) + 1)]
+        found = [(spread.fan_in, spread.columns) for spread in weights.spreads]
+        if found != wanted:
+            problem = f"must have the shapes {wanted} of the layers, got {found} in {weights.name}"
+            raise InvalidField(field="weights", problem=problem)
 
     def _checked_target(self, target: float) -> float:
         """Return the gain asked of every layer, or refuse it where weights are not drawn at a scale of their own."""

@@ -98,6 +98,8 @@ def _forward(
     """Return the pre-activations and the activations of a node, and what is predicted there."""
     act, own = node.site.act, number - 1
     known = Known(weights_of(stack, number, node), expectations)
+    if stack.weights is not None:
+        return f"one layer at a time, by their rms: the weights of {stack.weights.name} are given"
     if not stack.init.mean_field and known.weights is not None:
         return unlike_theory(stack.init)
     if stack.init.fits_batch and known.weights is not None:

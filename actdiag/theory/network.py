@@ -197,6 +197,8 @@ class NetworkComparison:
         predicted = predict_nodes(self._stack, self._input, self._input_mean, top, backward=gradient is not None)
         said = disagrees(sorted(self._flagged), len(layers))
         note = f"{_NOTE}; {predicted.note}" if predicted.note else _NOTE
+        if self._stack.weights is not None:
+            note = predicted.note
         empty = LayerEstimates()
         return StackTheory(applies=True, note=note, disagrees=said), tuple(
             LayerTheory(one, self._expected.get(number, empty), self._flagged.get(number, ()))
@@ -225,6 +227,10 @@ def _recipe_of(stack: Stack, number: int, act: Activation) -> Layers:
 
 
 def _why_not(stack: Stack) -> str | None:
+    if stack.weights is not None:
+        return (
+            None if stack.act.derivative is not None else f"a unit of {stack.act.name} looks at several pre-activations"
+        )
     if not stack.init.mean_field or any(stack.weight_std(number) == 0 for number in stack.weight_layers[:1]):
         return unlike_theory(stack.init)
     if stack.init.fits_batch:

@@ -42,6 +42,8 @@ def why_not(stack: Stack) -> str | None:
     """Return why mean-field theory does not describe a stack, in words; None where it does."""
     if stack.act.derivative is None:
         return f"a unit of {stack.act.name} looks at several pre-activations"
+    if stack.weights is not None:
+        return f"it needs random weights, and those of {stack.weights.name} are given"
     if not stack.init.mean_field:
         return unlike_theory(stack.init)
     if stack.weight_std(1) == 0:

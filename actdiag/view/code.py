@@ -13,7 +13,7 @@ def code_of(stack: Stack) -> dict[str, list[str]]:
 
     There are some for orthogonal weights, and for normal weights by fan_in or by the mean of both fans.
     """
-    if stack.init.fits_batch or stack.bias_spread(1)[0]:
+    if stack.weights is not None or stack.init.fits_batch or stack.bias_spread(1)[0]:
         return {}
     biases = stack.bias_spread(1)[1]
     if stack.init.name == "orthogonal" and stack.target_gain is None:

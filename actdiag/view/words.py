@@ -51,13 +51,19 @@ def why_blank(histogram: Histogram) -> str:
 def initializer(stack: Stack) -> str:
     """Return the initializer with the std of the weights, gain included: `he (std 0.141)`."""
     stds = [stack.weight_std(layer) for layer in range(1, stack.depth + 1)]
-    low, high = brief(min(stds)), brief(max(stds))
-    spread = low if low == high else f"{low} to {high}"
+    if stack.weights is not None:
+        return f"weights of {stack.weights.name} (rms {_spread(stds)})"
+    spread = _spread(stds)
     gain = "" if stack.gain == 1 else f", gain {brief(stack.gain)}"
     if stack.target_gain is not None:
         gain = f", gain auto {brief(stack.target_gain)}"
     fitted = ", before scaling on the batch" if stack.init.fits_batch else ""
     return f"{stack.init.name} (std {spread}{gain}{fitted})"
+
+
+def _spread(values: Sequence[float]) -> str:
+    low, high = brief(min(values)), brief(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def shape(stack: Stack) -> str:
@@ -76,6 +82,8 @@ def inputs(stack: Stack) -> str:
 
 def biases(stack: Stack) -> str:
     """Return the biases where there are any: `biases N(0, 0.2^2)`."""
+    if stack.weights is not None:
+        return ""
     if stack.bias_mean is None and stack.bias_std is None:
         return f"biases of {stack.init.name}" if stack.init.sample_bias else ""
     mean, std = stack.bias_spread(1)

@@ -325,9 +325,9 @@ def test_the_verdict_is_on_what_was_measured_before(monkeypatch):
 
     judged = []
 
-    def judge(run):
+    def judge(run, rules):
         judged.append(run)
-        return diagnose(run)
+        return diagnose(run, rules)
 
     diagnose = module.diagnose
     monkeypatch.setattr(module, "diagnose", judge)

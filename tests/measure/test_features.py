@@ -32,7 +32,7 @@ def test_a_column_of_another_unit_is_found_and_standardizing_is_proven():
     x[:, 3] *= 1e6
     verdict = propagate("relu", "he", input=x, theory=False).verdict
     assert "uneven_features" in [finding.rule for finding in verdict.findings]
-    assert dict(verdict.fix.changes) == {"standardize": True}
+    assert dict(verdict.fix.changes) == {"scale": "feature"}
     assert verdict.fix.severity == "healthy"
     standardized = propagate("relu", "he", input=x, standardize=True, theory=False).verdict
     assert "uneven_features" not in [finding.rule for finding in standardized.findings]

@@ -10,6 +10,7 @@ import pytest
 from actdiag import ops
 from actdiag.activations import resolve as activation
 from actdiag.initializers import resolve as initializer
+from actdiag.model.weights import weights_of
 
 ROWS = np.random.default_rng(0).normal(size=(10, 20))
 CHANGES = {
@@ -26,6 +27,7 @@ CHANGES = {
     "seed": 1,
     "data": ROWS,
     "target_gain": 1.5,
+    "weights": weights_of("w", [(np.ones(shape), np.zeros(10)) for shape in ((20, 10), *[(10, 10)] * 3)]),
     "arch": (ops.dense(10), ops.activation(), ops.residual([ops.dense(), ops.activation("tanh")])),
 }
 

@@ -92,7 +92,7 @@ def test_theory_says_where_it_does_not_apply(act, init):
 
 
 def test_every_initializer_that_theory_knows_nothing_of_is_named_here():
-    needs = {"std": "std=1", "uniform": "uniform:1", "constant": "constant:0.1"}
+    needs = {"std": "std=1", "uniform": "uniform:1", "constant": "constant:0.1", "normal": "normal:1"}
     specs = [needs.get(name, name) for name in INITIALIZERS]
     assert sorted(spec for spec in specs if not initializer(spec).mean_field) == sorted(UNLIKE_THEORY)
 

@@ -17,6 +17,7 @@ NEED_VALUES = {
     "std": ("std=0.01", "std=0.1", "std=1"),
     "uniform": ("uniform:0.03", "uniform:0.1"),
     "constant": ("constant:0.1",),
+    "normal": ("normal:0.1",),
 }
 ACTS = [name for name in ACTIVATIONS if activation(name).derivative]
 INITS = [spec for name in INITIALIZERS for spec in NEED_VALUES.get(name, (name,)) if initializer(spec).mean_field]

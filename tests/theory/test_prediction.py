@@ -457,7 +457,12 @@ def test_activations_that_are_all_zero_have_no_cosine():
 
 
 ACTS = [name for name in ACTIVATIONS if resolve(name).derivative]
-NEED_VALUES = {"std": ("std=0.1",), "uniform": ("uniform:0.1",), "constant": ("constant:0.1",)}
+NEED_VALUES = {
+    "std": ("std=0.1",),
+    "uniform": ("uniform:0.1",),
+    "constant": ("constant:0.1",),
+    "normal": ("normal:0.1",),
+}
 INITS = [spec for name in INITIALIZERS for spec in NEED_VALUES.get(name, (name,)) if initializer(spec).mean_field]
 
 

@@ -79,6 +79,8 @@ def _told_apart(stack: Stack) -> tuple[object, ...]:
 def _changes(measurements: Measurements, stack: Stack) -> Iterator[Change]:
     own_biases = any(stack.bias_spread(1))
     yield from _scaled(stack)
+    if stack.weights is not None:
+        return
     customary = CUSTOMARY.get(stack.act.name.partition(":")[0], AUTO)
     yield from _replaced(stack, stack.act, customary)
     yield from _gains(measurements, stack)

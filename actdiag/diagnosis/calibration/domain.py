@@ -77,6 +77,8 @@ def _outside(measurements: Measurements) -> Iterator[str]:
     iterations, fewest = measurements.plan.iterations, fitted.RANGES["iterations"][0]
     if iterations < fewest:
         yield f"{_counted(iterations, 'iteration')} fewer than {fewest}"
+    if measurements.recipe is not None and measurements.recipe.weights is not None:
+        yield "weights that are given were not among those trained"
     if measurements.recipe is not None and any(len(node.reads) > 1 for node in measurements.recipe.nodes):
         yield "networks that branch were not among those trained"
 

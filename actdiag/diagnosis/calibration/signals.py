@@ -238,6 +238,8 @@ def _weight_std(measurements: Measurements, recipe: Stack, number: int, below: L
 def _readout_std(measurements: Measurements, recipe: Stack) -> float:
     """Return the std of a readout's weights under the initializer; where it is fitted, its outputs have an rms of 1."""
     fan_in = measurements.last.site.units
+    if recipe.weights is not None and recipe.weights.readout_std:
+        return recipe.weights.readout_std
     if recipe.init.fits_batch:
         return 1 / (sqrt(fan_in) * (measurements.last.stats.rms or inf))
     return recipe.init.std(fan_in, measurements.classes)

@@ -1,7 +1,7 @@
 """A training run: a stack is trained by a recipe, and its curves and its statistics before and after are returned."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,6 +19,7 @@ from actdiag.measure.features import feature_evenness
 from actdiag.measure.statistics import InputStats, LossValue
 from actdiag.measurements import Measurements, TrainingPlan
 from actdiag.model.stack import Stack
+from actdiag.model.weights import Weights, weights_of
 from actdiag.options import DEFAULT_ROWS
 from actdiag.report import below
 
@@ -62,6 +63,7 @@ class TrainingRun:
         test_loss: Of the test rows, after the last update; None where it is not finite.
         test_accuracy: Likewise; of regression R^2, against the variance of the test targets.
         advantage: How much better test rows are predicted than without any input; None of a document that does not say.
+        weights: The trained weights, where they were to be kept.
         before: Statistics at initialization.
         after: Statistics after the last update.
         first_update: The norm of the first update of each layer's weights over the norm of the weights; None where
@@ -84,6 +86,7 @@ class TrainingRun:
     verdict: Verdict
     tried: tuple[Tried, ...] = ()
     advantage: Advantage | None = None
+    weights: Weights | None = field(default=None, compare=False, repr=False)
 
     @property
     def diverged_at(self) -> int | None:
@@ -167,6 +170,7 @@ def run_training(
     learning_rates: Sequence[float],
     watch: Watch | None = None,
     rules: Rules = RULES,
+    keeps_weights: bool = False,
 ) -> TrainingRun:
     """Train a stack at each of some learning rates and return the run of the least loss.
 
@@ -178,9 +182,10 @@ def run_training(
         learning_rates: At least one; the loss is the mean of the last 25 batches.
         watch: Called at every iteration.
         rules: The rules of the verdict at initialization.
+        keeps_weights: Whether the run that is returned has its trained weights.
     """
     with training_need(stack, recipe, data.classes).met(threads=1), Workers(1) as workers:
-        runs = [_one(stack, data, recipe, rate, workers, watch, rules) for rate in learning_rates]
+        runs = [_one(stack, data, recipe, rate, workers, watch, rules, keeps_weights) for rate in learning_rates]
     best = min(runs, key=lambda run: inf if run.final_loss is None else run.final_loss)
     if len(runs) == 1:
         return best
@@ -200,6 +205,7 @@ def _one(
     workers: Workers,
     watch: Watch | None,
     rules: Rules,
+    keeps_weights: bool,
 ) -> TrainingRun:
     facts = facts_of(data, stack.input, recipe.loss_name)
     network = draw_network(stack, data.classes, workers)
@@ -243,7 +249,14 @@ def _one(
         first_update or _by_layer(network, relative_changes(drawn, weights)),
         _verdict(stack, before, data, recipe, learning_rate, rules),
         advantage=tested.advantage,
+        weights=_weights_of(network) if keeps_weights else None,
     )
+
+
+def _weights_of(network: Network) -> Weights:
+    pairs = [(layer.weights, layer.biases) for layer in (*network.layers, network.readout)]
+    *layers, readout = [(w.copy(), b.copy()) for w, b in pairs if w is not None and b is not None]
+    return weights_of("the run", layers, readout)
 
 
 def _looks_every(rows: int, recipe: Recipe) -> int:
