@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from actdiag.arrays import Counts, Doubles, Numbers
+from actdiag.arrays import Counts, Doubles, Numbers, check_memory
 from actdiag.errors import InvalidField, check_choice
 
 Task = Literal["classification", "regression"]
@@ -17,6 +17,9 @@ TASKS_OR_AUTO = ("auto", *TASKS)
 MOST_CLASSES = 10_000
 _FEW_VALUES, _ROWS_A_VALUE = 20, 10
 """Whole numbers are classes where there are so few of them, or so many rows of each on average."""
+
+_BYTES_AN_ENTRY = 10
+"""What telling one-hot rows from others takes."""
 
 _SHOWN = 6
 _LARGE = 1e6
@@ -117,6 +120,7 @@ def _of_rows(field: str, labels: Numbers, name: str) -> Numbers:
 
 
 def _from_one_hot(field: str, labels: Numbers, name: str) -> Counts:
+    check_memory(field, _BYTES_AN_ENTRY * labels.size, "its rows need", name)
     numbers = labels.dtype.kind in "biuf"
     if not numbers or not (np.isin(labels, (0, 1)).all() and (labels.astype(np.float64).sum(axis=1) == 1).all()):
         problem = f"must have one label a row, or one-hot rows, got shape {labels.shape} in {name}"

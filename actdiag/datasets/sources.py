@@ -67,7 +67,8 @@ def read_labels(source: Any, label_column: str | int | None) -> tuple[Numbers, s
     if isinstance(source, str | Path) and is_table(str(source)):
         return _labels(read_table("labels", str(source)), label_column), str(source)
     if isinstance(source, str | Path):
-        return load_array("labels", str(source), f"must be {_FILES}")[:_MOST_LABELS], str(source)
+        found = load_array("labels", str(source), f"must be {_FILES}")
+        return found[:_MOST_LABELS] if found.ndim else found, str(source)
     if is_frame(source):
         return _labels(table_of_frame(source, "the data frame"), label_column), "the data frame"
     return array_of("labels", source), "the labels"
