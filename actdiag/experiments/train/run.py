@@ -86,7 +86,7 @@ class TrainingRun:
     verdict: Verdict
     tried: tuple[Tried, ...] = ()
     advantage: Advantage | None = None
-    weights: Weights | None = field(default=None, compare=False, repr=False)
+    weights: Weights | None = field(default=None, repr=False)
 
     @property
     def diverged_at(self) -> int | None:
