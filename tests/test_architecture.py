@@ -82,6 +82,7 @@ ORDER = {
         scaling
         labels
         files
+        text_tables
         tables
         inputs
         parts

@@ -83,7 +83,7 @@ def load_dataset(
         return spec
     name, raw = _raw(spec, seed, label_column)
     images = raw.images or raw.train.inputs.ndim > 2 or raw.train.inputs.dtype == np.uint8
-    train, test = split(raw)
+    train, test = split(raw, task)
     found = _labelled(train, test, task, raw_targets, raw.classes)
     scaling = find_scaling(scale, train.inputs, images)
     rows = len(train.labels)

@@ -24,6 +24,9 @@ _BYTES_AN_ENTRY = 10
 _SHOWN = 6
 _LARGE = 1e6
 
+_ALL_DIGITS = 2**53
+"""Whole numbers of a float under it are exact."""
+
 
 class Labelling(NamedTuple):
     """Labels of rows as classes or targets.
@@ -77,12 +80,10 @@ def labelled(
     Raises:
         InvalidField: They are no labels of the task.
     """
+    values = checked_values(field, labels, name, task)
     task = check_choice("task", task, TASKS_OR_AUTO)
-    values = _of_rows(field, labels, name)
-    if values.dtype.kind == "f":
-        _check_finite(field, values, name)
-    whole = values.dtype.kind in "biu" or (values.dtype.kind == "f" and bool((values == np.round(values)).all()))
-    text = values.dtype.kind in "UO"
+    whole = _whole(values)
+    text = values.dtype.kind == "U"
     known = classes is not None or (labels.ndim == 2 and labels.shape[1] > 1) or values.dtype.kind == "b"
     if task == "auto":
         task = "classification" if known or text or (whole and _are_classes(values)) else "regression"
@@ -94,13 +95,27 @@ def labelled(
             problem = f"must be numbers for regression, got text, such as {values.tolist()[0]!r} in {name}"
             raise InvalidField(field, problem)
         return _targets(values.astype(np.float64), raw_targets, to_train_on, why)
-    if not (whole or text):
-        row = int(np.flatnonzero(values != np.round(values))[0])
-        problem = (
-            f"must be whole numbers, text or booleans for classification, got {values[row]:g} in row {row} of {name}"
-        )
-        raise InvalidField(field, problem)
     return _classes(field, values, name, classes)
+
+
+def checked_values(field: str, labels: Numbers, name: str, task: str = "auto") -> Numbers:
+    """Return one label a row, shape (rows,): numbers, booleans or text.
+
+    Raises:
+        InvalidField: They are no labels, one is missing, or they are no whole numbers where `task` asks for classes.
+    """
+    values = _of_rows(field, labels, name)
+    if values.dtype.kind == "f":
+        _check_finite(field, values, name)
+    if task == "classification" and values.dtype.kind != "U" and not _whole(values):
+        row = int(np.flatnonzero(values != np.round(values))[0])
+        accepted = "must be whole numbers, text or booleans for classification"
+        raise InvalidField(field, f"{accepted}, got {values[row]:g} in row {row} (from 0) of {name}")
+    return values
+
+
+def _whole(values: Numbers) -> bool:
+    return values.dtype.kind in "biu" or (values.dtype.kind == "f" and bool((values == np.round(values)).all()))
 
 
 def _of_rows(field: str, labels: Numbers, name: str) -> Numbers:
@@ -116,7 +131,20 @@ def _of_rows(field: str, labels: Numbers, name: str) -> Numbers:
     flat = labels.reshape(-1)
     if flat.dtype.kind == "S":
         return flat.astype(str)
-    return np.array([str(one) for one in flat]) if flat.dtype.kind == "O" else flat
+    return _of_objects(field, flat, name) if flat.dtype.kind == "O" else flat
+
+
+def _of_objects(field: str, labels: Numbers, name: str) -> Numbers:
+    """Return labels that came as objects as numbers where they all are, else as text."""
+    listed = labels.tolist()
+    missing = next((row for row, one in enumerate(listed) if one is None or one != one), None)
+    if missing is not None:
+        raise InvalidField(field, f"must have a label in every row, got none in row {missing} (from 0) of {name}")
+    if all(isinstance(one, bool | int | float | np.generic) for one in listed):
+        found = np.array(listed)
+        if found.dtype.kind in "biuf":
+            return found
+    return np.array([one.decode() if isinstance(one, bytes) else str(one) for one in listed])
 
 
 def _from_one_hot(field: str, labels: Numbers, name: str) -> Counts:
@@ -163,13 +191,13 @@ def _targets(values: Doubles, raw: bool, rows: int | None, why: str) -> Labellin
 
 
 def _classes(field: str, values: Numbers, name: str, classes: int | None) -> Labelling:
-    if classes is not None and values.dtype.kind not in "UO":
+    if classes is not None and values.dtype.kind != "U":
         numbers = values.astype(np.int64)
         outside = (numbers < 0) | (numbers >= classes)
         if outside.any():
             row = int(np.flatnonzero(outside)[0])
             accepted = f"must be whole numbers from 0 to {classes - 1} (one under the classes)"
-            raise InvalidField(field, f"{accepted}, got {values[row]} in row {row} (from 0) of {name}")
+            raise InvalidField(field, f"{accepted}, got {_called(values[row].item())} in row {row} (from 0) of {name}")
         return Labelling(numbers, classes)
     distinct, numbers = np.unique(values, return_inverse=True)
     most = MOST_CLASSES if classes is None else classes
@@ -187,7 +215,7 @@ def _classes(field: str, values: Numbers, name: str, classes: int | None) -> Lab
 
 
 def _called(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) and abs(value) < 1e15 else str(value)
+    return str(int(value)) if isinstance(value, float) and abs(value) < _ALL_DIGITS else str(value)
 
 
 def _mapping(names: tuple[str, ...]) -> str:

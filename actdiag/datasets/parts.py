@@ -6,7 +6,7 @@ import numpy as np
 
 from actdiag.arrays import Counts, Numbers, check_memory
 from actdiag.datasets.inputs import check_finite, check_rows
-from actdiag.datasets.labels import MOST_CLASSES
+from actdiag.datasets.labels import MOST_CLASSES, checked_values
 from actdiag.errors import InvalidField
 from actdiag.streams import Stream, stream
 
@@ -56,20 +56,24 @@ def data_bytes(count: int) -> int:
     return 4 * _FLOATS_AT_ONCE * count
 
 
-def split(raw: Raw) -> tuple[Part, Part]:
+def split(raw: Raw, task: str = "auto") -> tuple[Part, Part]:
     """Return what to train on and what to test on, inputs of shape (rows, features), labels as they stand in the data.
 
     Where a source has no test rows, a fifth of its rows, rounded down, is held out. The rows are shuffled before, by
     a seed that is always the same: every run is tested on the same rows. Where they are too few to hold any out, the
     two parts are the same.
 
+    Args:
+        raw: What the source holds.
+        task: `classification`, `regression` or `auto`.
+
     Raises:
-        InvalidField: The inputs are not real, finite and at least one; there is not one label for every row; or the
-            parts differ in features.
+        InvalidField: The inputs are not real, finite and at least one; there is not one label for every row, or none of
+            the task; or the parts differ in features.
     """
-    train = _with_rows(raw.train)
+    train = _with_rows(raw.train, task)
     if raw.test is not None:
-        test = _with_rows(raw.test)
+        test = _with_rows(raw.test, task)
         check_features(train, test)
         return train, test
     rows = len(train.inputs)
@@ -83,8 +87,10 @@ def split(raw: Raw) -> tuple[Part, Part]:
     )
 
 
-def _with_rows(part: Part) -> Part:
-    return part._replace(inputs=_checked_inputs(part))
+def _with_rows(part: Part, task: str) -> Part:
+    inputs = _checked_inputs(part)
+    checked_values("data", part.labels, part.names[1], task)  # before they are shuffled: an error names a row
+    return part._replace(inputs=inputs)
 
 
 def checked(part: Part) -> Part:

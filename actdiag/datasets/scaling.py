@@ -21,6 +21,9 @@ _CONSTANT = 1e-12
 _MEAN, _STDS = 0.1, (0.8, 1.25)
 """Inputs whose mean and std, over all entries, are so near to 0 and 1 need no scaling."""
 
+_MEAN_OF_ONE, _STDS_OF_ONE = 1.0, (0.4, 2.5)
+"""The same of one feature, which varies more where rows are few."""
+
 _SAID = {
     "feature": "scaled per feature",
     "global": "scaled by one mean and std",
@@ -68,7 +71,7 @@ def find_scaling(scale: str, inputs: Numbers, images: bool = False) -> Scaling:
         scale: `feature` brings every feature to mean 0 and std 1. `global` brings all entries together there: MNIST's
             mean of 0.1307 and std of 0.3081 of a white pixel. `unit` divides by the largest magnitude. `none` changes
             nothing. What is constant becomes 0 under the first two. `auto` is `none` for inputs that are near mean 0
-            and std 1 already, else `global` for images and `feature` for tables.
+            and std 1 already, in a table every feature, else `global` for images and `feature` for tables.
         inputs: The training inputs, shape (rows, features). A uint8 counts as a pixel, whose largest is 255; of any
             other kind, the largest magnitude that occurs.
         images: Whether the features are of one kind, as the pixels of an image are.
@@ -76,7 +79,7 @@ def find_scaling(scale: str, inputs: Numbers, images: bool = False) -> Scaling:
     if scale == "auto":
         found = _of_all(inputs)
         unit, mean, std = float(found.unit), float(found.mean), float(found.std)
-        if abs(unit * mean) < _MEAN and _STDS[0] < unit * std < _STDS[1]:
+        if abs(unit * mean) < _MEAN and _STDS[0] < unit * std < _STDS[1] and (images or _are_alike(inputs)):
             return Scaling("none")
         scale = "global" if images else "feature"
     if scale == "none":
@@ -84,6 +87,15 @@ def find_scaling(scale: str, inputs: Numbers, images: bool = False) -> Scaling:
     if scale == "feature":
         return _of_features(inputs)
     return Scaling("unit", _largest(inputs)) if scale == "unit" else _of_all(inputs)
+
+
+def _are_alike(inputs: Numbers) -> bool:
+    """Return whether every feature that varies is about as large as all are together."""
+    found = _of_features(inputs)
+    std, mean = found.unit * found.std, found.unit * found.mean
+    varies = np.isfinite(std)
+    alike = (np.abs(mean) < _MEAN_OF_ONE) & (std > _STDS_OF_ONE[0]) & (std < _STDS_OF_ONE[1])
+    return bool((alike | ~varies).all())
 
 
 def _largest(inputs: Numbers) -> float:

@@ -1,9 +1,6 @@
 """Tables: CSV and TSV files, Parquet, and data frames. A column is of numbers or of text."""
 
-import csv
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+import stat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +8,7 @@ import numpy as np
 
 from actdiag.arrays import Doubles, Numbers, check_memory
 from actdiag.datasets.files import reading
+from actdiag.datasets.text_tables import MISSING, number_of, read_text, text_column
 from actdiag.errors import InvalidField, did_you_mean
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -18,11 +16,13 @@ SUFFIXES = (".csv", ".tsv", ".parquet")
 _USUAL = ("label", "labels", "target", "class", "y")
 """What a column of labels is called where nobody says which one it is, in any case."""
 
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 _BYTES_A_BYTE = 4
-"""What reading a file of text takes at most, in its own size."""
+"""What reading a file of text takes, in its own size."""
 
-_SHOWN_NAMES, _LONGEST_FIELD = 12, 2**20
+_BYTES_A_CELL = 24
+"""What reading a cell of Parquet takes, which may be a part of a byte of the file."""
+
+_SHOWN_NAMES = 12
 
 
 class Table(NamedTuple):
@@ -63,7 +63,7 @@ class Table(NamedTuple):
         """
         values = self.columns[column]
         empty = np.flatnonzero(
-            np.isnan(values) if values.dtype.kind == "f" else np.isin(np.char.lower(values), list(_MISSING))
+            np.isnan(values) if values.dtype.kind == "f" else np.isin(np.char.lower(values), list(MISSING))
         )
         if len(empty):
             raise self._refused(field, column, int(empty[0]), "must have a label in every row, got none")
@@ -105,8 +105,11 @@ class Table(NamedTuple):
             if len(infinite):
                 raise self._refused(field, place, int(infinite[0]), "must hold finite numbers, got inf")
             return
-        row, text = next((row, text) for row, text in enumerate(values.tolist()) if _number(text) is None)
-        said = f"must hold numbers, got {text!r}" if text.strip().lower() not in _MISSING else ""
+        texts = values.tolist()
+        row = next((row for row, text in enumerate(texts) if number_of(text) is None), None)
+        if row is None:
+            raise self._refused(field, place, 0, f"must hold numbers, got text {texts[0]!r}")
+        said = f"must hold numbers, got {texts[row]!r}" if texts[row].strip().lower() not in MISSING else ""
         raise self._refused(field, place, row, said or "must have a number in every row, got none")
 
     def _refused(self, field: str, place: int, row: int, said: str) -> InvalidField:
@@ -126,11 +129,14 @@ def read_table(field: str, path: str) -> Table:
     """
     accepted = f"must be a table ({', '.join(SUFFIXES)})"
     with reading(field, path, accepted):
-        size = Path(path).stat().st_size
-        check_memory(field, _BYTES_A_BYTE * size, "it needs", path)
+        found = Path(path).stat()
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):  # a device may never end
+            raise InvalidField(field, f"{accepted}, got {path!r}, which is no regular file")
+        check_memory(field, _BYTES_A_BYTE * found.st_size, "it needs", path)
         if path.lower().endswith(".parquet"):
             return _parquet(field, path)
-        return _text_table(field, path)
+        names, columns, first = read_text(field, path)
+        return Table(path, names, columns, first)
 
 
 def table_of_frame(frame: Any, name: str) -> Table:
@@ -145,6 +151,8 @@ def _parquet(field: str, path: str) -> Table:
     except ImportError:
         problem = f"must be a file that can be read, got {path!r}: polars is missing: pip install polars"
         raise InvalidField(field, problem) from None
+    rows, width = polars.scan_parquet(path).select(polars.len()).collect().item(), len(polars.read_parquet_schema(path))
+    check_memory(field, _BYTES_A_CELL * rows * width, f"its {rows} rows of {width} columns need", path)
     frame = polars.read_parquet(path)
     if not frame.width or not frame.height:
         raise InvalidField(field, f"must have rows and columns, got {frame.height} and {frame.width} in {path}")
@@ -161,89 +169,4 @@ def _column(values: Numbers) -> Numbers:
             [one if is_known else np.nan for one, is_known in zip(values.tolist(), known, strict=True)],
             dtype=np.float64,
         )
-    return np.array([str(one) if is_known else "" for one, is_known in zip(values.tolist(), known, strict=True)])
-
-
-def _text_table(field: str, path: str) -> Table:
-    with Path(path).open(encoding="utf-8-sig", newline="") as file:
-        delimiter = _delimiter(path, file.readline())
-        file.seek(0)
-        first = next(_records(file, delimiter), None)
-    if first is None or not any(cell.strip() for cell in first):
-        raise InvalidField(field, f"must have rows and columns, got none in {path}")
-    header = any(_number(cell) is None and cell.strip().lower() not in _MISSING for cell in first)
-    names = tuple(cell.strip() for cell in first) if header else tuple(str(one + 1) for one in range(len(first)))
-    twice = next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None
-    if twice is not None:
-        raise InvalidField(field, f"must have a name of its own for every column, got {twice!r} twice in {path}")
-    columns = _numeric(path, delimiter, header, len(names))
-    if columns is None:
-        columns = _mixed(field, path, delimiter, header, names)
-    return Table(path, names, columns, first=2 if header else 1)
-
-
-def _delimiter(path: str, line: str) -> str:
-    return "\t" if path.lower().endswith(".tsv") else max(",;\t", key=line.count)
-
-
-def _numeric(path: str, delimiter: str, header: bool, width: int) -> tuple[Numbers, ...] | None:
-    """Return the columns of a file of numbers alone; None where it holds anything else."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of a file without rows, which is refused below
-            found = np.loadtxt(
-                path,
-                delimiter=delimiter,
-                skiprows=int(header),
-                ndmin=2,
-                comments=None,
-                quotechar='"',
-                encoding="utf-8-sig",
-            )
-    except (ValueError, UnicodeDecodeError):
-        return None
-    return tuple(found.T) if found.size and found.shape[1] == width else None
-
-
-def _mixed(field: str, path: str, delimiter: str, header: bool, names: Sequence[str]) -> tuple[Numbers, ...]:
-    """Return the columns of a file of which some are text, or which lacks values."""
-    cells: list[list[str]] = [[] for _ in names]
-    with Path(path).open(encoding="utf-8-sig", newline="") as file:
-        for number, record in enumerate(_records(file, delimiter), 1):
-            if number == 1 and header:
-                continue
-            if len(record) != len(names):
-                got = f"{len(record)} in row {number} of {path}"
-                raise InvalidField(field, f"must have {len(names)} columns in every row, got {got}")
-            for column, cell in zip(cells, record, strict=True):
-                column.append(cell)
-    if not cells[0]:
-        raise InvalidField(field, f"must have rows under its header, got none in {path}")
-    return tuple(map(_parsed, cells))
-
-
-def _records(file: Iterable[str], delimiter: str) -> Iterator[list[str]]:
-    """Yield the records of a file, those without anything left out."""
-    csv.field_size_limit(_LONGEST_FIELD)
-    return (record for record in csv.reader(file, delimiter=delimiter) if record)
-
-
-def _parsed(cells: list[str]) -> Numbers:
-    """Return a column as float64, what is missing NaN; as text where a cell is no number."""
-    numbers = [_number(cell) for cell in cells]
-    known = chain.from_iterable([(cell, number)] for cell, number in zip(cells, numbers, strict=True))
-    if all(number is not None or cell.strip().lower() in _MISSING for cell, number in known) and any(
-        number is not None for number in numbers
-    ):
-        return np.array([np.nan if number is None else number for number in numbers])
-    return np.array([cell.strip() for cell in cells])
-
-
-def _number(cell: str) -> float | None:
-    text = cell.strip()
-    if not text or text.lower() in _MISSING or "_" in text:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    return text_column([str(one) if is_known else "" for one, is_known in zip(values.tolist(), known, strict=True)])

@@ -230,7 +230,7 @@ REFUSED_ARRAYS = {
     ),
     "several numbers": (
         {"y_train": ONE_HOT * 2, "y_test": ONE_HOT[:10]},
-        "must have one label a row, or one-hot rows, got shape (50, 3) in y_train of x.npz",
+        "must have one label a row, or one-hot rows, got shape (40, 3) in y_train of x.npz",
     ),
     "label images": ({"y_train": IMAGES}, "must have one label a row, got shape (40, 3, 4) in y_train of x.npz"),
     "one label": ({"y_train": np.array(1)}, "must have one label a row, got shape () in y_train of x.npz"),

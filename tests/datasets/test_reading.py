@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from actdiag import InvalidField, grad_flow, make_stack, propagate, train
+from actdiag.datasets import text_tables
 from actdiag.datasets.catalogue import load_dataset
 from actdiag.datasets.labels import labelled
 from actdiag.datasets.objects import array_of
@@ -126,7 +127,11 @@ REFUSED_TABLES = {
     "twice": ("a,a,label\n1,2,0\n", "must have a name of its own for every column, got 'a' twice in x.csv"),
     "labels alone": ("label\n1\n0\n", "must have columns beside the labels, got 'label' alone in x.csv"),
     "not UTF-8": (b"a,label\n1,0\n\xff,1\n", "got 'x.csv': not in that format"),
-    "null": (b"a,label\n1,0\n\x00,1\n", "must have a number in every row, got none in row 3"),
+    "null": (b"a,label\n1,0\n\x00,1\n", "must hold numbers, got '\ufffd' in row 3, column 'a' of x.csv"),
+    "null after a number": (b"a,label\n1\x00,0\n2,1\n", "must hold numbers, got '1\ufffd' in row 2, column 'a'"),
+    "null among text": (b"a,b,label\n1,2\x00,x\n2,3,y\n", "must hold numbers, got '2\ufffd' in row 2, column 'b'"),
+    "ragged beside text": ("a,label\n1,x\n2,y,3\n", "must have 2 columns in every row, got 3 in row 3 of x.csv"),
+    "NA beside text": ("a,label\n1,x\nNA,y\n", "must have a number in every row, got none in row 3, column 'a'"),
 }
 
 
@@ -135,6 +140,53 @@ def test_tables_that_are_refused(content, said):
     if content is not None:
         Path("x.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
     assert said in refusal(lambda: load_dataset("x.csv"), "data")
+
+
+def test_labels_that_a_table_holds_as_numbers_keep_their_digits():
+    write_csv(labels=20230101 + CLASSES)
+    data = load_dataset("x.csv")
+    assert data.class_names == ("20230101", "20230102")
+    assert data.notes[0] == "labels 20230101 and 20230102: 2 classes"
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], ["a\0", "a"]])
+def test_text_beside_numbers_is_read_row_by_row(labels):
+    Path("x.csv").write_text(f"a,label,b\n1,{labels[0]},2\n\n3,{labels[1]},4\n5,{labels[0]},6\n")
+    table = read_table("data", "x.csv")
+    assert [column.tolist() for column in (table.columns[0], table.columns[2])] == [[1, 3, 5], [2, 4, 6]]
+    assert len(set(table.columns[1].tolist())) == 2
+    assert table.columns[1][0] == table.columns[1][2]
+
+
+def test_numbers_beside_text_are_parsed_by_numpy(monkeypatch):
+    """Cell by cell takes four times as long."""
+    parsed = []
+    parse = text_tables._parsed
+    monkeypatch.setattr(text_tables, "_parsed", lambda cells: parsed.append(len(cells)) or parse(cells))
+    write_csv(labels=np.where(CLASSES, "yes", 'no, "or not"'))
+    assert is_read(load_dataset("x.csv", scale="none"))
+    assert parsed == [ROWS]
+
+
+def test_endless_files_are_refused():
+    if not Path("/dev/zero").exists():
+        pytest.skip("no such device")
+    Path("x.csv").symlink_to("/dev/zero")
+    assert refusal(lambda: load_dataset("x.csv"), "data").endswith("got 'x.csv', which is no regular file")
+
+
+def test_parquet_that_grows_beyond_memory_is_refused(monkeypatch):
+    polars = pytest.importorskip("polars")
+    polars.DataFrame({"a": [1.0] * 10**6, "label": [0, 1] * 500_000}).write_parquet("x.parquet")
+    monkeypatch.setattr("actdiag.arrays.available_memory", lambda: 2**23)
+    assert Path("x.parquet").stat().st_size < 2**17
+    assert "1000000 rows of 2 columns need" in refusal(lambda: load_dataset("x.parquet"), "data")
+
+
+def test_text_columns_of_a_data_frame_are_refused_whatever_they_say():
+    frame = Frame({"a": np.array(["1", "2"] * 20), "label": CLASSES})
+    said = "must hold numbers, got text '1' in row 1, column 'a' of the data frame"
+    assert refusal(lambda: load_dataset(frame), "data") == said
 
 
 def test_columns_that_are_not_there_are_refused():
@@ -272,6 +324,35 @@ def test_labels_are_mapped_to_classes(given, classes, names, notes):
     assert found.classes == len(set(found.labels.tolist()))
 
 
+def test_objects_are_taken_for_what_they_are():
+    many = RNG.permutation(np.repeat(np.arange(12), 10))
+    found, plain = (labelled("labels", one, "here") for one in (many.astype(object), many))
+    assert found.labels.tolist() == plain.labels.tolist()
+    assert found.names == plain.names == ()
+    assert labelled("labels", RNG.normal(size=50).astype(object), "here").task == "regression"
+    assert labelled("labels", np.array([True, False], dtype=object), "here").names == ("False", "True")
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_missing_labels_are_no_class(missing):
+    given = np.array(["a", "b", missing, "a"], dtype=object)
+    said = "must have a label in every row, got none in row 2 (from 0) of here"
+    assert refusal(lambda: labelled("labels", given, "here"), "labels") == said
+
+
+@pytest.mark.parametrize(
+    ("bad", "options", "said"),
+    [
+        (np.nan, {}, "must hold finite numbers, got NaN or inf in row 7 (from 0) of the labels"),
+        (0.5, {"task": "classification"}, "for classification, got 0.5 in row 7 (from 0) of the labels"),
+    ],
+)
+def test_rows_are_named_as_they_stand_in_the_data(bad, options, said):
+    labels = CLASSES.astype(float)
+    labels[7] = bad
+    assert said in refusal(lambda: load_dataset((FEATURES, labels), **options), "data")
+
+
 def test_whole_numbers_are_classes_where_they_are_few_or_frequent():
     few, frequent, many = np.arange(20), np.repeat(np.arange(30), 10), np.arange(21)
     assert labelled("labels", few, "here").task == "classification"
@@ -333,6 +414,10 @@ def test_every_feature_is_scaled_by_itself_and_constants_are_counted():
         (RNG.normal(size=(500, 4)), False, "none"),
         (RNG.normal(size=(500, 4)), True, "none"),
         (RNG.normal(5, 1, size=(500, 4)), False, "feature"),
+        (RNG.normal(size=(500, 3)) * [1.73, 0.01, 0.01], False, "feature"),
+        (RNG.normal(size=(500, 3)) * [1.73, 0.01, 0.01], True, "none"),
+        (RNG.normal(size=(30, 20)), False, "none"),
+        (np.column_stack([RNG.normal(size=(500, 9)), np.zeros(500)]), False, "none"),
         (RNG.normal(0, 3, size=(500, 4)), False, "feature"),
         (RNG.integers(0, 256, size=(500, 4)), True, "global"),
     ],

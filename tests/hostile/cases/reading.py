@@ -10,6 +10,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -224,6 +225,81 @@ IDX = {
 }
 """Contents of train-images-idx3-ubyte."""
 
+_TABLE = b"a,b,label\n1,2,x\n3,4,y\n5,7,x\n6,8,y\n"
+
+
+def _parquet(columns: dict[str, object]) -> bytes:
+    import polars
+
+    buffer = io.BytesIO()
+    polars.DataFrame(columns).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+TABLES = {
+    "good": _TABLE,
+    "empty": b"",
+    "blank lines alone": b"\n\n\n",
+    "spaces": b"   \n",
+    "a header alone": b"a,b,label\n",
+    "no header": _TABLE.split(b"\n", 1)[1],
+    "half a row": _TABLE[:-4],
+    "a quote that is never closed": _TABLE + b'"1,2',
+    "a row more": _TABLE + b"1,2,x,4\n",
+    "nan": _TABLE + b"nan,2,x\n",
+    "no value": _TABLE + b",2,x\n",
+    "no label": _TABLE + b"1,2,\n",
+    "inf": _TABLE + b"1,-inf,x\n",
+    "1e400": _TABLE + b"1,1e400,x\n",
+    "1e39": _TABLE + b"1,1e39,x\n",
+    "text": _TABLE + b"1,red,x\n",
+    "another base": _TABLE + b"0x10,2,x\n",
+    "5000 digits": _TABLE + b"9" * 5000 + b",2,x\n",
+    "columns of one name": _TABLE.replace(b"b", b"a", 1),
+    "columns without a name": _TABLE.replace(b"a,b", b","),
+    "labels alone": b"label\nx\ny\n",
+    "one row": _TABLE[:16],
+    "one label": _TABLE.replace(b"y", b"x"),
+    "two columns of labels": _TABLE.replace(b"b,", b"y,", 1),
+    "a mark of order": b"\xef\xbb\xbf" + _TABLE,
+    "lines of Windows": _TABLE.replace(b"\n", b"\r\n"),
+    "lines of old Macs": _TABLE.replace(b"\n", b"\r"),
+    "quoted commas": _TABLE.replace(b"x", b'"x, or ""z"""').replace(b"a,", b'"a, c",', 1),
+    "UTF-16": _TABLE.decode().encode("utf-16"),
+    "not UTF-8": _TABLE + b"1,2,\xff\n",
+    "null": _TABLE + b"1,2\0,x\n",
+    "null alone": bytes(100),
+    "colours": _TABLE + b"1,\x1b[31m,x\n",
+    "a gzip": gzip.compress(_TABLE),
+    "a long cell": _TABLE + b"1," + b"2" * 2**21 + b",x\n",
+    "many columns": b"".join(b"c%d," % one for one in range(10**5)) + b"label\n" + (b"1," * 10**5 + b"x\n") * 3,
+    "many columns without a name": b"," * 10**5 + b"label\n" + b"1," * 10**5 + b"x\n",
+}
+"""Contents of .csv files."""
+
+
+def _parquets() -> dict[str, bytes]:
+    """Return contents of .parquet files."""
+    good = _parquet({"a": [1.0, 2.0, 4.0, 5.0], "label": ["x", "y"] * 2})
+    return {
+        "good": good,
+        "empty": b"",
+        "half": good[: len(good) // 2],
+        "the end alone": good[-8:],
+        "the marks alone": b"PAR1" + bytes(50) + b"PAR1",
+        "a damaged page": _flipped(good, 20),
+        "a damaged end": _flipped(good, len(good) - 6),
+        "text": _TABLE,
+        "no rows": _parquet({"a": [], "label": []}),
+        "no value": _parquet({"a": [1.0, None], "label": ["x", "y"]}),
+        "no label": _parquet({"a": [1.0, 2.0], "label": ["x", None]}),
+        "numbers as text": _parquet({"a": ["1", "2"], "label": ["x", "y"]}),
+        "lists": _parquet({"a": [[1.0], [2.0]], "label": ["x", "y"]}),
+        "structs": _parquet({"a": [{"x": 1}, {"x": 2}], "label": ["x", "y"]}),
+        "truth values": _parquet({"a": [True, False], "label": [True, False]}),
+    }
+
+
 TOML = {
     "empty": b"",
     "a number": b"3",
@@ -275,6 +351,12 @@ READERS = {
         ("grad-flow", *_SMALL, "--input", "d.npz:x_train", "--labels", "d.npz:y_train", "--loss", "cross-entropy"),
     ],
     "train-images-idx3-ubyte": [(*_TRAIN, "--data", "."), (*_TRAIN, "--data", "train-images-idx3-ubyte")],
+    "x.csv": [
+        (*_TRAIN, "--data", "x.csv"),
+        (*_TRAIN, "--data", "x.csv", "--label-column", "2", "--task", "regression"),
+        ("grad-flow", *_SMALL, "--input", "x.csv", "--labels", "x.csv", "--loss", "cross-entropy", "--scale", "auto"),
+    ],
+    "x.parquet": [(*_TRAIN, "--data", "x.parquet")],
     "r.toml": [
         ("propagate", *_SMALL, "--batch", "3", "--rules", "r.toml"),
         ("explain", "--rules", "r.toml", "saturation"),
@@ -292,7 +374,10 @@ def _write(name: str, content: bytes) -> None:
 
 def cases() -> Iterator[Case]:
     """Yield the cases."""
-    for name, contents in (("x.npy", ARRAYS), ("d.npz", SETS), ("train-images-idx3-ubyte", IDX), ("r.toml", TOML)):
+    files = {"x.npy": ARRAYS, "d.npz": SETS, "train-images-idx3-ubyte": IDX, "x.csv": TABLES, "r.toml": TOML}
+    if find_spec("polars"):
+        files["x.parquet"] = _parquets()
+    for name, contents in files.items():
         for what, content in contents.items():
             make = partial(_write, name, content)
             for arguments in READERS[name]:
