@@ -2,26 +2,42 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from actdiag.arrays import digest
 from actdiag.datasets.catalogue import Dataset
-from actdiag.documents.plain import as_json, from_json
+from actdiag.diagnosis import Rules
+from actdiag.documents.plain import as_json, from_json, versions
 from actdiag.documents.training import training_from_dict, training_to_dict
 from actdiag.errors import InvalidField
 from actdiag.experiments.train import TrainingRun
+from actdiag.model.stack import Stack
 from actdiag.options import TrainOptions
 
 _ACCEPTED = "must be a file that this command has written"
-_LONGEST = 60
+_LONGEST, _DIGITS = 60, 12
 
 
-def specification(options: TrainOptions, data: Dataset) -> dict[str, str]:
-    """Return what the runs follow from: the options in words, and a digest of the data."""
-    left_out = ("checkpoint", "data", "save")
+def specification(options: TrainOptions, data: Dataset, rules: Rules, stacks: Sequence[Stack]) -> dict[str, str]:
+    """Return what the runs follow from: the options in words, and digests of what files and functions hold.
+
+    Args:
+        options: The options.
+        data: The data.
+        rules: The rules that they name.
+        stacks: The stacks that they describe.
+    """
+    left_out = ("checkpoint", "data", "save", "rules")
     said = {one.name: _said(getattr(options, one.name)) for one in fields(options) if one.name not in left_out}
-    return said | {"data": f"{data.name} ({data.digest[:12]})"}
+    limits = repr([(rule.name, rule.low, rule.high, rule.severity, rule.enabled) for rule in rules.values()])
+    return said | {
+        "data": f"{data.name} ({data.digest[:_DIGITS]})",
+        "rules": sha256(limits.encode()).hexdigest()[:_DIGITS],
+        "stacks": sha256("".join(stack.fingerprint() for stack in stacks).encode()).hexdigest()[:_DIGITS],
+        "version": versions()["actdiag"],
+    }
 
 
 def finished(path: str | Path, wanted: Mapping[str, str]) -> list[TrainingRun]:

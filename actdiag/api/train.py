@@ -95,6 +95,8 @@ def train(
     loss_name = loss_for(loss, loaded.task)
     rows = len(loaded.train_inputs)
     if epochs is not None:
+        if iterations != TrainOptions.iterations:
+            raise InvalidField(field="epochs", problem=f"must be left out beside iterations {iterations}, got {epochs}")
         iterations = _iterations(epochs, rows, batch)
     wanted = Recipe(
         optimizer, iterations, batch, clip_norm, clip_value, loss_name, weight_decay, schedule, warmup, stop_at
@@ -112,8 +114,9 @@ def train(
     jobs = [(stack, grid) for stack in stacks for grid in grids]
     if save is not None:
         _check_save(save, len(jobs), acts[0], arch, checkpoint)
-    said = specification(options, loaded)
-    runs = [] if checkpoint is None else finished(checkpoint, said)
+    said = specification(options, loaded, applied, stacks)
+    known = [] if checkpoint is None else finished(checkpoint, said)
+    runs = [replace(run, stack=stack) for run, (stack, _) in zip(known, jobs, strict=False)]
     begun = sum(len(grid) for _, grid in jobs[: len(runs)])
     if each is not None:
         for run in runs:

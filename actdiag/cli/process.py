@@ -34,6 +34,7 @@ class _State:
     undo: dict[object, Callable[[], None]]
     held = 0
     waiting: int | None = None
+    interrupts: "Interrupts | None" = None
 
     def __init__(self) -> None:
         self.undo = {}
@@ -139,6 +140,46 @@ def held_signals() -> Iterator[None]:
             _end(_STATE.waiting, None)
 
 
+class Interrupts:
+    """SIGINT for work that has parts worth keeping: within the context it may wait until it is asked for.
+
+    Until `keep` it ends the process as ever; so does a second one while the first waits.
+    """
+
+    def __init__(self) -> None:
+        """Prepare to keep nothing."""
+        self._kept = self._came = False
+
+    def __enter__(self) -> "Interrupts":
+        """Take SIGINT."""
+        _STATE.interrupts = self
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave SIGINT as it was."""
+        _STATE.interrupts = None
+
+    def keep(self) -> None:
+        """Let SIGINT wait from now on: there is something to keep."""
+        self._kept = True
+
+    def check(self) -> None:
+        """Raise what waits.
+
+        Raises:
+            KeyboardInterrupt: SIGINT has come.
+        """
+        if self._came:
+            raise KeyboardInterrupt
+
+    def takes(self, number: int) -> bool:
+        """Return whether a signal waits for `check`."""
+        if number != signal.SIGINT or not self._kept or self._came:
+            return False
+        self._came = True
+        return True
+
+
 def _take_signals() -> None:
     """End with 128 and the signal's number. Signals that are ignored stay so."""
     for name in _ENDING:
@@ -149,6 +190,8 @@ def _take_signals() -> None:
 
 def _end(number: int, frame: FrameType | None) -> None:
     """End at once: an exception may be caught on its way, as by libraries that are being imported."""
+    if _STATE.interrupts is not None and _STATE.interrupts.takes(number):
+        return
     if _STATE.held:
         _STATE.waiting = number
         return

@@ -1,17 +1,19 @@
 """actdiag train."""
 
+import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from actdiag.cli import options
 from actdiag.cli.base import Command
-from actdiag.cli.process import EXIT_INTERRUPTED
+from actdiag.cli.process import EXIT_INTERRUPTED, Interrupts
 from actdiag.options import TrainOptions
 
 if TYPE_CHECKING:
-    from actdiag.experiments.train import TrainingRun
+    from actdiag.experiments.train import Look, TrainingRun
     from actdiag.external import Judgement
 
 
@@ -52,23 +54,36 @@ def train(
     asked: dict[str, Any] = {"act": acts, "init": inits, "lr": rates, **given}
     runs: list[TrainingRun] = []
     stopped = False
-    try:
+    with Interrupts() as interrupts, contextlib.ExitStack() as views:
         if watch:
             from actdiag.cli.watching import watching
 
             screen.end_progress()
-            with watching() as look:
-                of_library(**asked, watch=look, each=runs.append)
+            shown, progress = views.enter_context(watching()), None
         else:
-            of_library(**asked, progress=screen.progress("iterations"), each=runs.append)
-    except KeyboardInterrupt:
-        if not runs:
-            raise
-        stopped = True
-        screen.end_progress()
+            shown, progress = None, screen.progress("iterations")
+
+        def look(seen: "Look") -> None:
+            if shown is not None:
+                shown(seen)
+            interrupts.check()
+
+        def each(run: "TrainingRun") -> None:
+            runs.append(run)
+            interrupts.keep()
+
+        try:
+            of_library(**asked, watch=look, progress=progress, each=each)
+            interrupts.check()
+        except KeyboardInterrupt:
+            if not runs:
+                raise
+            stopped = True
+    if stopped:
         screen.tell(f"interrupted: {len(runs)} run{'s' if len(runs) > 1 else ''} finished")
+        outputs = replace(outputs, pages=len(run_pages(runs)))
     added = [(run.stack, extras.judgements(_judged(run, judges))) for run in runs] if judges else []
-    with fail_on.after(runs):
+    with contextlib.nullcontext() if stopped else fail_on.after(runs):
         output.answer_training(runs, outputs, added)
     if stopped:
         raise click.exceptions.Exit(EXIT_INTERRUPTED)

@@ -53,6 +53,7 @@ def _run(run: TrainingRun) -> dict[str, Any]:
         "advantage": as_plain(run.advantage),
         "outcome": run.outcome,
         "diverged_at": run.diverged_at,
+        "stopped_at": run.stopped_at,
         "tried": [{"lr": tried.learning_rate, "final_loss": tried.loss} for tried in run.tried],
         "verdict": as_plain(run.verdict),
         "before": _snapshot(run.before, sites) | {"first_update": as_plain(run.first_update)},

@@ -105,7 +105,12 @@ def tried(runs: Sequence[TrainingRun]) -> str:
     """Return which learning rates `auto` chose from; empty where it did not."""
     rates = next((run.tried for run in runs if run.tried), ())
     listed = ", ".join(brief(one.learning_rate) for one in rates)
-    return f"lr*: best of {listed}, by the mean of the last 25 losses" if rates else ""
+    first = (
+        ""
+        if runs[0].recipe.stop_at is None
+        else f"{score(runs[0])} {brief(runs[0].recipe.stop_at)} reached first, then "
+    )
+    return f"lr*: best of {listed}, by {first}the mean of the last 25 losses" if rates else ""
 
 
 def fitted_gains(runs: Sequence[TrainingRun]) -> str:

@@ -261,7 +261,7 @@ def test_json_of_runs():
         "act", "init", "lr", "stack", "optimizer", "iterations", "batch", "clip_norm", "clip_value", "loss_name",
         "weight_decay", "schedule", "warmup", "stop_at",
         "loss", "accuracy", "final_loss", "final_accuracy", "test_loss", "test_accuracy", "chance", "advantage",
-        "outcome", "diverged_at", "tried", "verdict", "before", "after",
+        "outcome", "diverged_at", "stopped_at", "tried", "verdict", "before", "after",
     ]  # fmt: skip
     assert (second["act"], second["init"], second["lr"]) == ("relu", "he", 0.1)
     assert second["loss"] == list(runs[1].loss)

@@ -588,6 +588,15 @@ def test_the_book_is_right():
     assert [run.verdict.severity for run in (small, xavier, he)] == ["untrainable", "healthy", "healthy"]
 
 
+def test_the_learning_rate_that_reaches_the_score_first_is_the_best():
+    settings = {"data": "synthetic:rows=2000", "iterations": 200, "stop_at": 0.6}
+    (run,) = train("relu", "he", lr="auto", **settings)
+    alone = train("relu", "he", lr=[one.learning_rate for one in run.tried], **settings)
+    stopped = {one.learning_rate: one.stopped_at or inf for one in alone}
+    assert run.stopped_at == min(stopped.values()) < 200
+    assert run.learning_rate != min(alone, key=lambda one: one.final_loss or inf).learning_rate
+
+
 # What is refused
 
 
@@ -601,6 +610,7 @@ def test_the_book_is_right():
         ({"lr": [0.1, None]}, "lr must be a finite number"),
         ({"optimizer": "adm"}, "optimizer must be one of sgd, momentum, adam, adamw, got 'adm'; did you mean adam"),
         ({"iterations": 0}, "iterations must be at least 1, got 0"),
+        ({"epochs": 2, "iterations": 5}, "epochs must be left out beside iterations 5, got 2"),
         ({"batch": 0}, "batch must be at least 1, got 0"),
         ({"clip_norm": 0}, "clip_norm must be above 0"),
         ({"clip_value": -1.0}, "clip_value must be above 0"),

@@ -172,7 +172,9 @@ def run_training(
     rules: Rules = RULES,
     keeps_weights: bool = False,
 ) -> TrainingRun:
-    """Train a stack at each of some learning rates and return the run of the least loss.
+    """Train a stack at each of some learning rates and return the best run.
+
+    That is the one which reached the score to stop at first, else the one of the least loss.
 
     Args:
         stack: The stack; its inputs are the first rows of the training data, which the statistics are of, and are
@@ -186,10 +188,15 @@ def run_training(
     """
     with training_need(stack, recipe, data.classes).met(threads=1), Workers(1) as workers:
         runs = [_one(stack, data, recipe, rate, workers, watch, rules, keeps_weights) for rate in learning_rates]
-    best = min(runs, key=lambda run: inf if run.final_loss is None else run.final_loss)
+    best = min(runs, key=_worse)
     if len(runs) == 1:
         return best
     return replace(best, tried=tuple(Tried(run.learning_rate, run.final_loss) for run in runs))
+
+
+def _worse(run: TrainingRun) -> tuple[float, float]:
+    """Return what is least of the best run: where it reached the score to stop at, then the last losses."""
+    return run.stopped_at or inf, inf if run.final_loss is None else run.final_loss
 
 
 def over_rows(data: Dataset) -> Array:
