@@ -117,7 +117,8 @@ def test_json_has_the_promised_keys_and_is_what_the_library_says(capsys):
     assert document["stack"] == {
         "act": "prelu", "init": "he", "widths": [20, 20, 20], "input": "normal", "input_width": 20, "batch": 50,
         "gain": 1.0, "bias_mean": 0.0, "bias_std": 0.0, "dtype": "float32", "seed": 0,
-        "asked": {"gain": 1.0, "target_gain": None, "bias_mean": None, "bias_std": None}, "data": None, "weights": None, "arch": None,
+        "asked": {"gain": 1.0, "target_gain": None, "bias_mean": None, "bias_std": None}, "data": None, "weights": None,
+        "arch": None,
         "own": None,
     }  # fmt: skip
     of_input = {"cosine": pytest.approx(0, abs=0.1), "rms": pytest.approx(1, rel=0.1), "evenness": None}
