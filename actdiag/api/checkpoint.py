@@ -1,6 +1,7 @@
 """Finished training runs in a file, so that a comparison that was stopped goes on from there."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
@@ -77,7 +78,8 @@ def keep(path: str | Path, wanted: Mapping[str, str], runs: Sequence[TrainingRun
         new.write_text(as_json(document), encoding="utf-8")
         new.replace(path)
     except (OSError, ValueError) as error:
-        new.unlink(missing_ok=True)
+        with suppress(OSError, ValueError):
+            new.unlink(missing_ok=True)
         reason = error.strerror if isinstance(error, OSError) else str(error)
         problem = f"must be a file that can be written, got {str(path)!r}: {reason}"
         raise InvalidField(field="checkpoint", problem=problem) from None

@@ -63,7 +63,8 @@ def heading(report: Report) -> tuple[str, ...]:
     lines = [f"{report.stack.act.name}, {initializer(report.stack)}", setting(report)]
     if report.loss is not None and report.loss.classes:
         mean = " (mean)" if report.repeats else ""
-        lines.append(f"loss {report.loss.name} over {report.loss.classes} classes: {brief(report.loss.value)}{mean}")
+        over = f" over {report.loss.classes} classes" if report.loss.classes > 1 else ""
+        lines.append(f"loss {report.loss.name}{over}: {brief(report.loss.value)}{mean}")
     return tuple(lines)
 
 

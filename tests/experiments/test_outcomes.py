@@ -1,13 +1,15 @@
 """What became of runs on data whose right answer is known."""
 
-from math import log
+from math import comb, log
 
 import numpy as np
 import pytest
 
-from actdiag import Dataset, InvalidField, train
+from actdiag import Dataset, InvalidField, grad_flow, train
 from actdiag.datasets.catalogue import load_dataset
 from actdiag.experiments.train.outcome import Advantage, advantage_of, best_guess, chance_of
+from actdiag.numerals import brief
+from actdiag.view.summary import heading
 
 RNG = np.random.default_rng(5)
 ROWS, TESTED, FEATURES = 400, 200, 6
@@ -162,8 +164,36 @@ def test_the_chance_level_is_the_loss_of_frequencies(loss):
 
 
 def test_an_advantage_is_clear_in_one_of_twenty_sets_by_chance():
-    draws = np.random.default_rng(1).choice([-1.0, 0.0, 1.0], size=(4000, 100))
-    assert np.mean([advantage_of(one).is_clear for one in draws]) == pytest.approx(0.05, abs=0.012)
-    assert advantage_of(np.array([1.0])) == Advantage(1.0, None)
-    assert advantage_of(np.array([1.0])).is_clear
-    assert not advantage_of(np.array([0.0, np.inf])).is_clear
+    draws = np.random.default_rng(1).normal(size=(4000, 100))
+    assert np.mean([advantage_of(one, True).is_clear for one in draws]) == pytest.approx(0.05, abs=0.012)
+    assert advantage_of(np.array([1.0]), True) == Advantage(1.0, None)
+    assert not advantage_of(np.array([1.0]), True).is_clear
+    assert not advantage_of(np.array([0.0, np.inf]), True).is_clear
+
+
+@pytest.mark.parametrize("rows", [1, 3, 8, 30, 200])
+def test_few_rows_give_no_clear_advantage_by_chance(rows):
+    draws = np.random.default_rng(rows).choice([-1.0, 0.0, 1.0], size=(3000, rows))
+    assert np.mean([advantage_of(one, False).is_clear for one in draws]) < 0.06
+
+
+@pytest.mark.parametrize("better", range(8))
+@pytest.mark.parametrize("worse", range(3))
+def test_a_clear_advantage_is_that_of_the_exact_sign_test(better, worse):
+    gains = np.array([1.0] * better + [-1.0] * worse + [0.0] * 200)
+    tosses = better + worse
+    chance = sum(comb(tosses, heads) for heads in range(better, tosses + 1)) / 2**tosses
+    found = advantage_of(gains, False)
+    assert (found.better, found.worse) == (better, worse)
+    assert found.is_clear == (chance < 0.05)
+
+
+def test_rows_that_are_tested_on_themselves_show_no_advantage():
+    inputs, labels = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32), np.array([0, 1, 1, 0])
+    run = run_of(Dataset("four", inputs, labels, inputs, labels, 2), lr=0.02, batch=4)
+    assert (run.advantage, run.outcome) == (None, "learned")
+
+
+def test_the_heading_counts_no_classes_of_regression():
+    report = grad_flow("relu", "he", width=8, depth=2, input=INPUTS, loss="mse", labels=INPUTS[:, 0])
+    assert heading(report)[2] == f"loss mse: {brief(report.loss.value)}"

@@ -143,6 +143,23 @@ def test_pytorch_trains_to_the_same_numbers(act, recipe, rate):
         np.testing.assert_allclose(parameter, theirs, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.torch
+@pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.05), ("momentum", 0.02), ("adam", 0.01), ("adamw", 0.01)])
+def test_pytorch_fits_targets_to_the_same_numbers(optimizer, rate):
+    torch = pytest.importorskip("torch")
+    inputs = np.random.default_rng(0).normal(size=(300, FEATURES))
+    targets = inputs[:, 0] * inputs[:, 1] + np.sin(inputs[:, 2])
+    data = Dataset("targets", inputs[:240], targets[:240], inputs[240:], targets[240:], 1, "regression")
+    recipe = Recipe(optimizer, 50, BATCH, loss_name="mse")
+    network = network_of(stack_over(data, "tanh", "he", dtype="float64", seed=3, bias_std=0.1), 1)
+    losses, learned = torch_losses(torch, network, data, recipe, rate)
+    ours = [step.loss for step in steps(network, data.train_inputs, data.train_labels, recipe, rate)]
+    assert ours == pytest.approx(losses, rel=1e-6)
+    assert ours[-1] < 0.95 * ours[0]  # it went somewhere
+    for parameter, theirs in zip(network.parameters(), learned, strict=True):
+        np.testing.assert_allclose(parameter, theirs, rtol=1e-6, atol=1e-9)
+
+
 @pytest.mark.parametrize("clipped", [{"clip_norm": 0.5}, {"clip_value": 0.01}])
 def test_the_bounds_of_those_cases_are_felt(clipped):
     data = dataset()
@@ -207,7 +224,8 @@ def test_loss_and_accuracy_are_those_of_the_logits():
     for at_once in (7, 50, 2000):
         found = evaluate(network, data.test_inputs, data.test_labels, "cross-entropy", 1.0, at_once)
         assert found[:2] == pytest.approx((loss, right), rel=1e-12)
-        assert found.advantage == pytest.approx((gains.mean(), gains.std(ddof=1) / len(gains) ** 0.5), rel=1e-12)
+        error = gains.std(ddof=1) / len(gains) ** 0.5
+        assert found.advantage == pytest.approx((gains.mean(), error, sum(gains > 0), sum(gains < 0)), rel=1e-12)
 
 
 # Optimizers and clipping, by hand

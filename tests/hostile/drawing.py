@@ -84,9 +84,12 @@ def prepare():
     Path("bad.toml").write_text("[[", encoding="utf-8")
 
 
+OUTPUTS = ("--json", "--csv", "--png", "-o", "--checkpoint", "--save")
+
+
 def outputs_of(line):
     """Return the files that a command line asks for, further pages of a picture among them."""
-    names = {name for flag, name in pairwise(line) if flag in ("--json", "--csv", "--png")}
+    names = {name for flag, name in pairwise(line) if flag in OUTPUTS}
     pages = {f"{Path(name).stem}-{page}{Path(name).suffix}" for name in names for page in range(2, 9)}
     return names | pages
 

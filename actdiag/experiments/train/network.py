@@ -252,7 +252,7 @@ def evaluate(
     wrong = float(np.mean(np.concatenate(errors)))
     variance = float(np.var(labels)) if regression else 1.0
     score = 1 - wrong / variance if variance else math.nan
-    return Evaluation(total, score, advantage_of(np.concatenate(gains)))
+    return Evaluation(total, score, advantage_of(np.concatenate(gains), regression))
 
 
 def slopes_of(seed: int, iteration: int) -> np.random.Generator:

@@ -17,8 +17,8 @@ LEARNED, STUCK = 0.434, 0.955
 Of ten classes that are equally frequent these are losses of 1.0 and 2.2, between which neither is clear.
 """
 
-_ONE_SIDED = 1.645
-"""The standard errors that an advantage is over 0 in one of twenty sets of test rows where there is none."""
+_LEVEL, _ONE_SIDED = 0.05, 1.645
+"""How often an advantage that is not there is called clear; the standard errors over 0 that a normal one is then."""
 
 
 Labels: TypeAlias = Counts | Doubles
@@ -59,23 +59,41 @@ class Advantage(NamedTuple):
         mean: In classification the accuracy beyond that of the commonest class; in regression by how much the mean
             squared error is smaller. None where it is not finite.
         error: The standard error of `mean`, from the rows; None for a single row.
+        better: The rows that are right where the commonest class is wrong; None in regression.
+        worse: The rows that are wrong where the commonest class is right; None in regression.
     """
 
     mean: float | None
     error: float | None
+    better: int | None = None
+    worse: int | None = None
 
     @property
     def is_clear(self) -> bool:
-        """Whether chance alone would give it to fewer than one of twenty sets of as many rows."""
-        return self.mean is not None and self.mean > _ONE_SIDED * (self.error or 0.0)
+        """Whether chance alone would give it to fewer than one of twenty sets of as many rows.
+
+        In classification by the exact one-sided sign test on the rows that differ, which holds for few of them; in
+        regression by the normal bound on the mean.
+        """
+        if self.mean is None or self.mean <= 0:
+            return False
+        if self.better is None or self.worse is None:
+            return self.error is not None and self.mean > _ONE_SIDED * self.error
+        from scipy.special import betainc
+
+        # The chance of so many heads or more among better + worse tosses of a fair coin.
+        return bool(betainc(self.better, self.worse + 1, 0.5) < _LEVEL)
 
 
-def advantage_of(gains: Doubles) -> Advantage:
-    """Return the advantage from that of each test row, shape (rows,)."""
+def advantage_of(gains: Doubles, regression: bool) -> Advantage:
+    """Return the advantage from that of each test row, shape (rows,): in classification -1, 0 or 1."""
     if not np.isfinite(gains).all():
         return Advantage(None, None)
     error = float(gains.std(ddof=1)) / sqrt(len(gains)) if len(gains) > 1 else None
-    return Advantage(float(gains.mean()), error)
+    mean = float(gains.mean())
+    if regression:
+        return Advantage(mean, error)
+    return Advantage(mean, error, int((gains > 0).sum()), int((gains < 0).sum()))
 
 
 def outcome_of(final_loss: float | None, chance: float, advantage: Advantage | None = None) -> Outcome:

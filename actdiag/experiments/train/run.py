@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from math import inf, isfinite, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from actdiag.arrays import Array
 from actdiag.datasets.catalogue import Dataset
 from actdiag.diagnosis import RULES, Rules, Verdict, diagnose
@@ -255,9 +257,14 @@ def _one(
         look(),
         first_update or _by_layer(network, relative_changes(drawn, weights)),
         _verdict(stack, before, data, recipe, learning_rate, rules),
-        advantage=tested.advantage,
+        advantage=None if _is_tested_on_itself(data) else tested.advantage,
         weights=_weights_of(network) if keeps_weights else None,
     )
+
+
+def _is_tested_on_itself(data: Dataset) -> bool:
+    """Return whether the rows to test on are those to train on, as where they are too few to hold any out."""
+    return np.array_equal(data.test_inputs, data.train_inputs)
 
 
 def _weights_of(network: Network) -> Weights:
