@@ -122,23 +122,29 @@ def test_a_killed_comparison_goes_on_to_the_same_document():
         assert json.loads(Path("out.json").read_text()) == whole
 
 
-def test_an_interrupt_keeps_what_is_finished(monkeypatch, capsys):
-    real, asked = trained.run_training, []
+def interrupt_third_run(monkeypatch) -> list:
+    """Arrange an interrupt at the third run; the list has an entry for each run that was begun."""
+    real, begun = trained.run_training, []
 
     def interrupted(*given):
-        asked.append(given)
-        if len(asked) > 2:
+        begun.append(given)
+        if len(begun) > 2:
             raise KeyboardInterrupt
         return real(*given)
 
     monkeypatch.setattr(trained, "run_training", interrupted)
+    return begun
+
+
+def test_an_interrupt_keeps_what_is_finished(monkeypatch, capsys):
+    begun = interrupt_third_run(monkeypatch)
     arguments = ["train", "--data", SMALL["data"], "--depth", "2", "--width", "8", "--iterations", "20"]
     assert run([*arguments, "--init", "he,xavier,lecun", "--json", "x.json"]) == 130
     captured = capsys.readouterr()
     assert captured.err == "interrupted: 2 runs finished\n"
     assert "xavier" in captured.out
     assert len(json.loads(Path("x.json").read_text())["runs"]) == 2
-    asked[:] = [None] * 5
+    begun[:] = [None] * 5  # interrupts the next run
     assert run([*arguments, "--init", "he"]) == 130
     assert capsys.readouterr().out == ""
 
@@ -180,15 +186,7 @@ def test_interrupts_wait_once_something_is_kept():
 
 
 def test_an_interrupted_picture_has_the_pages_of_what_is_finished(monkeypatch, capsys):
-    real, asked = trained.run_training, []
-
-    def interrupted(*given):
-        asked.append(given)
-        if len(asked) > 2:
-            raise KeyboardInterrupt
-        return real(*given)
-
-    monkeypatch.setattr(trained, "run_training", interrupted)
+    interrupt_third_run(monkeypatch)
     rates = ",".join(str(number / 1000) for number in range(1, 43))
     arguments = ["train", "--data", SMALL["data"], "--init", "he", "--iterations", "2", "--batch", "20", "--lr", rates]
     assert run([*arguments, "--png", "x.png"]) == 130
